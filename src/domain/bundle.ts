@@ -1,0 +1,56 @@
+/**
+ * Bundles: immutable sets of policies (and, on the platform layer, the schema) with a content digest.
+ * Invariant: two bundles with the same layer, version, description and files have the same digest.
+ */
+import { z } from 'zod';
+import type { Problem } from './errors.ts';
+import { type LayerName, layerNameSchema } from './ids.ts';
+
+export const manifestSchema = z
+  .strictObject({
+    layer: layerNameSchema,
+    version: z.string().min(1).max(128),
+    description: z.string().max(1024).default(''),
+  })
+  .meta({ id: 'BundleManifest' });
+export type BundleManifest = z.infer<typeof manifestSchema>;
+
+/** `sha256:<64 hex>` */
+export type Digest = `sha256:${string}`;
+export const digestSchema = z
+  .string()
+  .refine((text): text is Digest => /^sha256:[0-9a-f]{64}$/.test(text), 'must be `sha256:` and 64 hex digits')
+  .meta({ id: 'Digest' });
+
+/** What was found at push. `problems` is empty for a stored bundle. */
+export interface BundleReport {
+  readonly policies: number;
+  readonly tests: { readonly passed: number; readonly failed: number };
+  readonly warnings: readonly Problem[];
+}
+
+/** A bundle as it is stored. `files` excludes manifest.json; `archive` is what GET …/archive answers. */
+export interface StoredBundle {
+  readonly digest: Digest;
+  readonly manifest: BundleManifest;
+  readonly files: Readonly<Record<string, string>>;
+  readonly archive: Uint8Array;
+  readonly report: BundleReport;
+  readonly pushedBy: string;
+  readonly pushedAt: string;
+}
+
+/** A bundle without its contents, for lists. */
+export type BundleSummary = Omit<StoredBundle, 'files' | 'archive'>;
+
+/** One activation of a layer; rollback is an activation too. */
+export interface Activation {
+  readonly layer: LayerName;
+  readonly sequence: number;
+  readonly digest: Digest;
+  readonly previous: Digest | null;
+  readonly actor: string;
+  readonly reason: string;
+  readonly kind: 'activate' | 'rollback';
+  readonly at: string;
+}

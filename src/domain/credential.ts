@@ -1,0 +1,45 @@
+/** API keys as the service knows them: never the key, only its keyed hash. */
+import { z } from 'zod';
+import { idSchema } from './ids.ts';
+
+export const ROLES = ['pep', 'author', 'approver', 'directory', 'auditor', 'keys', 'admin'] as const;
+export const roleSchema = z.enum(ROLES).meta({ id: 'Role' });
+/** What a credential may do (api.md, Roles of a credential). `admin` holds all of them. */
+export type Role = z.infer<typeof roleSchema>;
+
+/** The body of POST /v1/keys. */
+export const keyRequestSchema = z
+  .strictObject({
+    roles: z.array(roleSchema).min(1).max(ROLES.length),
+    tenants: z.array(idSchema).min(1).max(256).optional(),
+    description: z.string().max(256).default(''),
+    expiresAt: z.iso.datetime({ offset: true }).optional(),
+    /** Whether a `pep` key may assert `auth` in /decide. */
+    mayAssert: z.boolean().default(true),
+  })
+  .meta({ id: 'KeyRequest' });
+export type KeyRequest = z.infer<typeof keyRequestSchema>;
+
+/** One API key. `hash` is HMAC-SHA-256 of the secret under the server's pepper, base64url. */
+export interface ApiKey {
+  readonly id: string;
+  readonly hash: string;
+  readonly roles: readonly Role[];
+  /** Absent: every tenant. */
+  readonly tenants?: readonly string[];
+  readonly description: string;
+  readonly mayAssert: boolean;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly expiresAt?: string;
+  readonly revokedAt?: string;
+}
+
+/** Who makes a request, after authentication. */
+export interface Credential {
+  readonly keyId: string;
+  readonly roles: ReadonlySet<Role>;
+  /** undefined: every tenant. */
+  readonly tenants: ReadonlySet<string> | undefined;
+  readonly mayAssert: boolean;
+}

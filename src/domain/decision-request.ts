@@ -1,0 +1,92 @@
+/**
+ * The request of POST /decide, parsed strictly: unknown keys fail, numbers are safe integers, every list and
+ * string has a limit. `context` stays untyped here; the active Cedar schema parses it (cedar/data.ts).
+ */
+import { z } from 'zod';
+import { entityRefSchema, idSchema } from './ids.ts';
+import type { JsonObject } from './json.ts';
+import { levelSchema } from './reason.ts';
+
+/** Most partitions, tools or outputs in one request: each is one Cedar check. */
+export const MAX_CHECKED_ITEMS = 32;
+/** Most strings in a set (scopes, classes, agents in a chain). */
+export const MAX_SET_ELEMENTS = 64;
+/** Most requests in one batch. */
+export const MAX_BATCH = 100;
+
+const shortText = z.string().max(256);
+const count = z.int().min(0);
+const strings = z.array(shortText).max(MAX_SET_ELEMENTS);
+
+export const viaSchema = z
+  .strictObject({
+    agent: idSchema,
+    chain: z.array(idSchema).max(MAX_SET_ELEMENTS),
+    depth: count,
+    scopes: strings,
+    expires: z.iso.datetime({ offset: true }),
+    humanApproved: z.boolean(),
+  })
+  .meta({ id: 'Via', description: 'the RFC 8693 `act` chain when agents act for the principal' });
+
+export const authSchema = z
+  .strictObject({
+    method: shortText,
+    assurance: z.int().min(0).max(3),
+    scopes: strings,
+    keyId: shortText.optional(),
+    issuer: shortText.optional(),
+  })
+  .meta({ id: 'AssertedAuth', description: 'how the gateway authenticated the principal' });
+
+export const decisionRequestSchema = z
+  .strictObject({
+    requestId: idSchema.optional(),
+    principal: entityRefSchema,
+    action: z.string().min(1).max(64),
+    resource: entityRefSchema,
+    tenant: idSchema.optional(),
+    partitions: z
+      .array(z.strictObject({ id: idSchema, access: z.enum(['read', 'write', 'export']).default('read') }))
+      .max(MAX_CHECKED_ITEMS)
+      .optional(),
+    onBehalfOf: idSchema.optional(),
+    via: viaSchema.optional(),
+    tools: z
+      .array(z.strictObject({ id: idSchema, amountCents: z.int().optional() }))
+      .max(MAX_CHECKED_ITEMS)
+      .optional(),
+    outputs: z
+      .array(z.strictObject({ id: idSchema, path: z.string().max(1024), classification: z.int() }))
+      .max(MAX_CHECKED_ITEMS)
+      .optional(),
+    input: z
+      .strictObject({
+        classes: strings.optional(),
+        modality: shortText.optional(),
+        tokens: count.optional(),
+        hash: shortText.regex(/^[\x21-\x7e]*$/, 'must be printable ASCII').optional(),
+      })
+      .optional(),
+    params: z.strictObject({ maxOutputTokens: count.optional(), stream: z.boolean().optional() }).optional(),
+    context: z.custom<JsonObject>(isJsonObject, 'must be an object').optional().meta({
+      type: 'object',
+      description: 'env, ip, region, and further keys that the schema declares for the action',
+    }),
+    auth: authSchema.optional(),
+    levels: z.array(levelSchema).min(1).max(3).optional(),
+    explain: z.enum(['none', 'summary', 'full']).default('summary'),
+  })
+  .meta({ id: 'DecisionRequest' });
+
+export type DecisionRequest = z.infer<typeof decisionRequestSchema>;
+export type DecisionRequestInput = z.input<typeof decisionRequestSchema>;
+
+/** The body of POST /decide/batch; items are parsed one by one, so that one bad item spoils nothing. */
+export const batchRequestSchema = z
+  .strictObject({ requests: z.array(z.unknown()).min(1).max(MAX_BATCH) })
+  .meta({ id: 'BatchRequest' });
+
+function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,55 @@
+/**
+ * Identifiers. Invariant: an id is compared byte for byte and is safe in a URL path, a log line and a
+ * Cedar string without escaping.
+ */
+import { z } from 'zod';
+
+/** Longest id in characters: long enough for a SPIFFE id, short enough for every index. */
+export const MAX_ID_LENGTH = 256;
+
+/** 1–256 printable ASCII characters without space, double quote and backslash (api.md, first paragraph). */
+export const idSchema = z
+  .string()
+  .regex(
+    /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/,
+    'must be 1 to 256 printable ASCII characters without space, double quote and backslash',
+  )
+  .meta({ id: 'Id' });
+
+/** A Cedar entity type of the `AI` namespace, written without the namespace. */
+export const entityTypeSchema = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a Cedar type name without its namespace')
+  .meta({ id: 'EntityType' });
+
+/** A reference to an entity as it stands on the wire: `{"type": "User", "id": "acme/alice"}`. */
+export const entityRefSchema = z
+  .strictObject({ type: entityTypeSchema, id: idSchema })
+  .meta({ id: 'EntityRef' });
+export type EntityRef = Readonly<z.infer<typeof entityRefSchema>>;
+
+/** The namespace of every entity type and action that Duramen decides about. */
+export const NAMESPACE = 'AI';
+
+/** `platform`, or `tenant:<id>`: the unit of policy that is activated as one. */
+export type LayerName = 'platform' | `tenant:${string}`;
+export const layerNameSchema = z
+  .string()
+  .max(MAX_ID_LENGTH + 7)
+  .refine(
+    (name): name is LayerName =>
+      name === 'platform' || (name.startsWith('tenant:') && idSchema.safeParse(name.slice(7)).success),
+    'must be `platform` or `tenant:<id>`',
+  )
+  .meta({ id: 'LayerName' });
+
+/** The layer that holds the policies of one tenant. */
+export function tenantLayer(tenantId: string): LayerName {
+  return `tenant:${tenantId}`;
+}
+
+/** The tenant that owns an id by its prefix: `acme/support-llm` belongs to `acme`; undefined without a slash. */
+export function tenantPrefix(id: string): string | undefined {
+  const slash = id.indexOf('/');
+  return slash > 0 ? id.slice(0, slash) : undefined;
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** One process per test file: workers and SQLite handles of one suite never leak into another. */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+  },
+});
