@@ -4,24 +4,9 @@
  */
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { PolicyIndex } from '../cedar/types.ts';
+import type { DirectoryView } from '../directory/view.ts';
 import type { Digest } from '../domain/bundle.ts';
-import type { EntityStatus } from '../domain/entity.ts';
 import type { LayerName } from '../domain/ids.ts';
-import type { Entity, EntitySource } from '../domain/value.ts';
-
-/** An entity of the directory with what Cedar does not know about it. */
-export interface DirectoryEntity extends Entity {
-  readonly status: EntityStatus;
-  /** Directory revision that wrote it. */
-  readonly revision: number;
-}
-
-/** The directory at one revision. */
-export interface DirectoryView extends EntitySource {
-  readonly revision: number;
-  readonly size: number;
-  get(key: string): DirectoryEntity | undefined;
-}
 
 export interface CompiledLayer {
   readonly name: LayerName;

@@ -1,0 +1,17 @@
+/** What a decision reads of the directory: entities with their ancestors, at one revision. */
+import type { EntityStatus } from '../domain/entity.ts';
+import type { Entity, EntitySource } from '../domain/value.ts';
+
+/** An entity of the directory with what Cedar does not know about it. */
+export interface DirectoryEntity extends Entity {
+  readonly status: EntityStatus;
+  /** Directory revision that wrote it. */
+  readonly revision: number;
+}
+
+/** The directory at one revision. */
+export interface DirectoryView extends EntitySource {
+  readonly revision: number;
+  readonly size: number;
+  get(key: string): DirectoryEntity | undefined;
+}
