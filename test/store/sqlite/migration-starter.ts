@@ -8,4 +8,4 @@ const folder = String(workerData);
 const db = new Sqlite(join(folder, 'some.db'));
 const { applied } = migrate(db, readMigrations(join(folder, 'sql')), '2026-01-01T00:00:00.000Z');
 db.close();
-parentPort?.postMessage(applied.length);
+parentPort?.postMessage(applied.length, []);
