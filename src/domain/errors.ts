@@ -9,6 +9,10 @@ export const ERROR_CODES = {
   CREDENTIAL_REQUIRED: { status: 401, title: 'a valid credential is required' },
   ROLE_REQUIRED: { status: 403, title: 'the credential lacks the role' },
   TENANT_NOT_ALLOWED: { status: 403, title: 'the credential may not act for this tenant' },
+  ASSERTION_NOT_ALLOWED: {
+    status: 403,
+    title: 'the credential may not assert how the principal was authenticated',
+  },
   NOT_FOUND: { status: 404, title: 'there is no such object' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'the method is not allowed here' },
   REQUEST_ID_CONFLICT: { status: 409, title: 'the request id was used with another body' },

@@ -4,18 +4,108 @@
  */
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { PolicyIndex } from '../cedar/types.ts';
-import type { DirectoryView } from '../directory/view.ts';
+import type { DirectoryEntity, DirectoryView } from '../directory/view.ts';
 import type { Digest } from '../domain/bundle.ts';
+import type { Revision } from '../domain/decision.ts';
 import type { LayerName } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { type Entity, type EntitySource, RecordValue } from '../domain/value.ts';
+import { Planner } from './plan.ts';
 
+/** One active layer. */
 export interface CompiledLayer {
   readonly name: LayerName;
   readonly digest: Digest;
   readonly index: PolicyIndex;
+  /** The same policies for the oracle: full id → Cedar text, or the JSON form of a linked template. */
+  readonly sources: Readonly<Record<string, string | JsonObject>>;
 }
 
-export interface Snapshot {
+/** What changes only when a schema or a layer is activated. */
+export interface PolicyState {
   readonly schema: CedarSchema;
   readonly layers: ReadonlyMap<LayerName, CompiledLayer>;
+}
+
+export interface Snapshot extends PolicyState {
   readonly directory: DirectoryView;
+  readonly planner: Planner;
+  /** Directory entities and the schema's actions, as the evaluator reads them. */
+  readonly entities: EntitySource;
+  readonly revision: Revision;
+}
+
+const NO_ATTRIBUTES = new RecordValue(new Map());
+
+/** The directory joined with the action entities of the schema, whose uids it can never hold. */
+class SnapshotEntities implements EntitySource {
+  readonly #directory: DirectoryView;
+  readonly #actions: ReadonlyMap<string, Entity>;
+
+  constructor(directory: DirectoryView, actions: ReadonlyMap<string, Entity>) {
+    this.#directory = directory;
+    this.#actions = actions;
+  }
+
+  get(key: string): DirectoryEntity | Entity | undefined {
+    return this.#directory.get(key) ?? this.#actions.get(key);
+  }
+}
+
+/** Holds the current snapshot. Every publish is one synchronous swap. */
+export class SnapshotHolder {
+  #current: Snapshot | undefined;
+  #policy: PolicyState | undefined;
+  #planner: Planner | undefined;
+  #actions: ReadonlyMap<string, Entity> = new Map();
+
+  /** undefined until a schema and a directory have been published. */
+  get current(): Snapshot | undefined {
+    return this.#current;
+  }
+
+  /** Publishes policy and directory together: the directory must have been parsed by this schema. */
+  publish(policy: PolicyState, directory: DirectoryView): void {
+    if (this.#policy?.schema !== policy.schema) {
+      this.#planner = new Planner(policy.schema);
+      this.#actions = actionEntities(policy.schema);
+    }
+    this.#policy = policy;
+    this.#assemble(directory);
+  }
+
+  /** Publishes new layers over the directory as it is. */
+  publishPolicy(policy: PolicyState): void {
+    if (this.#current === undefined) throw new Error('no directory was published');
+    this.publish(policy, this.#current.directory);
+  }
+
+  /** Publishes a new directory over the policy as it is. */
+  publishDirectory(directory: DirectoryView): void {
+    this.#assemble(directory);
+  }
+
+  #assemble(directory: DirectoryView): void {
+    const policy = this.#policy;
+    const planner = this.#planner;
+    if (policy === undefined || planner === undefined) throw new Error('no policy was published');
+    const layers: Partial<Record<LayerName, string>> = {};
+    for (const layer of policy.layers.values()) layers[layer.name] = layer.digest;
+    this.#current = {
+      schema: policy.schema,
+      layers: policy.layers,
+      directory,
+      planner,
+      entities: new SnapshotEntities(directory, this.#actions),
+      revision: { layers, directory: directory.revision, schema: policy.schema.digest },
+    };
+  }
+}
+
+function actionEntities(schema: CedarSchema): ReadonlyMap<string, Entity> {
+  const entities = new Map<string, Entity>();
+  for (const [key, { uid, ancestors }] of schema.actions) {
+    entities.set(key, { uid, attributes: NO_ATTRIBUTES, tags: NO_ATTRIBUTES, ancestors });
+  }
+  return entities;
 }

@@ -1,0 +1,195 @@
+/**
+ * One check of a decision, from the entities it names to its result. Invariant: every way out that is not a
+ * satisfied permit without a satisfied or erring forbid is a deny with a reason code.
+ */
+import { nearMisses } from '../cedar/authorize.ts';
+import type { CedarAnswer, CompiledPolicy, EvaluationRequest } from '../cedar/types.ts';
+import type { CheckResult, Clause, NearMiss, Obligation } from '../domain/decision.ts';
+import { tenantLayer } from '../domain/ids.ts';
+import type { ReasonCode } from '../domain/reason.ts';
+import { EntityUid } from '../domain/value.ts';
+import type { DirectoryEntity } from '../directory/view.ts';
+import type { CheckEvaluator, EngineName } from './evaluator.ts';
+import type { CompiledLayer, Snapshot } from './snapshot.ts';
+
+/** Most near misses in one check: the answer explains, it does not list a tenant's policies. */
+export const MAX_NEAR_MISSES = 10;
+
+export type Explain = 'none' | 'summary' | 'full';
+
+/** A check result with what the decision as a whole needs of it. */
+export interface CheckOutcome {
+  readonly result: CheckResult;
+  readonly obligations: readonly Obligation[];
+  /** Layers that were consulted. */
+  readonly layers: readonly CompiledLayer[];
+  readonly engine: EngineName;
+}
+
+const NOTHING: readonly never[] = [];
+
+/** The tenant that owns an entity: its `tenant` attribute. */
+export function ownerOf(entity: DirectoryEntity): string | undefined {
+  const owner = entity.attributes.entries.get('tenant');
+  return owner instanceof EntityUid ? owner.id : undefined;
+}
+
+/** The platform layer and the layer of the resource's tenant: no other tenant's policies are ever read. */
+export function layersFor(snapshot: Snapshot, tenant: string | undefined): readonly CompiledLayer[] {
+  const platform = snapshot.layers.get('platform');
+  const own = tenant === undefined ? undefined : snapshot.layers.get(tenantLayer(tenant));
+  if (platform === undefined) return NOTHING;
+  return own === undefined ? [platform] : [platform, own];
+}
+
+/** A check that ended before any policy was evaluated. */
+export function refuse(action: string, resource: EntityUid, code: ReasonCode, message: string): CheckOutcome {
+  return {
+    result: {
+      action,
+      resource: resource.key,
+      decision: 'deny',
+      code,
+      message,
+      policies: [],
+      nearMisses: [],
+    },
+    obligations: NOTHING,
+    layers: NOTHING,
+    engine: 'compiled',
+  };
+}
+
+/** Evaluates the layers and turns Cedar's answer into ours (architecture.md, "Cedar, hardened" 2 and 3). */
+export function evaluateCheck(
+  snapshot: Snapshot,
+  evaluator: CheckEvaluator,
+  request: EvaluationRequest,
+  options: { readonly tenant: string | undefined; readonly explain: Explain },
+): CheckOutcome {
+  const layers = layersFor(snapshot, options.tenant);
+  const action = request.action.id;
+  if (layers.length === 0) {
+    return refuse(action, request.resource, 'NO_ACTIVE_BUNDLE', 'no bundle is active for layer `platform`');
+  }
+  const evaluation = evaluator.evaluate({ schema: snapshot.schema, layers, request });
+  if (!evaluation.ok) {
+    const outcome = refuse(action, request.resource, 'INTERNAL_ERROR', evaluation.failure);
+    return { ...outcome, layers, engine: evaluation.engine };
+  }
+  const { answer, engine } = evaluation;
+  const verdict = judge(answer, layers, options.tenant);
+  const isDeny = verdict.code !== 'POLICY_ALLOW';
+  const misses =
+    verdict.code === 'NO_MATCHING_PERMIT' && options.explain !== 'none'
+      ? findNearMisses(layers, request, options.explain === 'full')
+      : NOTHING;
+  const first = misses[0];
+  const message =
+    first === undefined
+      ? verdict.message
+      : `${verdict.message}: ${first.policy} needs more, ${first.missing}`;
+  return {
+    result: {
+      action,
+      resource: request.resource.key,
+      decision: isDeny ? 'deny' : 'allow',
+      code: verdict.code,
+      message,
+      policies: verdict.policies.map(policy => policy.id),
+      ...(answer.erroring.length > 0 ? { errors: answer.erroring.map(policy => policy.id) } : {}),
+      ...(isDeny && answer.decision === 'allow' ? { cedarDecision: answer.decision } : {}),
+      nearMisses: [...misses],
+    },
+    obligations: obligationsOf(verdict.policies),
+    layers,
+    engine,
+  };
+}
+
+interface Judgement {
+  readonly code: ReasonCode;
+  readonly message: string;
+  readonly policies: readonly CompiledPolicy[];
+}
+
+/** Cedar skips a forbid that errs; here it denies. An allow that no permit determined is a broken evaluator. */
+function judge(answer: CedarAnswer, layers: readonly CompiledLayer[], tenant: string | undefined): Judgement {
+  const { determining } = answer;
+  if (answer.decision === 'deny' && determining.length > 0) {
+    return { code: 'FORBIDDEN_BY_POLICY', message: reasonsOf(determining), policies: determining };
+  }
+  const failed = answer.erroring.filter(policy => policy.effect === 'forbid');
+  if (failed.length > 0) {
+    return {
+      code: 'POLICY_ERROR',
+      message: 'a forbid could not be evaluated, so the request is denied',
+      policies: failed,
+    };
+  }
+  if (answer.decision === 'allow') {
+    return determining.length > 0
+      ? { code: 'POLICY_ALLOW', message: reasonsOf(determining), policies: determining }
+      : { code: 'INTERNAL_ERROR', message: 'an allow without a determining policy', policies: [] };
+  }
+  if (layers.length === 1) {
+    const message =
+      tenant === undefined
+        ? 'the resource belongs to no tenant, and no permit of layer `platform` applies'
+        : `no bundle is active for layer \`tenant:${tenant}\``;
+    return { code: 'NO_ACTIVE_BUNDLE', message, policies: [] };
+  }
+  return { code: 'NO_MATCHING_PERMIT', message: 'no permit applies', policies: [] };
+}
+
+function reasonsOf(policies: readonly CompiledPolicy[]): string {
+  const first = policies[0];
+  if (policies.length === 1 && first !== undefined) return first.reason;
+  return [...new Set(policies.map(policy => policy.reason))].join('; ');
+}
+
+function obligationsOf(policies: readonly CompiledPolicy[]): readonly Obligation[] {
+  let found: Obligation[] | undefined;
+  for (const policy of policies) {
+    for (const type of policy.obligations) (found ??= []).push({ type, policy: policy.id });
+  }
+  return found ?? NOTHING;
+}
+
+function findNearMisses(
+  layers: readonly CompiledLayer[],
+  request: EvaluationRequest,
+  full: boolean,
+): readonly NearMiss[] {
+  const misses: (NearMiss & { failing: number })[] = [];
+  for (const policy of nearMisses(
+    layers.map(layer => layer.index),
+    request,
+  )) {
+    const clauses = policy.explain(request, full);
+    const failing = clauses.filter(clause => !holds(clause));
+    const first = failing[0];
+    misses.push({
+      policy: policy.id,
+      reason: policy.reason,
+      missing: first === undefined ? 'its conditions do not hold together' : describe(first),
+      ...(full ? { clauses: [...clauses] } : {}),
+      failing: failing.length,
+    });
+  }
+  return misses
+    .toSorted((a, b) => a.failing - b.failing || (a.policy < b.policy ? -1 : 1))
+    .slice(0, MAX_NEAR_MISSES)
+    .map(({ failing: _, ...miss }) => miss);
+}
+
+function holds(clause: Clause): boolean {
+  return clause.result === (clause.kind === 'when' ? 'true' : 'false');
+}
+
+function describe(clause: Clause): string {
+  const outcome = clause.result === 'error' ? 'cannot be evaluated' : `is ${clause.result}`;
+  return clause.kind === 'when'
+    ? `\`${clause.text}\` ${outcome}`
+    : `unless \`${clause.text}\`, which ${outcome}`;
+}

@@ -1,0 +1,255 @@
+/**
+ * A decision as a pure function of (snapshot, request): plan, evaluate each check, combine. Invariant: it
+ * reads no clock, no store and no randomness, so that the same snapshot and request decide the same again.
+ */
+import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../domain/decision.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import type { LayerName } from '../domain/ids.ts';
+import type { JsonValue } from '../domain/json.ts';
+import type { LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
+import type { Level } from '../domain/reason.ts';
+import type { RecordValue } from '../domain/value.ts';
+import { timestamp } from '../domain/clock.ts';
+import { type CheckOutcome, evaluateCheck, layersFor, ownerOf, refuse } from './check.ts';
+import { buildContexts, contextJson } from './context.ts';
+import type { CheckEvaluator, EngineName } from './evaluator.ts';
+import { type PlannedCheck, qualify } from './plan.ts';
+import type { Snapshot } from './snapshot.ts';
+import {
+  type Objection,
+  objectToRequest,
+  objectToResource,
+  type Parties,
+  resolveParties,
+} from './standing.ts';
+
+/** What a decision takes besides snapshot and request: all of it is logged. */
+export interface DecisionInputs {
+  readonly id: string;
+  /** Milliseconds since the epoch: `context.now`. */
+  readonly now: number;
+  /** `context.env` of requests that name none. */
+  readonly defaultEnv: string;
+}
+
+/** A decision with the parts of its log entry that only the evaluation knows. */
+export interface Evaluated {
+  readonly decision: UnloggedDecision;
+  readonly request: LoggedRequest;
+  readonly entities: Readonly<Record<string, number>>;
+  readonly engine: EngineName;
+}
+
+interface LeveledOutcome {
+  readonly level: Level;
+  readonly outcome: CheckOutcome;
+}
+
+/**
+ * Decides.
+ * @throws AppError INVALID_REQUEST when the context does not fit the schema or the levels do not fit the action.
+ */
+export function evaluateDecision(
+  snapshot: Snapshot,
+  evaluator: CheckEvaluator,
+  request: DecisionRequest,
+  inputs: DecisionInputs,
+): Evaluated {
+  const parties = resolveParties(snapshot, request);
+  const evaluatedAt = timestamp(inputs.now);
+  const action = snapshot.planner.find(request.action);
+  if (action === undefined) return decideUnknownAction(snapshot, request, parties, inputs.id, evaluatedAt);
+
+  const checks = snapshot.planner.plan(request, action, parties.tenant);
+  const json = contextJson(request, evaluatedAt, inputs.defaultEnv);
+  const contexts = buildContexts(checks, json, request);
+  const objection = objectToRequest(snapshot, request, parties);
+  const outcomes: LeveledOutcome[] = [];
+  for (const [position, check] of checks.entries()) {
+    const context = contexts[position];
+    const outcome =
+      objection !== undefined || context === undefined
+        ? object(check, objection ?? { code: 'INTERNAL_ERROR', message: 'a check has no context' })
+        : runCheck({ snapshot, evaluator, request, parties }, check, context);
+    outcomes.push({ level: check.level, outcome });
+    if (request.explain === 'none' && outcome.result.decision === 'deny') break;
+  }
+  return {
+    decision: combine({ snapshot, request, outcomes, tenant: parties.tenant, id: inputs.id, evaluatedAt }),
+    request: loggedRequest(request, parties.tenant, json),
+    entities: entityRevisions(snapshot, parties, checks),
+    engine: outcomes.some(({ outcome }) => outcome.engine === 'wasm') ? 'wasm' : 'compiled',
+  };
+}
+
+interface Scene {
+  readonly snapshot: Snapshot;
+  readonly evaluator: CheckEvaluator;
+  readonly request: DecisionRequest;
+  readonly parties: Parties;
+}
+
+function runCheck(scene: Scene, check: PlannedCheck, context: RecordValue): CheckOutcome {
+  const { snapshot, evaluator, request, parties } = scene;
+  const { action, resource } = check;
+  const { principal } = parties;
+  if (!action.principalTypes.has(principal.type) || !action.resourceTypes.has(resource.type)) {
+    const foreign = action.principalTypes.has(principal.type) ? resource : principal;
+    return object(check, {
+      code: 'UNKNOWN_ACTION',
+      message: `action \`${action.uid.id}\` does not apply to ${foreign === resource ? 'resource' : 'principal'} type ${foreign.type}`,
+    });
+  }
+  const entity = snapshot.directory.get(resource.key);
+  const objection = objectToResource(snapshot, resource, entity);
+  if (objection !== undefined || entity === undefined) {
+    return object(check, objection ?? { code: 'UNKNOWN_RESOURCE', message: 'there is no such resource' });
+  }
+  return evaluateCheck(
+    snapshot,
+    evaluator,
+    { principal, action: action.uid, resource, context, entities: snapshot.entities },
+    { tenant: ownerOf(entity), explain: request.explain },
+  );
+}
+
+function object(check: PlannedCheck, objection: Objection): CheckOutcome {
+  return refuse(check.action.uid.id, check.resource, objection.code, objection.message);
+}
+
+/** An action that nobody declared has no plan: one check says so, and the context stays unread and unlogged. */
+function decideUnknownAction(
+  snapshot: Snapshot,
+  request: DecisionRequest,
+  parties: Parties,
+  id: string,
+  evaluatedAt: string,
+): Evaluated {
+  const level =
+    request.levels === undefined || request.levels.includes('action')
+      ? 'action'
+      : (request.levels[0] ?? 'action');
+  const resource = qualify(request.resource.type, request.resource.id);
+  const outcome = refuse(
+    request.action,
+    resource,
+    'UNKNOWN_ACTION',
+    `there is no action \`${request.action}\``,
+  );
+  return {
+    decision: combine({
+      snapshot,
+      request,
+      outcomes: [{ level, outcome }],
+      tenant: parties.tenant,
+      id,
+      evaluatedAt,
+    }),
+    request: loggedRequest(request, parties.tenant, { now: evaluatedAt }),
+    entities: entityRevisions(snapshot, parties, []),
+    engine: 'compiled',
+  };
+}
+
+interface Combination {
+  readonly snapshot: Snapshot;
+  readonly request: DecisionRequest;
+  readonly outcomes: readonly LeveledOutcome[];
+  readonly tenant: string;
+  readonly id: string;
+  readonly evaluatedAt: string;
+}
+
+/** All checks must allow; the reason is the first deny in plan order, or the last action check. */
+function combine(combination: Combination): UnloggedDecision {
+  const { snapshot, request, outcomes, tenant } = combination;
+  const levels: Partial<Record<Level, { decision: 'allow' | 'deny'; checks: CheckResult[] }>> = {};
+  const used: Partial<Record<LayerName, string>> = {};
+  for (const layer of layersFor(snapshot, tenant)) used[layer.name] = layer.digest;
+  let denied: LeveledOutcome | undefined;
+  for (const leveled of outcomes) {
+    const { level, outcome } = leveled;
+    const entry = (levels[level] ??= { decision: 'allow', checks: [] });
+    entry.checks.push(outcome.result);
+    for (const layer of outcome.layers) used[layer.name] = layer.digest;
+    if (outcome.result.decision === 'deny') {
+      entry.decision = 'deny';
+      denied ??= leveled;
+    }
+  }
+  const deciding = denied ?? outcomes.at(-1);
+  if (deciding === undefined) throw new Error('a decision without a check');
+  const { level, outcome } = deciding;
+  const reason: Reason = {
+    code: outcome.result.code,
+    level,
+    message: outcome.result.message,
+    policies: outcome.result.policies,
+  };
+  return {
+    decisionId: combination.id,
+    decision: denied === undefined ? 'allow' : 'deny',
+    reason,
+    levels: levels satisfies Partial<Record<Level, LevelResult>>,
+    obligations: collectObligations(outcomes, denied !== undefined),
+    revision: revisionOf(snapshot, used),
+    evaluatedAt: combination.evaluatedAt,
+    ...(request.requestId === undefined ? {} : { requestId: request.requestId }),
+  };
+}
+
+/** Of an allow: those of all its permits. Of a deny: those of the forbids that denied. */
+function collectObligations(outcomes: readonly LeveledOutcome[], isDeny: boolean): Obligation[] {
+  const found: Obligation[] = [];
+  for (const { outcome } of outcomes) {
+    if (isDeny && outcome.result.decision === 'allow') continue;
+    for (const obligation of outcome.obligations) {
+      if (!found.some(known => known.type === obligation.type && known.policy === obligation.policy)) {
+        found.push(obligation);
+      }
+    }
+  }
+  return found;
+}
+
+function revisionOf(snapshot: Snapshot, layers: Partial<Record<LayerName, string>>): Revision {
+  return { layers, directory: snapshot.revision.directory, schema: snapshot.revision.schema };
+}
+
+function loggedRequest(
+  request: DecisionRequest,
+  tenant: string,
+  context: Readonly<Record<string, JsonValue>>,
+): LoggedRequest {
+  const { requestId, principal, action, resource, partitions, tools, outputs, levels, input } = request;
+  return {
+    ...(requestId === undefined ? {} : { requestId }),
+    principal,
+    action,
+    resource,
+    tenant,
+    ...(partitions === undefined ? {} : { partitions }),
+    ...(tools === undefined ? {} : { tools }),
+    ...(outputs === undefined ? {} : { outputs }),
+    ...(levels === undefined ? {} : { levels }),
+    ...(input?.hash === undefined ? {} : { inputHash: input.hash }),
+    context,
+  };
+}
+
+/** Directory revisions of the entities that the request names: a reader of the log sees what was known. */
+function entityRevisions(
+  snapshot: Snapshot,
+  parties: Parties,
+  checks: readonly PlannedCheck[],
+): Record<string, number> {
+  const revisions: Record<string, number> = {};
+  if (parties.principalEntity !== undefined) {
+    revisions[parties.principal.key] = parties.principalEntity.revision;
+  }
+  for (const { resource } of checks) {
+    const entity = snapshot.directory.get(resource.key);
+    if (entity !== undefined) revisions[resource.key] = entity.revision;
+  }
+  return revisions;
+}

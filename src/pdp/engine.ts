@@ -1,0 +1,184 @@
+/**
+ * The walk of a decision: evaluate, record, answer. Invariant: no answer leaves before its entry is durable,
+ * and an exception on the way becomes a logged deny, never an allow.
+ */
+import type { DecisionLog } from '../decision-log/ports.ts';
+import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
+import type { Credential } from '../domain/credential.ts';
+import type { Decision } from '../domain/decision.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import { AppError } from '../domain/errors.ts';
+import type { DecisionEntry, UnloggedDecision } from '../domain/log-entry.ts';
+import { type Evaluated, evaluateDecision } from './decide.ts';
+import type { CheckEvaluator } from './evaluator.ts';
+import type { IdempotencyWindow } from './idempotency.ts';
+import type { Snapshot, SnapshotHolder } from './snapshot.ts';
+import { resolveParties } from './standing.ts';
+
+/** Who asks, and how the exchange is traced. */
+export interface DecisionCaller {
+  readonly credential: Credential;
+  /** W3C `traceparent`, validated. */
+  readonly trace?: string;
+  readonly httpRequestId?: string;
+}
+
+/** Hears of every answered decision, for metrics. Must not throw. */
+export interface DecisionObserver {
+  /** @param seconds from the call of `decide` to the durable entry. */
+  decided(decision: Decision, seconds: number): void;
+  /** An exception became a deny. */
+  failed(error: unknown): void;
+}
+
+export interface EngineOptions {
+  readonly snapshots: SnapshotHolder;
+  readonly evaluator: CheckEvaluator;
+  readonly log: DecisionLog;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly idempotency: IdempotencyWindow;
+  readonly observer: DecisionObserver;
+  readonly defaultEnv: string;
+  /** Version of the evaluators, logged with each decision: `1+cedar-4.13.0`. */
+  readonly engineVersion: string;
+}
+
+/** Answers decision requests. */
+export class DecisionEngine {
+  readonly #options: EngineOptions;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Decides and records.
+   * Rejects with AppError NOT_READY, TENANT_NOT_ALLOWED, ASSERTION_NOT_ALLOWED, INVALID_REQUEST,
+   * REQUEST_ID_CONFLICT, LOG_BACKPRESSURE or LOG_UNAVAILABLE; then no decision was made known.
+   */
+  decide(request: DecisionRequest, caller: DecisionCaller): Promise<Decision> {
+    const { snapshots, idempotency } = this.#options;
+    const snapshot = snapshots.current;
+    if (snapshot === undefined) {
+      return Promise.reject(
+        new AppError('NOT_READY', 'the directory and the policies are not loaded yet', {
+          retryAfterSeconds: 1,
+        }),
+      );
+    }
+    if (request.requestId === undefined) return this.#decideOnce(snapshot, request, caller);
+    return idempotency.run(caller.credential.keyId, request.requestId, request, () =>
+      this.#decideOnce(snapshot, request, caller),
+    );
+  }
+
+  async #decideOnce(snapshot: Snapshot, request: DecisionRequest, caller: DecisionCaller): Promise<Decision> {
+    const { clock, log, observer } = this.#options;
+    const startedAt = clock.monotonic();
+    authorizeAsker(snapshot, request, caller.credential);
+    if (log.saturated) {
+      throw new AppError('LOG_BACKPRESSURE', 'the decision log has too many entries waiting', {
+        retryAfterSeconds: 1,
+      });
+    }
+    const now = clock.now();
+    const evaluated = this.#evaluate(snapshot, request, now);
+    const position = await log.append(this.#entry(evaluated, now, caller));
+    // the entry is durable from here on: the answer may leave
+    const decision: Decision = { ...evaluated.decision, log: position };
+    observer.decided(decision, (clock.monotonic() - startedAt) / 1000);
+    return decision;
+  }
+
+  #evaluate(snapshot: Snapshot, request: DecisionRequest, now: number): Evaluated {
+    const { evaluator, ids, defaultEnv, observer } = this.#options;
+    const inputs = { id: ids.next(), now, defaultEnv };
+    try {
+      return evaluateDecision(snapshot, evaluator, request, inputs);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      observer.failed(error);
+      return failedDecision(snapshot, request, inputs);
+    }
+  }
+
+  #entry(evaluated: Evaluated, time: number, caller: DecisionCaller): DecisionEntry {
+    const { decision, request, entities, engine } = evaluated;
+    return {
+      kind: 'decision',
+      id: decision.decisionId,
+      time,
+      request,
+      decision: decision.decision,
+      reason: decision.reason,
+      levels: decision.levels,
+      obligations: decision.obligations,
+      revision: decision.revision,
+      entities,
+      engine: `${engine}/${this.#options.engineVersion}`,
+      pep: caller.credential.keyId,
+      ...(caller.trace === undefined ? {} : { trace: caller.trace }),
+      ...(caller.httpRequestId === undefined ? {} : { httpRequestId: caller.httpRequestId }),
+    };
+  }
+}
+
+/** A PEP that is limited to tenants asks only about their data, and asserts `auth` only where it may. */
+function authorizeAsker(snapshot: Snapshot, request: DecisionRequest, credential: Credential): void {
+  if (request.auth !== undefined && !credential.mayAssert) {
+    throw new AppError('ASSERTION_NOT_ALLOWED', 'this key may not assert `auth`', {
+      problems: [
+        {
+          pointer: '/auth',
+          message: 'this key may not assert `auth`',
+          hint: 'leave `auth` out, or use a key with `mayAssert`',
+        },
+      ],
+    });
+  }
+  if (credential.tenants === undefined) return;
+  const { tenant } = resolveParties(snapshot, request);
+  if (!credential.tenants.has(tenant)) {
+    throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${tenant}\``);
+  }
+}
+
+function failedDecision(
+  snapshot: Snapshot,
+  request: DecisionRequest,
+  inputs: { readonly id: string; readonly now: number },
+): Evaluated {
+  const evaluatedAt = timestamp(inputs.now);
+  const reason = {
+    code: 'INTERNAL_ERROR',
+    level: request.levels?.[0] ?? 'endpoint',
+    message: 'the decision failed inside the service',
+    policies: [],
+  } as const;
+  const { principal, action, resource, requestId } = request;
+  const decision: UnloggedDecision = {
+    decisionId: inputs.id,
+    decision: 'deny',
+    reason: { ...reason, policies: [] },
+    levels: {},
+    obligations: [],
+    revision: { layers: {}, directory: snapshot.revision.directory, schema: snapshot.revision.schema },
+    evaluatedAt,
+    ...(requestId === undefined ? {} : { requestId }),
+  };
+  const tenant = request.tenant ?? '';
+  return {
+    decision,
+    request: {
+      ...(requestId === undefined ? {} : { requestId }),
+      principal,
+      action,
+      resource,
+      tenant,
+      context: { now: evaluatedAt },
+    },
+    entities: {},
+    engine: 'compiled',
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * How one check is evaluated: by the compiled policies, by cedar-wasm, or by both. Invariant: whichever is
+ * used, the answer is Cedar's own; when two evaluators differ, nobody gets an allow.
+ */
+import { authorize } from '../cedar/authorize.ts';
+import type { CedarSchema } from '../cedar/schema.ts';
+import type { CedarAnswer, EvaluationRequest } from '../cedar/types.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { CompiledLayer } from './snapshot.ts';
+
+/** One check as evaluators see it: the layers that apply and the request. */
+export interface Check {
+  readonly schema: CedarSchema;
+  /** The platform layer and the layer of the resource's tenant, as far as they are active. */
+  readonly layers: readonly CompiledLayer[];
+  readonly request: EvaluationRequest;
+}
+
+/** Cedar's answer in ids, or why there is none. */
+export type OracleAnswer =
+  | {
+      readonly ok: true;
+      readonly decision: 'allow' | 'deny';
+      readonly determining: readonly string[];
+      readonly erroring: readonly string[];
+    }
+  | { readonly ok: false; readonly failure: string };
+
+/** cedar-wasm in this thread: exact and slow. */
+export interface OraclePort {
+  evaluate(check: Check): OracleAnswer;
+}
+
+/** Takes a share of checks to compare with cedar-wasm later, in another thread. Never blocks, never throws. */
+export interface SamplingPort {
+  sample(check: Check, answer: CedarAnswer): void;
+}
+
+/** The outcome of one check: an answer, or a failure that must deny. */
+export type Evaluation =
+  | { readonly ok: true; readonly answer: CedarAnswer; readonly engine: EngineName }
+  | { readonly ok: false; readonly failure: string; readonly engine: EngineName };
+
+export type EngineName = 'compiled' | 'wasm';
+
+export interface CheckEvaluator {
+  evaluate(check: Check): Evaluation;
+}
+
+/** `engine.evaluator` and `engine.crossCheck` of the configuration. */
+export interface EngineMode {
+  readonly evaluator: EngineName;
+  readonly crossCheck: 'sampled' | 'all' | 'off';
+}
+
+/** Told of every disagreement between the evaluators. */
+export type DisagreementListener = (check: Check, compiled: CedarAnswer, oracle: OracleAnswer) => void;
+
+/** Layers that no longer run compiled because the evaluators disagreed about them, until someone acts. */
+export class Quarantine {
+  readonly #digests = new Map<string, string>();
+
+  /** Sends every layer of the check to cedar-wasm; the entry is bound to the bundle that disagreed. */
+  add(layers: readonly CompiledLayer[]): void {
+    for (const layer of layers) this.#digests.set(layer.name, layer.digest);
+  }
+
+  /** Lets a layer run compiled again; false when it was not quarantined. */
+  release(name: string): boolean {
+    return this.#digests.delete(name);
+  }
+
+  has(layer: CompiledLayer): boolean {
+    return this.#digests.size > 0 && this.#digests.get(layer.name) === layer.digest;
+  }
+
+  /** Names of the quarantined layers, sorted. */
+  get layers(): readonly string[] {
+    return [...this.#digests.keys()].toSorted();
+  }
+}
+
+/** The evaluator of the service. */
+export class ModalEvaluator implements CheckEvaluator {
+  readonly #mode: EngineMode;
+  readonly #oracle: OraclePort;
+  readonly #sampling: SamplingPort;
+  readonly #quarantine: Quarantine;
+  readonly #onDisagreement: DisagreementListener;
+
+  constructor(options: {
+    readonly mode: EngineMode;
+    readonly oracle: OraclePort;
+    readonly sampling: SamplingPort;
+    readonly quarantine: Quarantine;
+    readonly onDisagreement: DisagreementListener;
+  }) {
+    this.#mode = options.mode;
+    this.#oracle = options.oracle;
+    this.#sampling = options.sampling;
+    this.#quarantine = options.quarantine;
+    this.#onDisagreement = options.onDisagreement;
+  }
+
+  evaluate(check: Check): Evaluation {
+    if (this.#mode.evaluator === 'wasm' || this.#isQuarantined(check.layers)) return this.#byOracle(check);
+    const compiled = authorize(indexesOf(check.layers), check.request);
+    if (this.#mode.crossCheck === 'sampled') {
+      this.#sampling.sample(check, compiled);
+    } else if (this.#mode.crossCheck === 'all') {
+      const oracle = this.#ask(check);
+      if (!agree(compiled, oracle)) {
+        this.#quarantine.add(check.layers);
+        this.#onDisagreement(check, compiled, oracle);
+        return { ok: false, failure: 'the compiled evaluator and cedar-wasm disagree', engine: 'compiled' };
+      }
+    }
+    return { ok: true, answer: compiled, engine: 'compiled' };
+  }
+
+  #isQuarantined(layers: readonly CompiledLayer[]): boolean {
+    for (const layer of layers) if (this.#quarantine.has(layer)) return true;
+    return false;
+  }
+
+  #byOracle(check: Check): Evaluation {
+    const oracle = this.#ask(check);
+    if (!oracle.ok) return { ok: false, failure: oracle.failure, engine: 'wasm' };
+    const { decision } = oracle;
+    const determining = findPolicies(check.layers, oracle.determining);
+    const erroring = findPolicies(check.layers, oracle.erroring);
+    return { ok: true, answer: { decision, determining, erroring }, engine: 'wasm' };
+  }
+
+  #ask(check: Check): OracleAnswer {
+    try {
+      return this.#oracle.evaluate(check);
+    } catch (error) {
+      return { ok: false, failure: messageOf(error) };
+    }
+  }
+}
+
+/** Whether both evaluators give the same decision, determining policies and erroring policies. */
+export function agree(compiled: CedarAnswer, oracle: OracleAnswer): boolean {
+  return (
+    oracle.ok &&
+    compiled.decision === oracle.decision &&
+    sameIds(compiled.determining, oracle.determining) &&
+    sameIds(compiled.erroring, oracle.erroring)
+  );
+}
+
+function sameIds(policies: readonly { readonly id: string }[], ids: readonly string[]): boolean {
+  return policies.length === ids.length && policies.every((policy, position) => policy.id === ids[position]);
+}
+
+function findPolicies(layers: readonly CompiledLayer[], ids: readonly string[]): CedarAnswer['determining'] {
+  if (ids.length === 0) return [];
+  const wanted = new Set(ids);
+  return layers
+    .flatMap(layer => layer.index.policies.filter(policy => wanted.has(policy.id)))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+function indexesOf(layers: readonly CompiledLayer[]): CompiledLayer['index'][] {
+  return layers.map(layer => layer.index);
+}

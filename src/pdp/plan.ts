@@ -1,0 +1,239 @@
+/**
+ * The plan of a decision: which Cedar checks a request asks, level by level (api.md, "The plan"). Invariant:
+ * nothing the request names is left unchecked; what cannot be checked at the asked levels is refused.
+ */
+import type { ActionDefinition, CedarSchema } from '../cedar/schema.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import { AppError, type Problem } from '../domain/errors.ts';
+import { NAMESPACE } from '../domain/ids.ts';
+import type { JsonValue } from '../domain/json.ts';
+import { LEVELS, type Level } from '../domain/reason.ts';
+import { EntityUid } from '../domain/value.ts';
+
+/** One Cedar check: (principal, action, resource) with the context keys that only this check has. */
+export interface PlannedCheck {
+  readonly level: Level;
+  readonly action: ActionDefinition;
+  readonly resource: EntityUid;
+  /** JSON by context key: `model`, `amountCents`, `path`, `classification`. */
+  readonly extra: Readonly<Record<string, JsonValue>>;
+  /** Where in the request the resource is named: an RFC 6901 pointer. */
+  readonly pointer: string;
+}
+
+/** What an action asks for, by the group of the schema that it is in. */
+type ActionKind = 'endpoint' | 'inference' | 'lifecycle' | 'tenant' | 'single';
+
+/** An action that can be asked for. */
+export interface PlannableAction {
+  readonly definition: ActionDefinition;
+  readonly kind: ActionKind;
+}
+
+/** Actions that plans ask by name: a platform schema must declare them. */
+const PLAN_ACTIONS = [
+  'invoke',
+  'manage',
+  'useTenant',
+  'readPartition',
+  'writePartition',
+  'exportPartition',
+  'callTool',
+  'writeOutput',
+] as const;
+type PlanAction = (typeof PLAN_ACTIONS)[number];
+
+/** Entity types that plans and the directory rely on. */
+const PLAN_TYPES = [
+  'Tenant',
+  'User',
+  'Service',
+  'Agent',
+  'Model',
+  'DataPartition',
+  'Tool',
+  'OutputSink',
+] as const;
+
+const PARTITION_ACTIONS = {
+  read: 'readPartition',
+  write: 'writePartition',
+  export: 'exportPartition',
+} as const;
+const NO_EXTRA: Readonly<Record<string, JsonValue>> = {};
+
+/** Fully qualified uid of an entity named without its namespace. */
+export function qualify(type: string, id: string): EntityUid {
+  return new EntityUid(`${NAMESPACE}::${type}`, id);
+}
+
+/** What a platform schema lacks to serve plans; empty when it serves them. */
+export function checkPlanVocabulary(schema: CedarSchema): readonly Problem[] {
+  const missing = [
+    ...PLAN_ACTIONS.filter(id => askable(schema, id) === undefined).map(id => `action \`${id}\``),
+    ...PLAN_TYPES.filter(name => !schema.entityTypes.has(`${NAMESPACE}::${name}`)).map(
+      name => `entity type \`${name}\``,
+    ),
+  ];
+  return missing.map(what => ({
+    message: `the schema does not declare ${what} in namespace ${NAMESPACE}`,
+    hint: 'start from the shipped schema/model-serving.cedarschema and add to it',
+  }));
+}
+
+/** Plans requests under one schema; built once per schema. */
+export class Planner {
+  readonly #actions: ReadonlyMap<string, PlannableAction>;
+  readonly #named: Readonly<Record<PlanAction, ActionDefinition>>;
+
+  /** @throws Error when the schema lacks the plan's vocabulary; checkPlanVocabulary tells beforehand. */
+  constructor(schema: CedarSchema) {
+    const actions = new Map<string, PlannableAction>();
+    for (const definition of schema.actions.values()) {
+      if (definition.uid.type !== `${NAMESPACE}::Action` || definition.principalTypes.size === 0) continue;
+      actions.set(definition.uid.id, { definition, kind: classify(definition) });
+    }
+    this.#actions = actions;
+    const named = (id: PlanAction): ActionDefinition => {
+      const definition = askable(schema, id);
+      if (definition === undefined) throw new Error(`the schema declares no action ${id}`);
+      return definition;
+    };
+    this.#named = {
+      invoke: named('invoke'),
+      manage: named('manage'),
+      useTenant: named('useTenant'),
+      readPartition: named('readPartition'),
+      writePartition: named('writePartition'),
+      exportPartition: named('exportPartition'),
+      callTool: named('callTool'),
+      writeOutput: named('writeOutput'),
+    };
+  }
+
+  /** Looks up an action by its bare id; undefined for unknown ids and for pure groups, which nobody can ask for. */
+  find(id: string): PlannableAction | undefined {
+    return this.#actions.get(id);
+  }
+
+  /**
+   * The checks of a request whose action is known, in the order endpoint, tenant, action.
+   * @param tenant the tenant whose data is used.
+   * @throws AppError INVALID_REQUEST when the request names things that its action or levels never check.
+   */
+  plan(request: DecisionRequest, action: PlannableAction, tenant: string): readonly PlannedCheck[] {
+    const resource = qualify(request.resource.type, request.resource.id);
+    let checks: readonly PlannedCheck[];
+    if (action.kind === 'inference' || action.kind === 'lifecycle') {
+      checks = this.#planOperation(request, action, resource, tenant);
+    } else {
+      refuseItems(request);
+      const level = action.kind === 'single' ? 'action' : action.kind;
+      checks = [{ level, action: action.definition, resource, extra: NO_EXTRA, pointer: '/resource' }];
+    }
+    return request.levels === undefined ? checks : keepLevels(checks, request.levels, request.action);
+  }
+
+  #planOperation(
+    request: DecisionRequest,
+    action: PlannableAction,
+    resource: EntityUid,
+    tenant: string,
+  ): PlannedCheck[] {
+    const named = this.#named;
+    const model = { model: request.resource.id };
+    const endpoint = action.kind === 'inference' ? named.invoke : named.manage;
+    const checks: PlannedCheck[] = [
+      { level: 'endpoint', action: endpoint, resource, extra: NO_EXTRA, pointer: '/resource' },
+    ];
+    const add = (level: Level, check: Omit<PlannedCheck, 'level'>): void => {
+      checks.push({ level, ...check });
+    };
+    if (request.partitions === undefined || request.partitions.length === 0) {
+      const resourceTenant = qualify('Tenant', tenant);
+      add('tenant', { action: named.useTenant, resource: resourceTenant, extra: model, pointer: '/tenant' });
+    } else {
+      for (const [position, { id, access }] of request.partitions.entries()) {
+        const partition = qualify('DataPartition', id);
+        const pointer = `/partitions/${position}`;
+        add('tenant', {
+          action: named[PARTITION_ACTIONS[access]],
+          resource: partition,
+          extra: model,
+          pointer,
+        });
+      }
+    }
+    add('action', { action: action.definition, resource, extra: NO_EXTRA, pointer: '/resource' });
+    for (const [position, { id, amountCents }] of (request.tools ?? []).entries()) {
+      const extra = amountCents === undefined ? model : { ...model, amountCents };
+      add('action', {
+        action: named.callTool,
+        resource: qualify('Tool', id),
+        extra,
+        pointer: `/tools/${position}`,
+      });
+    }
+    for (const [position, { id, path, classification }] of (request.outputs ?? []).entries()) {
+      const extra = { ...model, path, classification };
+      const pointer = `/outputs/${position}`;
+      add('action', { action: named.writeOutput, resource: qualify('OutputSink', id), extra, pointer });
+    }
+    return checks;
+  }
+}
+
+function keepLevels(
+  checks: readonly PlannedCheck[],
+  levels: readonly Level[],
+  action: string,
+): readonly PlannedCheck[] {
+  const kept = checks.filter(check => levels.includes(check.level));
+  if (kept.length > 0) return kept;
+  const possible = LEVELS.filter(level => checks.some(check => check.level === level));
+  throw new AppError('INVALID_REQUEST', `action \`${action}\` has no check at level ${levels.join(', ')}`, {
+    problems: [
+      {
+        pointer: '/levels',
+        message: `action \`${action}\` has no check at level ${levels.join(', ')}`,
+        hint: `ask for ${possible.join(', ')}, or leave levels out`,
+      },
+    ],
+  });
+}
+
+/** A single check reads no partition, tool or output: naming one there would look checked and not be. */
+function refuseItems(request: DecisionRequest): void {
+  const problems: Problem[] = [];
+  for (const name of ['partitions', 'tools', 'outputs'] as const) {
+    if ((request[name]?.length ?? 0) > 0) {
+      problems.push({
+        pointer: `/${name}`,
+        message: `action \`${request.action}\` checks its resource alone, so \`${name}\` would not be decided`,
+        hint: 'name the operation (such as `generate`) as the action, or ask for each item by its own action',
+      });
+    }
+  }
+  if (problems.length > 0) {
+    throw new AppError('INVALID_REQUEST', 'the request names things that its action does not check', {
+      problems,
+    });
+  }
+}
+
+function classify(action: ActionDefinition): ActionKind {
+  if (action.uid.id === 'invoke' || action.uid.id === 'manage') return 'endpoint';
+  if (action.ancestors.has(actionKey('Inference'))) return 'inference';
+  if (action.ancestors.has(actionKey('Lifecycle'))) return 'lifecycle';
+  if (action.ancestors.has(actionKey('DataAccess'))) return 'tenant';
+  return 'single';
+}
+
+function askable(schema: CedarSchema, id: string): ActionDefinition | undefined {
+  const action = schema.actions.get(actionKey(id));
+  return action !== undefined && action.principalTypes.size > 0 ? action : undefined;
+}
+
+function actionKey(id: string): string {
+  return `${NAMESPACE}::Action::"${id}"`;
+}
