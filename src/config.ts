@@ -4,15 +4,11 @@
  */
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { ENV_PREFIX, listSettings, type Setting } from './config/setting-list.ts';
+import { CONFIG_FILE_VARIABLE, ENV_PREFIX, listSettings, type Setting } from './config/setting-list.ts';
 import { type Config, configSchema } from './config/settings.ts';
 import { messageOf, type Problem } from './domain/errors.ts';
 import { nearest } from './domain/spelling.ts';
 
-export type { Config } from './config/settings.ts';
-
-/** Environment variable with the path of the configuration file. */
-export const CONFIG_FILE_VARIABLE = 'DURAMEN_CONFIG';
 /** Variables of the command line client, which the service tolerates in its environment. */
 const CLIENT_VARIABLES = ['DURAMEN_URL', 'DURAMEN_KEY'];
 /** Largest configuration file in characters: it holds a few dozen short values. */

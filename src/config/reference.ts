@@ -1,6 +1,5 @@
 /** docs/configuration.md, made from the settings. Invariant: the same schema gives the same bytes. */
-import { CONFIG_FILE_VARIABLE } from '../config.ts';
-import { listSettings, type Setting } from './setting-list.ts';
+import { CONFIG_FILE_VARIABLE, listSettings, type Setting } from './setting-list.ts';
 
 /** The configuration reference as Markdown. */
 export function renderReference(): string {

@@ -8,6 +8,9 @@ import { configSchema, settingNotes } from './settings.ts';
 /** Prefix of every environment variable that the service reads. */
 export const ENV_PREFIX = 'DURAMEN_';
 
+/** Environment variable with the path of the configuration file. */
+export const CONFIG_FILE_VARIABLE = 'DURAMEN_CONFIG';
+
 export interface Setting {
   /** `http.listen` */
   readonly name: string;

@@ -139,10 +139,6 @@ const decision = z.strictObject({
     .register(settingNotes, {
       description: 'Value of `context.env` for requests that name none.',
     }),
-  idempotencySeconds: z.int().min(1).max(3600).default(300).register(settingNotes, {
-    description: 'How long a `requestId` of /decide is remembered, per credential.',
-    unit: 'seconds',
-  }),
 });
 
 const auth = z.strictObject({
