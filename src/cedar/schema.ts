@@ -8,7 +8,13 @@ export type CedarType =
   | { readonly kind: 'boolean' }
   | { readonly kind: 'long' }
   | { readonly kind: 'string' }
-  | { readonly kind: 'entity'; readonly name: string }
+  | {
+      readonly kind: 'entity';
+      /** Fully qualified. */
+      readonly name: string;
+      /** For enumerated entity types: the only ids. */
+      readonly enumeration?: ReadonlySet<string>;
+    }
   | { readonly kind: 'extension'; readonly name: 'ipaddr' | 'decimal' | 'datetime' | 'duration' }
   | { readonly kind: 'set'; readonly element: CedarType }
   | RecordType;
