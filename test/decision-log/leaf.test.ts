@@ -1,0 +1,122 @@
+/** Leaves: canonical, injective, complete, and holding nothing that is not declared. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import canonicalize from 'canonicalize';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { leafBytes, leafText, MAX_LEAF_BYTES } from '../../src/decision-log/leaf.ts';
+import { leafHash } from '../../src/decision-log/leaf-hash.ts';
+import { EVENT_KINDS, LEAF_VERSION, type LogEntry } from '../../src/domain/log-entry.ts';
+import { arbitraryEntries, decisionEntry, eventEntry, fullDecisionEntry } from './entries.ts';
+
+const { tenant: _, ...serviceEvent } = eventEntry(4, { kind: 'service.start', details: { z: 1, a: [null] } });
+const base = decisionEntry(5);
+
+const ENTRIES: readonly [string, LogEntry][] = [
+  ['an ordinary decision', decisionEntry(1)],
+  ['a decision with every field', fullDecisionEntry(2)],
+  ['an event', eventEntry(3)],
+  ['an event without a tenant', serviceEvent],
+  ['a request id with an escape', decisionEntry(6, { request: { ...base.request, requestId: '\\ud800' } })],
+  ['layers out of order', decisionEntry(7, { revision: reversedLayers(base.revision) })],
+];
+
+const schemaFile = join(import.meta.dirname, '../../schema/log-entry.schema.json');
+const schema = z.fromJSONSchema(JSON.parse(readFileSync(schemaFile, 'utf8')));
+
+describe('leafText', () => {
+  test.each(ENTRIES)('writes %s as RFC 8785 JSON of the entry and its version', (_name, entry) => {
+    expect(leafText(entry)).toBe(canonicalize({ ...entry, v: LEAF_VERSION }));
+  });
+
+  test('is injective: two entries have the same leaf only when they are equal', () => {
+    fc.assert(
+      fc.property(arbitraryEntries, entries => {
+        for (const entry of entries) {
+          expect(JSON.parse(leafText(entry))).toEqual({ ...entry, v: LEAF_VERSION });
+        }
+        expect(new Set(entries.map(leafText)).size).toBe(entries.length);
+      }),
+    );
+  });
+
+  test('leaves out whatever an entry carries beside its declared fields', () => {
+    const secret = { token: 'secret' };
+    const entry = fullDecisionEntry(1);
+    const { request, reason, revision } = entry;
+    const carrying = {
+      ...entry,
+      ...secret,
+      request: { ...request, ...secret, principal: { ...request.principal, ...secret } },
+      reason: { ...reason, ...secret },
+      revision: { ...revision, ...secret },
+    };
+    expect(leafText(carrying)).toBe(leafText(entry));
+    expect(leafText({ ...eventEntry(1), ...secret })).toBe(leafText(eventEntry(1)));
+  });
+
+  test.each<[string, LogEntry]>([
+    ['a fraction of a millisecond', decisionEntry(1, { time: 0.5 })],
+    [
+      'a directory revision beyond 2^53',
+      decisionEntry(1, { revision: { ...base.revision, directory: 2 ** 53 } }),
+    ],
+    [
+      'a fraction of a cent',
+      decisionEntry(1, { request: { ...base.request, tools: [{ id: 'a', amountCents: 0.1 }] } }),
+    ],
+    ['a fraction in the context', decisionEntry(1, { request: { ...base.request, context: { a: 0.1 } } })],
+    ['half a surrogate pair in an id', decisionEntry(1, { id: '\ud800' })],
+    ['half a surrogate pair in the details', eventEntry(1, { details: { a: '\udfff' } })],
+  ])('refuses %s', (_name, entry) => {
+    expect(() => leafText(entry)).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
+  });
+});
+
+describe('leafBytes', () => {
+  test('takes a leaf of the largest size and refuses one byte more', () => {
+    const room = MAX_LEAF_BYTES - leafBytes(eventEntry(1, { details: { text: '' } })).length;
+    const sized = (length: number) =>
+      eventEntry(1, { details: { text: 'é'.repeat(10) + 'x'.repeat(length - 20) } });
+    expect(leafBytes(sized(room))).toHaveLength(MAX_LEAF_BYTES);
+    expect(() => leafBytes(sized(room + 1))).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
+  });
+});
+
+describe('leafHash', () => {
+  test.each([
+    ['', '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d'],
+    ['L123456', '395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56'],
+  ])('of %j is that of RFC 6962', (leaf, expected) => {
+    expect(Buffer.from(leafHash(Buffer.from(leaf))).toString('hex')).toBe(expected);
+  });
+});
+
+describe('schema/log-entry.schema.json', () => {
+  test.each(ENTRIES)('describes %s', (_name, entry) => {
+    expect(schema.safeParse(JSON.parse(leafText(entry))).error).toBeUndefined();
+  });
+
+  test('describes every kind of event', () => {
+    for (const kind of EVENT_KINDS) {
+      expect(schema.safeParse(JSON.parse(leafText(eventEntry(1, { kind })))).success).toBe(true);
+    }
+  });
+
+  test.each<[string, object]>([
+    ['an unknown field', { extra: 1 }],
+    ['an unknown kind', { kind: 'entity.rename' }],
+    ['another version', { v: LEAF_VERSION + 1 }],
+    ['a fraction', { time: 0.5 }],
+  ])('refuses %s', (_name, over) => {
+    const leaf: unknown = JSON.parse(leafText(eventEntry(1)));
+    expect(schema.safeParse(Object.assign({}, leaf, over)).success).toBe(false);
+    const decision: unknown = JSON.parse(leafText(decisionEntry(1)));
+    expect(schema.safeParse(Object.assign({}, decision, over)).success).toBe(false);
+  });
+});
+
+function reversedLayers({ layers, ...rest }: typeof base.revision): typeof base.revision {
+  return { ...rest, layers: Object.fromEntries(Object.entries(layers).reverse()) };
+}
