@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   ACTIVATION_CONFLICT: { status: 409, title: 'another bundle was activated in the meantime' },
   NOTHING_TO_ROLL_BACK: { status: 409, title: 'the layer has no earlier bundle' },
   ALREADY_EXISTS: { status: 409, title: 'the object exists already' },
+  LAST_ADMIN_KEY: { status: 409, title: 'the last admin key cannot be revoked' },
   PRECONDITION_FAILED: { status: 412, title: 'the object changed since it was read' },
   PAYLOAD_TOO_LARGE: { status: 413, title: 'the body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'the content type is not supported' },

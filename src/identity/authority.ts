@@ -1,0 +1,45 @@
+/**
+ * What a credential may do. Invariant: authority never grows by passing it on: whoever makes or revokes a key
+ * holds every role, every tenant and every right of that key.
+ */
+import type { ApiKey, Credential, Role } from '../domain/credential.ts';
+import type { LayerName } from '../domain/ids.ts';
+
+/** `admin` holds every role. */
+export function holdsRole(credential: Credential, role: Role): boolean {
+  return credential.roles.has(role) || credential.roles.has('admin');
+}
+
+/** Whether the credential may act for the tenant; `undefined` stands for what belongs to no tenant. */
+export function mayActFor(credential: Credential, tenant: string | undefined): boolean {
+  return credential.tenants === undefined || (tenant !== undefined && credential.tenants.has(tenant));
+}
+
+/** Whether the credential may see and change a layer: `platform` belongs to no tenant. */
+export function mayActOnLayer(credential: Credential, layer: LayerName): boolean {
+  return mayActFor(credential, layer === 'platform' ? undefined : layer.slice('tenant:'.length));
+}
+
+/** The part of a key that grants something. */
+export interface Grant extends Pick<ApiKey, 'roles' | 'mayAssert'> {
+  readonly tenants?: readonly string[] | undefined;
+}
+
+/** Why a credential may not hand out a grant; undefined when it may. */
+export function excessOf(credential: Credential, grant: Grant): string | undefined {
+  const role = grant.roles.find(wanted => !holdsRole(credential, wanted));
+  if (role !== undefined) return `the role \`${role}\`, which this credential does not hold`;
+  if (credential.tenants !== undefined) {
+    if (grant.tenants === undefined) return 'every tenant, while this credential is limited to some';
+    const tenant = grant.tenants.find(wanted => !mayActFor(credential, wanted));
+    if (tenant !== undefined) return `the tenant \`${tenant}\`, for which this credential may not act`;
+  }
+  if (grant.mayAssert && !credential.mayAssert) return '`mayAssert`, which this credential does not hold';
+  return undefined;
+}
+
+/** Whether a key concerns nobody but the tenants of the credential; other keys do not exist for it. */
+export function maySeeKey(credential: Credential, key: Pick<ApiKey, 'tenants'>): boolean {
+  if (credential.tenants === undefined) return true;
+  return key.tenants !== undefined && key.tenants.every(tenant => mayActFor(credential, tenant));
+}

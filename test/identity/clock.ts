@@ -1,0 +1,28 @@
+/** A clock that tests set by hand, and counted ids. */
+import type { Clock, IdSource } from '../../src/domain/clock.ts';
+
+export interface ManualClock extends Clock {
+  /** Moves both clocks forward. */
+  advance(milliseconds: number): void;
+}
+
+export function manualClock(start = Date.UTC(2026, 10, 21)): ManualClock {
+  let elapsed = 0;
+  return {
+    now: () => start + elapsed,
+    monotonic: () => elapsed,
+    advance(milliseconds) {
+      elapsed += milliseconds;
+    },
+  };
+}
+
+export function countedIds(prefix = 'id'): IdSource {
+  let count = 0;
+  return {
+    next() {
+      count += 1;
+      return `${prefix}-${count}`;
+    },
+  };
+}

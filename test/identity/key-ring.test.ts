@@ -1,0 +1,119 @@
+/** Authentication against the keys in memory: every way to fail has its cause, and none gets a credential. */
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import type { ApiKey } from '../../src/domain/credential.ts';
+import { makeKey } from '../../src/identity/key-format.ts';
+import { KeyHasher, sameHash } from '../../src/identity/key-hash.ts';
+import { KeyRing } from '../../src/identity/key-ring.ts';
+import { manualClock } from './clock.ts';
+
+const DAY = 86_400_000;
+
+function scene() {
+  const clock = manualClock();
+  const hasher = new KeyHasher(randomBytes(32));
+  const ring = new KeyRing(hasher, clock);
+  const add = (change: Partial<ApiKey> = {}, token?: string) => {
+    const made = makeKey(randomBytes);
+    const text = token ?? made.token;
+    ring.put({
+      id: made.id,
+      hash: hasher.hash(text).toString('base64url'),
+      roles: ['pep'],
+      description: '',
+      mayAssert: true,
+      createdAt: new Date(clock.now()).toISOString(),
+      createdBy: 'system',
+      ...change,
+    });
+    return { id: change.id ?? made.id, token: text };
+  };
+  return { clock, ring, add };
+}
+
+describe('a valid key', () => {
+  test('gives its roles and tenants', () => {
+    const { ring, add } = scene();
+    const { id, token } = add({ roles: ['pep', 'auditor'], tenants: ['acme'], mayAssert: false });
+    expect(ring.authenticate(`Bearer ${token}`).credential).toEqual({
+      keyId: id,
+      roles: new Set(['pep', 'auditor']),
+      tenants: new Set(['acme']),
+      mayAssert: false,
+    });
+  });
+
+  test('is found whatever the case of the scheme', () => {
+    const { ring, add } = scene();
+    expect(ring.authenticate(`bEARER ${add().token}`).failure).toBeUndefined();
+  });
+
+  test('stops at the instant of its expiry', () => {
+    const { clock, ring, add } = scene();
+    const { id, token } = add({ expiresAt: new Date(clock.now() + DAY).toISOString() });
+    clock.advance(DAY - 1);
+    expect(ring.authenticate(`Bearer ${token}`).failure).toBeUndefined();
+    clock.advance(1);
+    expect(ring.authenticate(`Bearer ${token}`).failure).toEqual({ cause: 'expired', keyId: id });
+  });
+
+  test('stops as soon as it is revoked', () => {
+    const { clock, ring, add } = scene();
+    const { id, token } = add();
+    const key = ring.find(id);
+    if (key !== undefined) ring.put({ ...key, revokedAt: new Date(clock.now()).toISOString() });
+    expect(ring.authenticate(`Bearer ${token}`).failure).toEqual({ cause: 'revoked', keyId: id });
+  });
+
+  test('that the operator chose needs no form', () => {
+    const { ring, add } = scene();
+    add({ id: 'bootstrap', roles: ['admin'] }, 'a chosen key with spaces, 32 characters');
+    const header = 'Bearer a chosen key with spaces, 32 characters';
+    expect(ring.authenticate(header).credential?.keyId).toBe('bootstrap');
+    expect(ring.authenticate(`${header}!`).failure).toEqual({ cause: 'malformed' });
+  });
+});
+
+describe('no credential', () => {
+  const { ring, add } = scene();
+  const { id, token } = add();
+  const other = makeKey(randomBytes).token;
+  const cases: [name: string, header: string | undefined, cause: string][] = [
+    ['without a header', undefined, 'missing'],
+    ['for an empty header', '', 'missing'],
+    ['for another scheme', 'Basic YTpi', 'scheme'],
+    ['for a scheme without a token', 'Bearer ', 'scheme'],
+    ['for the bare key', token, 'scheme'],
+    ['for a cut key', `Bearer ${token.slice(0, -1)}`, 'malformed'],
+    ['for a key with a typo', `Bearer ${token.slice(0, -1)}${token.endsWith('0') ? '1' : '0'}`, 'checksum'],
+    ['for a well-formed unknown key', `Bearer ${other}`, 'unknown'],
+    ['for a huge token', `Bearer ${'a'.repeat(100_000)}`, 'malformed'],
+    ['for two keys in one header', `Bearer ${token}, Bearer ${token}`, 'malformed'],
+  ];
+  test.each(cases)('%s', (_name, header, cause) => {
+    const { credential, failure } = ring.authenticate(header);
+    expect(credential).toBeUndefined();
+    expect(failure?.cause).toBe(cause);
+  });
+
+  test('for a known id with another secret', () => {
+    const letters = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+    const idBytes = Uint8Array.from(Array.from(id, letter => letters.indexOf(letter)));
+    const forged = makeKey(size => (size === id.length ? idBytes : randomBytes(size)));
+    expect(forged.id).toBe(id);
+    expect(ring.authenticate(`Bearer ${forged.token}`)).toEqual({
+      failure: { cause: 'mismatch', keyId: id },
+    });
+  });
+});
+
+test('the same key hashes differently under another pepper', () => {
+  const { token } = makeKey(randomBytes);
+  const [one, two] = [new KeyHasher(randomBytes(32)), new KeyHasher(randomBytes(32))];
+  expect(sameHash(one.hash(token), two.hash(token))).toBe(false);
+  expect(sameHash(one.hash(token), one.hash(token))).toBe(true);
+});
+
+test('a short pepper is refused', () => {
+  expect(() => new KeyHasher(randomBytes(31))).toThrow('fewer than 32 bytes');
+});
