@@ -22,8 +22,7 @@ const ENTRIES: readonly [string, LogEntry][] = [
   ['layers out of order', decisionEntry(7, { revision: reversedLayers(base.revision) })],
 ];
 
-const schemaFile = join(import.meta.dirname, '../../schema/log-entry.schema.json');
-const schema = z.fromJSONSchema(JSON.parse(readFileSync(schemaFile, 'utf8')));
+const schema = z.fromJSONSchema(readSchema(join(import.meta.dirname, '../../schema/log-entry.schema.json')));
 
 describe('leafText', () => {
   test.each(ENTRIES)('writes %s as RFC 8785 JSON of the entry and its version', (_name, entry) => {
@@ -119,4 +118,14 @@ describe('schema/log-entry.schema.json', () => {
 
 function reversedLayers({ layers, ...rest }: typeof base.revision): typeof base.revision {
   return { ...rest, layers: Object.fromEntries(Object.entries(layers).reverse()) };
+}
+
+function readSchema(path: string): z.core.JSONSchema.JSONSchema {
+  const parsed: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  if (!isSchema(parsed)) throw new Error(`\`${path}\` holds no JSON Schema`);
+  return parsed;
+}
+
+function isSchema(value: unknown): value is z.core.JSONSchema.JSONSchema {
+  return typeof value === 'object' && value !== null && '$schema' in value;
 }
