@@ -4,6 +4,7 @@
  */
 import type { Clause } from '../domain/decision.ts';
 import type { EntitySource, EntityUid, RecordValue } from '../domain/value.ts';
+import type { Scope } from './ast.ts';
 
 export type Effect = 'permit' | 'forbid';
 
@@ -33,11 +34,12 @@ export interface CompiledPolicy {
   readonly id: string;
   readonly effect: Effect;
   readonly annotations: ReadonlyMap<string, string>;
+  readonly scope: Scope;
   /** `@reason`, or the empty string. */
   readonly reason: string;
   /** Types from `@obligation`, split at commas. */
   readonly obligations: readonly string[];
-  /** Deepest chain of entity dereferences, 0–3. */
+  /** Upper bound of the longest chain of entity dereferences (`dereferenceLevel`). */
   readonly level: number;
   /** Whether principal, action and resource satisfy the scope; total, never throws. */
   matchesScope(request: EvaluationRequest): boolean;

@@ -1,0 +1,76 @@
+/**
+ * The scope of a policy: which principals, actions and resources it speaks of. Invariant: matching is total,
+ * so a policy whose scope does not match is neither satisfied nor erring, whatever its conditions are.
+ */
+import type { EntityUid } from '../domain/value.ts';
+import { type ActionConstraint, type Scope, type ScopeConstraint, unreachable } from './ast.ts';
+import { type ActionGroups, isMember } from './operators.ts';
+import type { EvaluationRequest } from './types.ts';
+
+type Matcher = (request: EvaluationRequest, uid: EntityUid) => boolean;
+
+/** Compiles a scope to one predicate. */
+export function compileScope(scope: Scope, actions: ActionGroups): (request: EvaluationRequest) => boolean {
+  const principal = compileConstraint(scope.principal, actions);
+  const action = compileAction(scope.action, actions);
+  const resource = compileConstraint(scope.resource, actions);
+  return request =>
+    principal(request, request.principal) &&
+    action(request, request.action) &&
+    resource(request, request.resource);
+}
+
+function compileConstraint(constraint: ScopeConstraint, actions: ActionGroups): Matcher {
+  switch (constraint.kind) {
+    case 'any':
+      return () => true;
+    case 'equal': {
+      const { key } = constraint.uid;
+      return (_request, uid) => uid.key === key;
+    }
+    case 'in': {
+      const { key } = constraint.uid;
+      return (request, uid) => isMember(request, actions, uid, key);
+    }
+    case 'is': {
+      const { entityType } = constraint;
+      return (_request, uid) => uid.type === entityType;
+    }
+    case 'isIn': {
+      const { entityType } = constraint;
+      const { key } = constraint.uid;
+      return (request, uid) => uid.type === entityType && isMember(request, actions, uid, key);
+    }
+    default:
+      return unreachable(constraint);
+  }
+}
+
+function compileAction(constraint: ActionConstraint, actions: ActionGroups): Matcher {
+  if (constraint.kind !== 'in') return compileConstraint(constraint, actions);
+  const keys = constraint.uids.map(uid => uid.key);
+  return (request, uid) => keys.some(key => isMember(request, actions, uid, key));
+}
+
+/** The index key of a position that any entity can take. No entity key looks like it: those hold a quote. */
+export const ANY_KEY = '*';
+
+/** The index key of a position that every entity of a type can take. */
+export function typeKey(entityType: string): string {
+  return `is:${entityType}`;
+}
+
+/**
+ * The one index key under which a constraint is filed. An entity that satisfies the constraint has this key
+ * among its own: its uid, its ancestors, its type and `ANY_KEY`.
+ */
+export function constraintKey(constraint: ScopeConstraint): string {
+  switch (constraint.kind) {
+    case 'any':
+      return ANY_KEY;
+    case 'is':
+      return typeKey(constraint.entityType);
+    default:
+      return constraint.uid.key;
+  }
+}
