@@ -1,0 +1,273 @@
+/**
+ * Metrics for Prometheus under the prefix `duramen_`. Invariants: labels come from closed sets or from
+ * policies and layers, never from principals, models or other input; the request path only adds to numbers.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Decision } from '../domain/decision.ts';
+
+/** Buckets of a decision: 50 µs to 50 ms, then the tail of a slow disk. */
+const DECISION_BUCKETS = [
+  0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.25, 1,
+];
+const HTTP_BUCKETS = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
+/** Most policies that get their own error series; the others count under `other`. */
+const MAX_POLICY_SERIES = 1000;
+
+/** A count that knows its labels already. */
+interface BoundCounter {
+  inc(value?: number): void;
+}
+interface BoundHistogram {
+  observe(value: number): void;
+}
+
+/** Values that are read when Prometheus asks. */
+export interface MetricSources {
+  /** Entries accepted and not yet durable. */
+  readonly logQueueLength: () => number;
+  /** Durable entries. */
+  readonly logSize: () => number;
+  /** Seconds that the oldest entry has been waiting for the disk. */
+  readonly logOldestUnflushedSeconds: () => number;
+  /** Bytes in write-ahead logs that are not yet in their databases, by database. */
+  readonly walBytes: () => Readonly<Record<string, number>>;
+  /** The active bundle of each layer. */
+  readonly activeBundles: () => readonly { layer: string; digest: string; activatedAt: number }[];
+  /** Entities in the directory. */
+  readonly directorySize: () => number;
+}
+
+export interface BuildInfo {
+  readonly version: string;
+  readonly node: string;
+  readonly cedar: string;
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #decisions: Counter<'decision' | 'reason_code' | 'endpoint'>;
+  readonly #decisionSeconds: BoundHistogram;
+  readonly #policyErrors: Counter<'policy_id'>;
+  readonly #httpSeconds: Histogram<'route' | 'method' | 'code'>;
+  readonly #authFailures: Counter<'cause'>;
+  readonly #activationFailures: Counter<'stage'>;
+  readonly #logDropped: Counter<'reason'>;
+  readonly #crossChecks: Counter<'result'>;
+  readonly #decisionFailures: Counter;
+  /** Bound once: finding the series of a label set costs more than adding to it. */
+  readonly #decisionSeries = new Map<string, BoundCounter>();
+  readonly #httpSeries = new Map<string, BoundHistogram>();
+  readonly #policySeries = new Set<string>();
+
+  constructor(build: BuildInfo) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry, prefix: 'duramen_' });
+    this.#decisions = new Counter({
+      name: 'duramen_decisions_total',
+      help: 'Decisions answered, each durable in the log',
+      labelNames: ['decision', 'reason_code', 'endpoint'],
+      registers,
+    });
+    this.#decisionSeconds = new Histogram({
+      name: 'duramen_decision_duration_seconds',
+      help: 'From the parsed request to the durable entry',
+      buckets: DECISION_BUCKETS,
+      registers,
+    });
+    this.#policyErrors = counter(
+      registers,
+      'duramen_policy_errors_total',
+      'Evaluations of a policy that failed',
+      'policy_id',
+    );
+    this.#httpSeconds = new Histogram({
+      name: 'duramen_http_request_duration_seconds',
+      help: 'From the request line to the last byte handed to the socket',
+      labelNames: ['route', 'method', 'code'],
+      buckets: HTTP_BUCKETS,
+      registers,
+    });
+    this.#authFailures = counter(
+      registers,
+      'duramen_authentication_failures_total',
+      'Requests without a valid credential',
+      'cause',
+    );
+    this.#activationFailures = counter(
+      registers,
+      'duramen_bundle_activation_failures_total',
+      'Bundles refused, by the step that refused',
+      'stage',
+    );
+    this.#logDropped = counter(
+      registers,
+      'duramen_decision_log_dropped_total',
+      'Decisions refused because they could not be logged',
+      'reason',
+    );
+    this.#crossChecks = counter(
+      registers,
+      'duramen_cross_checks_total',
+      'Comparisons of the compiled evaluator with cedar-wasm',
+      'result',
+    );
+    this.#decisionFailures = new Counter({
+      name: 'duramen_decision_failures_total',
+      help: 'Exceptions that became a deny INTERNAL_ERROR',
+      registers,
+    });
+    new Gauge({
+      name: 'duramen_build_info',
+      help: 'Versions, as labels of a constant 1',
+      labelNames: ['version', 'node', 'cedar'],
+      registers,
+    }).set({ ...build }, 1);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The page for Prometheus. */
+  render(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  /** Adds the gauges that read the service when they are asked. */
+  observe(sources: MetricSources): void {
+    const gauge = (name: string, help: string, read: () => number) => {
+      const made = new Gauge({
+        name,
+        help,
+        registers: [],
+        collect() {
+          this.set(read());
+        },
+      });
+      this.#registry.registerMetric(made);
+    };
+    gauge(
+      'duramen_decision_log_queue_length',
+      'Entries accepted and not yet durable',
+      sources.logQueueLength,
+    );
+    gauge('duramen_decision_log_entries', 'Durable entries of the log', sources.logSize);
+    gauge(
+      'duramen_decision_log_oldest_unflushed_seconds',
+      'Age of the oldest entry that is not durable',
+      sources.logOldestUnflushedSeconds,
+    );
+    gauge('duramen_directory_entities', 'Entities of the directory', sources.directorySize);
+    this.#observeWal(sources);
+    this.#observeBundles(sources);
+  }
+
+  /** A decision was answered. */
+  decided(decision: Decision, seconds: number): void {
+    const series = `${decision.decision} ${decision.reason.code}`;
+    let bound = this.#decisionSeries.get(series);
+    if (bound === undefined) {
+      bound = this.#decisions.labels(decision.decision, decision.reason.code, 'decide');
+      this.#decisionSeries.set(series, bound);
+    }
+    bound.inc();
+    this.#decisionSeconds.observe(seconds);
+    for (const level of Object.values(decision.levels)) {
+      for (const { errors } of level.checks) if (errors !== undefined) this.#countPolicyErrors(errors);
+    }
+  }
+
+  /** An exception became a deny. */
+  decisionFailed(): void {
+    this.#decisionFailures.inc();
+  }
+
+  /** @param route template of the route, never the path itself. */
+  requestServed(route: string, method: string, status: number, seconds: number): void {
+    const series = `${route} ${method} ${status}`;
+    let bound = this.#httpSeries.get(series);
+    if (bound === undefined) {
+      bound = this.#httpSeconds.labels(route, method, String(status));
+      this.#httpSeries.set(series, bound);
+    }
+    bound.observe(seconds);
+  }
+
+  authenticationFailed(cause: string): void {
+    this.#authFailures.inc({ cause });
+  }
+
+  activationFailed(stage: string): void {
+    this.#activationFailures.inc({ stage });
+  }
+
+  entryDropped(reason: string): void {
+    this.#logDropped.inc({ reason });
+  }
+
+  crossChecked(result: 'agree' | 'disagree' | 'failed'): void {
+    this.#crossChecks.inc({ result });
+  }
+
+  #countPolicyErrors(policies: readonly string[]): void {
+    for (const policy of policies) {
+      const known = this.#policySeries.has(policy) || this.#policySeries.size < MAX_POLICY_SERIES;
+      if (known) this.#policySeries.add(policy);
+      this.#policyErrors.inc({ policy_id: known ? policy : 'other' });
+    }
+  }
+
+  #observeWal(sources: MetricSources): void {
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'duramen_sqlite_wal_bytes',
+        help: 'Size of the write-ahead log of each database',
+        labelNames: ['database'],
+        registers: [],
+        collect() {
+          for (const [database, bytes] of Object.entries(sources.walBytes())) this.set({ database }, bytes);
+        },
+      }),
+    );
+  }
+
+  #observeBundles(sources: MetricSources): void {
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'duramen_bundle_info',
+        help: 'The active bundle of each layer, as labels of a constant 1',
+        labelNames: ['name', 'revision'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { layer, digest } of sources.activeBundles()) {
+            this.set({ name: layer, revision: digest }, 1);
+          }
+        },
+      }),
+    );
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'duramen_bundle_activated_timestamp_seconds',
+        help: 'When the active bundle of each layer was activated',
+        labelNames: ['name'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { layer, activatedAt } of sources.activeBundles()) {
+            this.set({ name: layer }, activatedAt / 1000);
+          }
+        },
+      }),
+    );
+  }
+}
+
+function counter<Label extends string>(
+  registers: Registry[],
+  name: string,
+  help: string,
+  label: Label,
+): Counter<Label> {
+  return new Counter({ name, help, labelNames: [label], registers });
+}
