@@ -57,11 +57,16 @@ export interface AuthorizationAnswer {
   readonly erroring: readonly string[];
 }
 
+interface UidArgument {
+  readonly type: string;
+  readonly id: string;
+}
+
 /** Arguments of an authorisation against a set and a schema that were registered before. Plain Cedar JSON. */
 export interface AuthorizationCall {
-  readonly principal: JsonObject;
-  readonly action: JsonObject;
-  readonly resource: JsonObject;
+  readonly principal: UidArgument;
+  readonly action: UidArgument;
+  readonly resource: UidArgument;
   readonly context: unknown;
   readonly entities: readonly unknown[];
   readonly policySet: string;
