@@ -3,8 +3,10 @@
  * used, the answer is Cedar's own; when two evaluators differ, nobody gets an allow.
  */
 import { authorize } from '../cedar/authorize.ts';
+import { compareAnswers, Oracle, type OracleAnswer } from '../cedar/oracle.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarAnswer, EvaluationRequest } from '../cedar/types.ts';
+import { CedarWasm } from '../cedar/wasm.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { CompiledLayer } from './snapshot.ts';
 
@@ -16,19 +18,23 @@ export interface Check {
   readonly request: EvaluationRequest;
 }
 
-/** Cedar's answer in ids, or why there is none. */
-export type OracleAnswer =
-  | {
-      readonly ok: true;
-      readonly decision: 'allow' | 'deny';
-      readonly determining: readonly string[];
-      readonly erroring: readonly string[];
-    }
-  | { readonly ok: false; readonly failure: string };
-
 /** cedar-wasm in this thread: exact and slow. */
 export interface OraclePort {
   evaluate(check: Check): OracleAnswer;
+}
+
+/** cedar-wasm in the main thread; instantiated when it is first asked, since most services never ask it here. */
+export class WasmOracle implements OraclePort {
+  #oracle: Oracle | undefined;
+
+  evaluate({ schema, layers, request }: Check): OracleAnswer {
+    this.#oracle ??= new Oracle(new CedarWasm());
+    return this.#oracle.authorize({
+      schema,
+      layers: layers.map(layer => ({ digest: layer.digest, policies: layer.sources })),
+      request,
+    });
+  }
 }
 
 /** Takes a share of checks to compare with cedar-wasm later, in another thread. Never blocks, never throws. */
@@ -109,7 +115,7 @@ export class ModalEvaluator implements CheckEvaluator {
       this.#sampling.sample(check, compiled);
     } else if (this.#mode.crossCheck === 'all') {
       const oracle = this.#ask(check);
-      if (!agree(compiled, oracle)) {
+      if (!compareAnswers(compiled, oracle)) {
         this.#quarantine.add(check.layers);
         this.#onDisagreement(check, compiled, oracle);
         return { ok: false, failure: 'the compiled evaluator and cedar-wasm disagree', engine: 'compiled' };
@@ -139,20 +145,6 @@ export class ModalEvaluator implements CheckEvaluator {
       return { ok: false, failure: messageOf(error) };
     }
   }
-}
-
-/** Whether both evaluators give the same decision, determining policies and erroring policies. */
-export function agree(compiled: CedarAnswer, oracle: OracleAnswer): boolean {
-  return (
-    oracle.ok &&
-    compiled.decision === oracle.decision &&
-    sameIds(compiled.determining, oracle.determining) &&
-    sameIds(compiled.erroring, oracle.erroring)
-  );
-}
-
-function sameIds(policies: readonly { readonly id: string }[], ids: readonly string[]): boolean {
-  return policies.length === ids.length && policies.every((policy, position) => policy.id === ids[position]);
 }
 
 function findPolicies(layers: readonly CompiledLayer[], ids: readonly string[]): CedarAnswer['determining'] {

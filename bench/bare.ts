@@ -1,0 +1,16 @@
+/** The yardstick: a bare Hono route that parses the same JSON and answers, with no decision and no log. */
+import { serve } from '@hono/node-server';
+import { Hono } from 'hono';
+
+const app = new Hono();
+app.post('/decide', async context => {
+  const body: unknown = await context.req.json();
+  return context.json({ decision: typeof body === 'object' ? 'allow' : 'deny' });
+});
+const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, address => {
+  process.send?.({ port: address.port });
+});
+process.on('disconnect', () => {
+  server.close();
+  process.exit(0);
+});

@@ -1,0 +1,191 @@
+/** The benchmark over HTTP: the service against a bare server, alternating, same client, same run. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LoadOptions, LoadResult } from './client.ts';
+import { load, type RunningService, startBare, startService } from './process.ts';
+import { call, fill, stage } from './setup.ts';
+import { requests, tenantName, type WorldSize } from './world.ts';
+
+export interface HttpPlan {
+  readonly size: WorldSize;
+  /** Seconds of one load. */
+  readonly seconds: number;
+  /** Alternations of bare and service; the ratio is the median of their ratios. */
+  readonly rounds: number;
+  readonly connections: number;
+  /** Policies of the bundle that is activated under load. */
+  readonly activationPolicies: number;
+}
+
+export interface HttpFigures {
+  readonly barePerSecond: number;
+  readonly servicePerSecond: number;
+  /** Median over the rounds of service / bare. */
+  readonly ratio: number;
+  readonly p99AtHalfLoadMs: number;
+  readonly failures: number;
+  readonly startToReadyMs: number;
+  readonly residentMegabytes: number;
+  readonly activation: {
+    readonly beforeP99Ms: number;
+    readonly duringP99Ms: number;
+    readonly seconds: number;
+  };
+  /** Requests per second of other engine modes as a ratio to `crossCheck: off` beside them. */
+  readonly modes: Readonly<Record<string, number>>;
+  readonly metrics: Readonly<Record<string, string>>;
+}
+
+/** Variables of each engine mode; `off` is the yardstick of the others. */
+const MODES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  off: { DURAMEN_ENGINE_CROSS_CHECK: 'off' },
+  sampled: { DURAMEN_ENGINE_CROSS_CHECK: 'sampled' },
+  all: { DURAMEN_ENGINE_CROSS_CHECK: 'all' },
+  wasm: { DURAMEN_ENGINE_EVALUATOR: 'wasm' },
+};
+
+/** Runs every HTTP measurement. */
+export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Promise<HttpFigures> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'duramen-bench-'));
+  try {
+    say(
+      `filling: ${plan.size.principals} principals, ${plan.size.models} models, ${plan.size.policies} policies`,
+    );
+    const first = await startService(dataDir, {}, false);
+    const key = await fill(first, plan.size);
+    await first.stop();
+
+    const service = await startService(dataDir, {}, true);
+    const residentAtStart = service.residentMegabytes();
+    say(`start to ready ${service.startMs.toFixed(0)} ms, resident ${residentAtStart.toFixed(0)} MB`);
+    const throughput = await compareWithBare(plan, service, key, say);
+    const halfLoad = await run(plan, service.port, key, throughput.servicePerSecond / 2);
+    say(`half load: p50 ${halfLoad.p50.toFixed(2)} ms, p99 ${halfLoad.p99.toFixed(2)} ms`);
+    const activation = await activateUnderLoad(plan, service, key, throughput.servicePerSecond / 2);
+    say(
+      `activation of ${plan.activationPolicies} policies: ${activation.seconds.toFixed(2)} s, p99 ${activation.beforeP99Ms.toFixed(2)} → ${activation.duringP99Ms.toFixed(2)} ms`,
+    );
+    const metrics = await readMetrics(service);
+    const resident = service.residentMegabytes();
+    await service.stop();
+    const modes = await compareModes(plan, dataDir, key, say);
+    return {
+      ...throughput,
+      p99AtHalfLoadMs: halfLoad.p99,
+      failures: throughput.failures + halfLoad.failures,
+      startToReadyMs: service.startMs,
+      residentMegabytes: Math.max(resident, residentAtStart),
+      activation,
+      modes,
+      metrics,
+    };
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function compareWithBare(
+  plan: HttpPlan,
+  service: RunningService,
+  key: string,
+  say: (line: string) => void,
+): Promise<Pick<HttpFigures, 'barePerSecond' | 'servicePerSecond' | 'ratio' | 'failures'>> {
+  const bare = await startBare();
+  const rounds: { bare: LoadResult; service: LoadResult }[] = [];
+  // one unmeasured round each, so that both are compiled by the JIT
+  await run(plan, bare.port, key);
+  await run(plan, service.port, key);
+  for (let round = 0; round < plan.rounds; round++) {
+    const measured = { bare: await run(plan, bare.port, key), service: await run(plan, service.port, key) };
+    rounds.push(measured);
+    say(
+      `round ${round + 1}: bare ${measured.bare.perSecond.toFixed(0)}/s, duramen ${measured.service.perSecond.toFixed(0)}/s, ratio ${(measured.service.perSecond / measured.bare.perSecond).toFixed(3)}`,
+    );
+  }
+  await bare.stop();
+  return {
+    barePerSecond: median(rounds.map(round => round.bare.perSecond)),
+    servicePerSecond: median(rounds.map(round => round.service.perSecond)),
+    ratio: median(rounds.map(round => round.service.perSecond / round.bare.perSecond)),
+    failures: rounds.reduce((sum, round) => sum + round.service.failures, 0),
+  };
+}
+
+/** p99 of a load before and during the activation of a staged bundle. */
+async function activateUnderLoad(
+  plan: HttpPlan,
+  service: RunningService,
+  key: string,
+  rate: number,
+): Promise<HttpFigures['activation']> {
+  const digest = await stage(service, tenantName(0), plan.activationPolicies);
+  const before = await run(plan, service.port, key, rate);
+  const loading = load({ ...loadOptions(plan, service.port, key), seconds: Math.max(6, plan.seconds), rate });
+  const startedAt = performance.now();
+  const body = JSON.stringify({ reason: 'benchmark' });
+  await call(service, 'POST', `/v1/bundles/${encodeURIComponent(digest)}/activate`, body);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const during = await loading;
+  return { beforeP99Ms: before.p99, duringP99Ms: during.p99, seconds };
+}
+
+async function compareModes(
+  plan: HttpPlan,
+  dataDir: string,
+  key: string,
+  say: (line: string) => void,
+): Promise<Record<string, number>> {
+  const perSecond: Record<string, number[]> = {};
+  for (let round = 0; round < Math.max(1, plan.rounds - 1); round++) {
+    for (const [mode, env] of Object.entries(MODES)) {
+      const service = await startService(dataDir, env, true);
+      await run(plan, service.port, key);
+      const result = await run(plan, service.port, key);
+      (perSecond[mode] ??= []).push(result.perSecond);
+      await service.stop();
+    }
+  }
+  const yardstick = median(perSecond.off ?? []);
+  const ratios: Record<string, number> = {};
+  for (const [mode, values] of Object.entries(perSecond)) {
+    ratios[mode] = median(values) / yardstick;
+    say(`mode ${mode}: ${median(values).toFixed(0)}/s, ${ratios[mode]?.toFixed(3)} of off`);
+  }
+  return ratios;
+}
+
+function run(plan: HttpPlan, port: number, key: string, rate?: number): Promise<LoadResult> {
+  return load({ ...loadOptions(plan, port, key), ...(rate === undefined ? {} : { rate }) });
+}
+
+function loadOptions(plan: HttpPlan, port: number, key: string): LoadOptions {
+  return {
+    port,
+    path: '/decide',
+    headers: { authorization: `Bearer ${key}` },
+    bodies: requests(plan.size, 20_000, 7),
+    connections: plan.connections,
+    seconds: plan.seconds,
+  };
+}
+
+async function readMetrics(service: RunningService): Promise<Record<string, string>> {
+  const response = await fetch(`http://127.0.0.1:${service.port}/metrics`, {
+    headers: { authorization: `Bearer ${service.adminKey}` },
+  });
+  const values: Record<string, string> = {};
+  for (const line of (await response.text()).split('\n')) {
+    const space = line.lastIndexOf(' ');
+    if (!line.startsWith('#') && /batch|commit/.test(line))
+      values[line.slice(0, space)] = line.slice(space + 1);
+  }
+  return values;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}

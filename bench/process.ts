@@ -1,0 +1,125 @@
+/** Processes of the benchmark: the service, the bare server and the load client, each in its own. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import type { LoadOptions, LoadResult } from './client.ts';
+
+const portMessage = z.object({ port: z.int() });
+const resultMessage = z.object({
+  requests: z.number(),
+  failures: z.number(),
+  perSecond: z.number(),
+  p50: z.number(),
+  p99: z.number(),
+  max: z.number(),
+});
+
+function pathOf(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url));
+}
+
+/** A running service with its admin key. */
+export interface RunningService {
+  readonly port: number;
+  readonly adminKey: string;
+  /** Milliseconds from spawn to the first 200 of /readyz; NaN when the service had no policy to be ready with. */
+  readonly startMs: number;
+  residentMegabytes(): number;
+  stop(): Promise<void>;
+}
+
+const ADMIN_KEY = 'benchmark-bootstrap-key-0123456789abcdef';
+
+/** Starts `duramen serve` on a free port over `dataDir`. */
+export async function startService(
+  dataDir: string,
+  env: Readonly<Record<string, string>>,
+  untilReady: boolean,
+): Promise<RunningService> {
+  const port = await freePort();
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [pathOf('../src/cli.ts'), 'serve'], {
+    env: {
+      ...process.env,
+      DURAMEN_HTTP_LISTEN: `127.0.0.1:${port}`,
+      DURAMEN_DATA_DIR: dataDir,
+      DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
+      DURAMEN_LOG_LEVEL: 'error',
+      ...env,
+    },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  await poll(
+    async () => (await fetch(`http://127.0.0.1:${port}${untilReady ? '/readyz' : '/livez'}`)).ok,
+    child,
+  );
+  return {
+    port,
+    adminKey: ADMIN_KEY,
+    startMs: performance.now() - startedAt,
+    residentMegabytes: () => residentMegabytes(child),
+    stop: () => stop(child),
+  };
+}
+
+/** Starts the bare server. */
+export async function startBare(): Promise<{ readonly port: number; stop(): Promise<void> }> {
+  const child = fork(pathOf('./bare.ts'), { stdio: 'inherit' });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('message', message => resolve(portMessage.parse(message).port));
+    child.once('exit', code => reject(new Error(`the bare server ended with ${code}`)));
+  });
+  return { port, stop: () => stop(child) };
+}
+
+/** Runs a load in a process of its own. */
+export function load(options: LoadOptions): Promise<LoadResult> {
+  const child = fork(pathOf('./load.ts'), { stdio: 'inherit' });
+  return new Promise((resolve, reject) => {
+    child.once('message', message => resolve(resultMessage.parse(message)));
+    child.once('exit', code => {
+      if (code !== 0) reject(new Error(`the load client ended with ${code}`));
+    });
+    child.send(options);
+  });
+}
+
+/** Polls a condition every 5 ms for at most 120 s. */
+async function poll(condition: () => Promise<boolean>, child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + 120_000;
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`the service ended with ${child.exitCode}`);
+    const holds = await condition().catch(() => false);
+    if (holds) return;
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+  throw new Error('the service did not come up within 120 s');
+}
+
+function residentMegabytes(child: ChildProcess): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const ended = new Promise(resolve => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await ended;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => {
+        if (address === null || typeof address === 'string') reject(new Error('no port'));
+        else resolve(address.port);
+      });
+    });
+  });
+}
