@@ -1,0 +1,46 @@
+/**
+ * One process per data folder. The lock is SQLite's own exclusive file lock on `log.lock`, which the operating
+ * system releases when the process ends, however it ends: a crash leaves nothing to clean up.
+ */
+import { join } from 'node:path';
+import SqliteDatabase, { type Database } from 'better-sqlite3';
+import { AppError, messageOf } from '../../domain/errors.ts';
+
+/** How long a starter waits for a predecessor that is just ending, in milliseconds. */
+export const LOCK_WAIT_MS = 2_000;
+
+/**
+ * Takes the lock of a data folder until the returned handle is closed.
+ * @throws AppError LOG_UNAVAILABLE when another process holds it, or the folder cannot be written
+ */
+export function lockFolder(folder: string): Database {
+  const file = join(folder, 'log.lock');
+  let handle: Database | undefined;
+  try {
+    handle = new SqliteDatabase(file, { timeout: LOCK_WAIT_MS });
+    handle.pragma('journal_mode = DELETE');
+    handle.exec('BEGIN EXCLUSIVE');
+    return handle;
+  } catch (error) {
+    handle?.close();
+    throw refusal(folder, error);
+  }
+}
+
+function refusal(folder: string, error: unknown): AppError {
+  const code = error instanceof SqliteDatabase.SqliteError ? error.code : '';
+  if (code.startsWith('SQLITE_BUSY')) {
+    return new AppError(
+      'LOG_UNAVAILABLE',
+      `the data folder \`${folder}\` is in use by another duramen process: stop that process, or choose ` +
+        'another data folder',
+      { cause: error },
+    );
+  }
+  return new AppError(
+    'LOG_UNAVAILABLE',
+    `the data folder \`${folder}\` cannot be written: ${messageOf(error)}: create it, and let the user that ` +
+      'runs duramen write to it',
+    { cause: error },
+  );
+}
