@@ -1,9 +1,39 @@
 /**
- * The directory's store as a contract; every backend passes test/conformance/directory-store.ts.
+ * What the directory needs of others: a store as a contract, which every backend passes in
+ * test/conformance/directory-store.ts, and the active schema as a parser of entities.
  */
 import type { EntityBody, EntityRecord } from '../domain/entity.ts';
+import type { Problem } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
+import type { RecordValue } from '../domain/value.ts';
+
+/** An entity that fits the schema, or everything that is wrong with it. */
+export type ParsedEntity =
+  | {
+      readonly ok: true;
+      readonly attributes: RecordValue;
+      readonly tags: RecordValue;
+      /** The body with the defaults that the schema calls for. */
+      readonly body: EntityBody;
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** What the directory must know of an entity type. */
+export interface EntityTraits {
+  /** A request can name it as principal or resource, so that disabling it has an effect. */
+  readonly requestable: boolean;
+  /** It has a required attribute, so that it can be a parent only when it is an entity. */
+  readonly mustExist: boolean;
+}
+
+/** The active schema as the directory sees it. Types are short names: `User`. */
+export interface EntityParser {
+  /** undefined: the schema has no such type. */
+  traits(type: string): EntityTraits | undefined;
+  /** Problems point into the body: `/attributes/tier`. Total: never throws for data. */
+  parse(ref: EntityRef, body: EntityBody): ParsedEntity;
+}
 
 /** One write: a new state, or a removal (`body` null). */
 export interface EntityWrite {

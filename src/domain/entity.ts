@@ -27,7 +27,40 @@ export const entityBodySchema = z
     status: entityStatusSchema.default('active'),
   })
   .meta({ id: 'EntityBody' });
-export type EntityBody = z.infer<typeof entityBodySchema>;
+/** What `entityBodySchema` parses, read-only. */
+export interface EntityBody {
+  readonly attributes: JsonObject;
+  readonly parents: readonly EntityRef[];
+  readonly tags: JsonObject;
+  readonly status: EntityStatus;
+}
+
+/**
+ * The body of PATCH /v1/entities/{Type}/{id}: `attributes` and `tags` are RFC 7396 merge patches, `parents`
+ * and `status` are replaced as a whole.
+ */
+export const entityPatchSchema = z
+  .strictObject({
+    attributes: jsonObject.optional(),
+    parents: z.array(entityRefSchema).max(MAX_PARENTS).optional(),
+    tags: jsonObject.optional(),
+    status: entityStatusSchema.optional(),
+  })
+  .meta({ id: 'EntityPatch' });
+/** What `entityPatchSchema` parses, read-only. */
+export interface EntityPatch {
+  readonly attributes?: JsonObject | undefined;
+  readonly parents?: readonly EntityRef[] | undefined;
+  readonly tags?: JsonObject | undefined;
+  readonly status?: EntityStatus | undefined;
+}
+
+/** One line of POST /v1/directory/import: the body of PUT with its type and id. */
+export const entityLineSchema = z
+  .strictObject({ ...entityRefSchema.shape, ...entityBodySchema.shape })
+  .meta({ id: 'EntityLine' });
+/** What `entityLineSchema` parses, read-only. */
+export type EntityLine = EntityRef & EntityBody;
 
 /** One live entity. */
 export interface EntityRecord {

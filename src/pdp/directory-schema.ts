@@ -1,0 +1,43 @@
+/** The active Cedar schema as the directory sees it: defaults, conformance and what a type allows. */
+import { applyEntityDefaults, type EntityInput, parseEntityData } from '../cedar/entity-data.ts';
+import type { CedarSchema, EntityTypeDefinition } from '../cedar/schema.ts';
+import type { EntityParser, EntityTraits, ParsedEntity } from '../directory/ports.ts';
+import type { EntityBody } from '../domain/entity.ts';
+import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+
+/** A parser of directory entities for one schema. */
+export function entityParser(schema: CedarSchema): EntityParser {
+  const requestable = new Set<string>();
+  for (const { principalTypes, resourceTypes } of schema.actions.values()) {
+    for (const name of principalTypes) requestable.add(name);
+    for (const name of resourceTypes) requestable.add(name);
+  }
+  return {
+    traits(type): EntityTraits | undefined {
+      const definition = schema.entityTypes.get(`${NAMESPACE}::${type}`);
+      if (definition === undefined) return undefined;
+      return { requestable: requestable.has(definition.name), mustExist: hasRequiredAttribute(definition) };
+    },
+    parse: (ref, body) => parse(schema, ref, body),
+  };
+}
+
+function parse(schema: CedarSchema, ref: EntityRef, body: EntityBody): ParsedEntity {
+  const { attributes, parents, tags } = body;
+  const input: EntityInput = { type: `${NAMESPACE}::${ref.type}`, id: ref.id, attributes, parents, tags };
+  const completed = applyEntityDefaults(schema, input);
+  const result = parseEntityData(schema, completed);
+  if (!result.ok) return result;
+  const { data } = result;
+  return {
+    ok: true,
+    attributes: data.attributes,
+    tags: data.tags,
+    body: { ...body, attributes: completed.attributes },
+  };
+}
+
+function hasRequiredAttribute(definition: EntityTypeDefinition): boolean {
+  for (const { required } of definition.shape.attributes.values()) if (required) return true;
+  return false;
+}
