@@ -3,14 +3,16 @@
  * exist. Soundness: leaving out a policy whose scope does not match changes neither the decision nor the
  * determining nor the erring policies, because a scope cannot fail and comes before all conditions.
  */
-import type { EntityUid } from '../domain/value.ts';
 import { unreachable } from './ast.ts';
 import { type ActionGroups, ancestorsOf } from './operators.ts';
-import { ANY_KEY, constraintKey, typeKey } from './scope.ts';
+import { getOrAdd, ScopeTable } from './scope-table.ts';
 import type { CompiledPolicy, EvaluationRequest, PolicyIndex } from './types.ts';
 
-/** Policies by principal key, then by resource key. */
-type ScopeTable = Map<string, Map<string, CompiledPolicy[]>>;
+/** Policies by principal, then by resource. */
+type PolicyTable = ScopeTable<ScopeTable<CompiledPolicy[]>>;
+
+/** Stands for "any action" among the keys of actions; those hold a quote. */
+const ANY_ACTION = '*';
 
 /** Collects policies one by one, so that a large layer can be indexed in slices of time. */
 export class PolicyIndexBuilder {
@@ -20,15 +22,15 @@ export class PolicyIndexBuilder {
   readonly #policies: CompiledPolicy[] = [];
   readonly #ids = new Set<string>();
   /** For each declared action everything that can match it, groups resolved. */
-  readonly #declared = new Map<string, ScopeTable>();
-  /** For other actions: policies as they are written, by the uid in their scope or `ANY_KEY`. */
-  readonly #undeclared = new Map<string, ScopeTable>();
+  readonly #declared = new Map<string, PolicyTable>();
+  /** For other actions: policies as they are written, by the uid in their scope or `ANY_ACTION`. */
+  readonly #undeclared = new Map<string, PolicyTable>();
 
   /** @param actions the schema's actions; the policies must have been compiled with the same. */
   constructor(actions: ActionGroups) {
     this.#actions = actions;
     for (const [key, { ancestors }] of actions) {
-      this.#declared.set(key, new Map());
+      this.#declared.set(key, new ScopeTable());
       for (const group of [key, ...ancestors]) getOrAdd(this.#members, group, () => []).push(key);
     }
   }
@@ -41,7 +43,7 @@ export class PolicyIndexBuilder {
     const { action } = policy.scope;
     const written =
       action.kind === 'any'
-        ? [ANY_KEY]
+        ? [ANY_ACTION]
         : (action.kind === 'equal' ? [action.uid] : action.uids).map(({ key }) => key);
     for (const key of new Set(written)) file(getOrAdd(this.#undeclared, key, newTable), policy);
     for (const key of this.#declaredMatches(policy)) file(getOrAdd(this.#declared, key, newTable), policy);
@@ -69,14 +71,14 @@ export class PolicyIndexBuilder {
 class ScopeIndex implements PolicyIndex {
   readonly policies: readonly CompiledPolicy[];
   readonly #actions: ActionGroups;
-  readonly #declared: ReadonlyMap<string, ScopeTable>;
-  readonly #undeclared: ReadonlyMap<string, ScopeTable>;
+  readonly #declared: ReadonlyMap<string, PolicyTable>;
+  readonly #undeclared: ReadonlyMap<string, PolicyTable>;
 
   constructor(
     policies: readonly CompiledPolicy[],
     actions: ActionGroups,
-    declared: ReadonlyMap<string, ScopeTable>,
-    undeclared: ReadonlyMap<string, ScopeTable>,
+    declared: ReadonlyMap<string, PolicyTable>,
+    undeclared: ReadonlyMap<string, PolicyTable>,
   ) {
     this.policies = policies;
     this.#actions = actions;
@@ -98,43 +100,21 @@ class ScopeIndex implements PolicyIndex {
   #undeclaredCandidates(request: EvaluationRequest, visit: (policy: CompiledPolicy) => void): void {
     const found = new Set<CompiledPolicy>();
     const groups = ancestorsOf(request, this.#actions, request.action) ?? [];
-    for (const key of [ANY_KEY, request.action.key, ...groups]) {
+    for (const key of [ANY_ACTION, request.action.key, ...groups]) {
       const table = this.#undeclared.get(key);
       if (table !== undefined) this.#lookUp(table, request, policy => found.add(policy));
     }
     found.forEach(visit);
   }
 
-  /** Every policy stands in one cell of the table and no cell is read twice, so none is visited twice. */
-  #lookUp(table: ScopeTable, request: EvaluationRequest, visit: (policy: CompiledPolicy) => void): void {
-    if (table.size === 0) return;
-    const { principal } = request;
-    this.#lookUpRow(table.get(principal.key), request, visit);
-    this.#lookUpRow(table.get(typeKey(principal.type)), request, visit);
-    this.#lookUpRow(table.get(ANY_KEY), request, visit);
-    for (const group of this.#groupsOf(request, principal)) {
-      this.#lookUpRow(table.get(group), request, visit);
-    }
-  }
-
-  #lookUpRow(
-    row: ReadonlyMap<string, readonly CompiledPolicy[]> | undefined,
-    request: EvaluationRequest,
-    visit: (policy: CompiledPolicy) => void,
-  ): void {
-    if (row === undefined) return;
-    const { resource } = request;
-    visitAll(row.get(resource.key), visit);
-    visitAll(row.get(typeKey(resource.type)), visit);
-    visitAll(row.get(ANY_KEY), visit);
-    for (const group of this.#groupsOf(request, resource)) visitAll(row.get(group), visit);
-  }
-
-  /** The ancestors, without the entity itself should the source list it. */
-  #groupsOf(request: EvaluationRequest, uid: EntityUid): Iterable<string> {
-    const ancestors = ancestorsOf(request, this.#actions, uid);
-    if (ancestors === undefined) return [];
-    return ancestors.has(uid.key) ? [...ancestors].filter(key => key !== uid.key) : ancestors;
+  /** Every policy stands in one cell of one row, so none is visited twice. */
+  #lookUp(table: PolicyTable, request: EvaluationRequest, visit: (policy: CompiledPolicy) => void): void {
+    const { principal, resource } = request;
+    const resourceAncestors = ancestorsOf(request, this.#actions, resource);
+    const visitCell = (policies: readonly CompiledPolicy[]): void => policies.forEach(visit);
+    table.visit(principal, ancestorsOf(request, this.#actions, principal), row =>
+      row.visit(resource, resourceAncestors, visitCell),
+    );
   }
 }
 
@@ -155,31 +135,11 @@ export class LinearIndex implements PolicyIndex {
   }
 }
 
-function file(table: ScopeTable, policy: CompiledPolicy): void {
-  const row = getOrAdd(
-    table,
-    constraintKey(policy.scope.principal),
-    () => new Map<string, CompiledPolicy[]>(),
-  );
-  getOrAdd(row, constraintKey(policy.scope.resource), () => []).push(policy);
+function file(table: PolicyTable, policy: CompiledPolicy): void {
+  const row = table.cell(policy.scope.principal, () => new ScopeTable<CompiledPolicy[]>());
+  row.cell(policy.scope.resource, () => []).push(policy);
 }
 
-function visitAll(
-  policies: readonly CompiledPolicy[] | undefined,
-  visit: (policy: CompiledPolicy) => void,
-): void {
-  if (policies !== undefined) for (const policy of policies) visit(policy);
-}
-
-function newTable(): ScopeTable {
-  return new Map();
-}
-
-function getOrAdd<V>(map: Map<string, V>, key: string, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
+function newTable(): PolicyTable {
+  return new ScopeTable();
 }

@@ -51,26 +51,3 @@ function compileAction(constraint: ActionConstraint, actions: ActionGroups): Mat
   const keys = constraint.uids.map(uid => uid.key);
   return (request, uid) => keys.some(key => isMember(request, actions, uid, key));
 }
-
-/** The index key of a position that any entity can take. No entity key looks like it: those hold a quote. */
-export const ANY_KEY = '*';
-
-/** The index key of a position that every entity of a type can take. */
-export function typeKey(entityType: string): string {
-  return `is:${entityType}`;
-}
-
-/**
- * The one index key under which a constraint is filed. An entity that satisfies the constraint has this key
- * among its own: its uid, its ancestors, its type and `ANY_KEY`.
- */
-export function constraintKey(constraint: ScopeConstraint): string {
-  switch (constraint.kind) {
-    case 'any':
-      return ANY_KEY;
-    case 'is':
-      return typeKey(constraint.entityType);
-    default:
-      return constraint.uid.key;
-  }
-}

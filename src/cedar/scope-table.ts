@@ -1,0 +1,50 @@
+/**
+ * A look-up table by one position of a scope. Invariant: whoever looks up an entity with its ancestors finds
+ * every cell whose constraint the entity satisfies, perhaps others, and none twice.
+ */
+import type { EntityUid } from '../domain/value.ts';
+import type { ScopeConstraint } from './ast.ts';
+
+/** Cells by constraint: `==` and `in` by uid, `is` by type, `is in` by uid too, so its type is not looked at. */
+export class ScopeTable<Cell> {
+  readonly #byUid = new Map<string, Cell>();
+  readonly #byType = new Map<string, Cell>();
+  #any: Cell | undefined;
+
+  /** The cell of a constraint, made when it is the first of its kind. */
+  cell(constraint: ScopeConstraint, make: () => Cell): Cell {
+    switch (constraint.kind) {
+      case 'any':
+        this.#any ??= make();
+        return this.#any;
+      case 'is':
+        return getOrAdd(this.#byType, constraint.entityType, make);
+      default:
+        return getOrAdd(this.#byUid, constraint.uid.key, make);
+    }
+  }
+
+  /** @param ancestors keys of the entity's ancestors; the entity itself may be among them */
+  visit(uid: EntityUid, ancestors: ReadonlySet<string> | undefined, visit: (cell: Cell) => void): void {
+    visitIfPresent(this.#any, visit);
+    visitIfPresent(this.#byType.get(uid.type), visit);
+    if (this.#byUid.size === 0) return;
+    visitIfPresent(this.#byUid.get(uid.key), visit);
+    if (ancestors === undefined) return;
+    for (const key of ancestors) if (key !== uid.key) visitIfPresent(this.#byUid.get(key), visit);
+  }
+}
+
+function visitIfPresent<Cell>(cell: Cell | undefined, visit: (cell: Cell) => void): void {
+  if (cell !== undefined) visit(cell);
+}
+
+/** The value under a key, made and kept when there is none. */
+export function getOrAdd<V>(map: Map<string, V>, key: string, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
