@@ -24,6 +24,7 @@ export const MAX_PROBLEMS = 1000;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const MANIFEST = 'manifest.json';
+export const SCHEMA_FILE = 'schema.cedarschema';
 const MANIFEST_KEYS = ['layer', 'version', 'description'];
 const FORM_KEYS = ['manifest', 'files'];
 
@@ -41,13 +42,19 @@ export interface OpenedBundle {
 
 /**
  * Unpacks a pushed bundle.
+ * @param defaultSchemaText becomes the schema of a platform bundle that brings none, so that its digest names it
  * @throws AppError PAYLOAD_TOO_LARGE, or BUNDLE_INVALID with every problem of paths, encodings and manifest.
  */
-export async function openBundle(form: BundleForm, body: Uint8Array): Promise<OpenedBundle> {
+export async function openBundle(
+  form: BundleForm,
+  body: Uint8Array,
+  defaultSchemaText: string,
+): Promise<OpenedBundle> {
   const problems: Problem[] = [];
   const { manifest, files } = form === 'tar' ? openTar(body, problems) : openJson(body, problems);
   if (manifest === undefined || problems.length > 0) throw invalidBundle(problems);
-  const content = Object.fromEntries(files);
+  const schema = manifest.layer === 'platform' ? { [SCHEMA_FILE]: defaultSchemaText } : {};
+  const content = { ...schema, ...Object.fromEntries(files) };
   return {
     digest: bundleDigest(manifest, content),
     manifest,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { BundleManifest } from '../domain/bundle.ts';
 import type { Problem } from '../domain/errors.ts';
 import { type EntityRef, entityRefSchema, idSchema, type LayerName, MAX_ID_LENGTH } from '../domain/ids.ts';
+import { SCHEMA_FILE } from './archive.ts';
 import { sortedPaths } from './digest.ts';
 import { type JsonPlace, parseAt } from './json-problems.ts';
 import { isSource, parseJsonSource, type Position } from './json-source.ts';
@@ -14,7 +15,6 @@ import { MAX_CASES, overlay, TEST_KEYS, type TestCase, testFileSchema } from './
 
 /** Most links of one bundle: each is a policy. */
 export const MAX_LINKS = 10_000;
-const SCHEMA_FILE = 'schema.cedarschema';
 const LINKS_FILE = 'links.json';
 
 /** A text file with its path in the bundle. */

@@ -26,10 +26,11 @@ export interface BundleStore {
   }): Promise<{ items: readonly BundleSummary[]; nextCursor: string | null }>;
   /**
    * Compare-and-swap: records the activation and the event durably, or rejects with AppError
-   * ACTIVATION_CONFLICT when `expectedActive` is not what is active, and changes nothing.
+   * ACTIVATION_CONFLICT when `expectedActive` is not what is active, NOT_FOUND when the digest is not stored,
+   * and changes nothing. Sequences of a layer count up from 1.
    */
   activate(request: ActivationRequest, event: EventEntry): Promise<Activation>;
-  /** The latest activation of every layer. */
+  /** The latest activation of every layer, in the order of layer names. */
   active(): Promise<readonly Activation[]>;
   /** Newest first. */
   history(layer: LayerName, limit: number): Promise<readonly Activation[]>;

@@ -7,7 +7,7 @@ import type { EntitySource, EntityUid, RecordValue } from '../domain/value.ts';
 import { entityToCedarJson, recordToCedarJson, uidToJson } from './cedar-json.ts';
 import { collectEntities } from './entity-slice.ts';
 import type { CedarAnswer, EvaluationRequest } from './types.ts';
-import type { CedarWasm, PolicyInput } from './wasm.ts';
+import type { AuthorizationCall, CedarWasm, PolicyInput } from './wasm.ts';
 
 /** Registered policy sets that are kept: platform with the layers of as many tenants. About 2 KB a policy. */
 export const POLICY_SET_SLOTS = 64;
@@ -20,11 +20,21 @@ export interface OracleLayer {
   readonly policies: Readonly<Record<string, PolicyInput>>;
 }
 
-export interface OracleQuestion {
-  readonly layers: readonly OracleLayer[];
-  readonly schema: { readonly text: string; readonly digest: string };
+export interface OracleQuestion extends OraclePolicies {
   readonly request: EvaluationRequest;
 }
+
+/** What a request is decided by. */
+export interface OraclePolicies {
+  readonly layers: readonly OracleLayer[];
+  readonly schema: { readonly text: string; readonly digest: string };
+}
+
+/** A request with the entities that policies can read, as explicit Cedar JSON. */
+export type OracleCall = Pick<
+  AuthorizationCall,
+  'principal' | 'action' | 'resource' | 'context' | 'entities'
+>;
 
 /** Cedar's answer in ids, sorted; or why there is none. */
 export type OracleAnswer =
@@ -54,7 +64,12 @@ export class Oracle {
    * data switched a policy off.
    */
   authorize(question: OracleQuestion): OracleAnswer {
-    const { layers, schema, request } = question;
+    const entities = collectEntities(question.request).map(entityToCedarJson);
+    return this.authorizeCall(question, { ...requestToJson(question.request), entities });
+  }
+
+  /** As `authorize`, for a request that was put into Cedar JSON elsewhere: in another thread. */
+  authorizeCall({ layers, schema }: OraclePolicies, call: OracleCall): OracleAnswer {
     if (this.#wasm.traps !== this.#traps) this.#forget();
     const schemaSlot = this.#schemas.take(schema.digest, slot =>
       failureOf(this.#wasm.registerSchema(slot, schema.text)),
@@ -64,8 +79,7 @@ export class Oracle {
     const setSlot = this.#sets.take(key, slot => this.#registerSet(slot, layers));
     if ('failure' in setSlot) return { ok: false, failure: setSlot.failure };
     const answer = this.#wasm.authorize({
-      ...requestToJson(request),
-      entities: collectEntities(request).map(entityToCedarJson),
+      ...call,
       policySet: setSlot.name,
       schema: schemaSlot.name,
       validateRequest: true,

@@ -12,11 +12,12 @@ import {
 import { AppError } from '../../src/domain/errors.ts';
 import { paxRecord, tar, tarGz, type TarItem } from './tar-builder.ts';
 
+const SHIPPED = 'the shipped schema';
 const MANIFEST: TarItem = { name: 'manifest.json', data: '{"layer":"tenant:acme","version":"1"}' };
 const POLICY: TarItem = { name: 'policies/a.cedar', data: 'permit (principal, action, resource);' };
 
 async function refusal(form: BundleForm, body: Uint8Array): Promise<AppError> {
-  const error: unknown = await openBundle(form, body).then(
+  const error: unknown = await openBundle(form, body, SHIPPED).then(
     () => undefined,
     (reason: unknown) => reason,
   );
@@ -78,11 +79,11 @@ describe('a tar.gz that is accepted', () => {
   ];
   test.each(forms)('%s', async (_, items) => {
     const archive = tarGz(items);
-    const opened = await openBundle('tar', archive);
+    const opened = await openBundle('tar', archive, SHIPPED);
     expect(opened.manifest).toEqual({ layer: 'tenant:acme', version: '1', description: '' });
     expect(opened.files).toEqual({ 'policies/a.cedar': POLICY.data });
     expect(opened.archive).toBe(archive);
-    expect(opened.digest).toBe((await openBundle('tar', tarGz([MANIFEST, POLICY]))).digest);
+    expect(opened.digest).toBe((await openBundle('tar', tarGz([MANIFEST, POLICY]), SHIPPED)).digest);
   });
 });
 
@@ -279,23 +280,28 @@ describe('the JSON form', () => {
   const manifest = { layer: 'tenant:acme', version: '1' };
 
   test('gives the digest and the files of the same tar', async () => {
-    const opened = await openBundle('json', json({ manifest, files: { './policies/a.cedar': POLICY.data } }));
-    expect(opened.digest).toBe((await openBundle('tar', tarGz([MANIFEST, POLICY]))).digest);
+    const opened = await openBundle(
+      'json',
+      json({ manifest, files: { './policies/a.cedar': POLICY.data } }),
+      SHIPPED,
+    );
+    expect(opened.digest).toBe((await openBundle('tar', tarGz([MANIFEST, POLICY]), SHIPPED)).digest);
   });
 
   test('makes an archive that depends on the content alone and unpacks to it', async () => {
     const files = { 'policies/b.cedar': 'b', 'policies/a.cedar': 'a' };
-    const one = await openBundle('json', json({ manifest, files }));
+    const one = await openBundle('json', json({ manifest, files }), SHIPPED);
     const other = await openBundle(
       'json',
       json({
         files: { 'policies/a.cedar': 'a', 'policies/b.cedar': 'b' },
         manifest: { ...manifest, description: '' },
       }),
+      SHIPPED,
     );
     expect(Buffer.compare(one.archive, other.archive)).toBe(0);
     expect([...one.archive.subarray(0, 10)]).toEqual([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255]);
-    const unpacked = await openBundle('tar', one.archive);
+    const unpacked = await openBundle('tar', one.archive, SHIPPED);
     expect(unpacked.files).toEqual(files);
     expect(unpacked.digest).toBe(one.digest);
   });

@@ -7,6 +7,7 @@ import { bundleDigest } from '../../src/bundles/digest.ts';
 import type { BundleManifest } from '../../src/domain/bundle.ts';
 import { tarGz } from './tar-builder.ts';
 
+const SHIPPED = 'the shipped schema';
 const manifests = fc.record<BundleManifest>({
   layer: fc.constantFrom<BundleManifest['layer']>('platform', 'tenant:acme', 'tenant:ac'),
   version: fc.string({ minLength: 1, maxLength: 3 }),
@@ -77,10 +78,11 @@ describe('bundleDigest', () => {
             .map((item, position) => ({ item, key: keys[position] ?? 0 }))
             .toSorted((left, right) => left.key - right.key)
             .map(({ item }) => item);
-          const fromTar = await openBundle('tar', tarGz(items));
+          const fromTar = await openBundle('tar', tarGz(items), SHIPPED);
           const fromJson = await openBundle(
             'json',
             Buffer.from(JSON.stringify({ manifest, files: content })),
+            SHIPPED,
           );
           const reversed = Object.fromEntries(Object.entries(content).toReversed());
           expect(fromTar.digest).toBe(bundleDigest(manifest, content));

@@ -1,0 +1,334 @@
+/**
+ * Makes bundles active, one at a time: build everything, then the durable compare-and-swap, then one swap in
+ * memory. Invariant: what decides is always a complete set of layers that the store has on record as active,
+ * and a failure at any step leaves the earlier set deciding.
+ */
+import type { CedarSchema } from '../cedar/schema.ts';
+import type { Activation, BundleReport, Digest, StoredBundle } from '../domain/bundle.ts';
+import { AppError, type Problem } from '../domain/errors.ts';
+import type { LayerName } from '../domain/ids.ts';
+import type { EventEntry } from '../domain/log-entry.ts';
+import { SCHEMA_FILE } from './archive.ts';
+import { bundleDigest } from './digest.ts';
+import type {
+  ActivePolicy,
+  BuiltLayer,
+  BundleCompiler,
+  BundleContent,
+  PolicyPublisher,
+  SchemaChange,
+} from './pipeline.ts';
+import type { ActivationRequest, BundleStore } from './ports.ts';
+
+/** Most remembered checks: a push is usually activated soon after. */
+const MAX_REMEMBERED = 256;
+
+/** A layer that decides, with the bundle it came from. */
+interface ActiveLayer {
+  readonly activation: Activation;
+  readonly bundle: BundleContent;
+  readonly built: BuiltLayer;
+}
+
+/** All that is active at one moment. */
+interface ActiveSet {
+  readonly schema: CedarSchema;
+  readonly layers: ReadonlyMap<LayerName, ActiveLayer>;
+}
+
+export interface ActivatorOptions {
+  readonly store: BundleStore;
+  readonly compiler: BundleCompiler;
+  readonly publisher: PolicyPublisher;
+  /** The schema while no platform bundle is active. */
+  readonly defaultSchemaText: string;
+}
+
+/** Holds the active layers. Its methods must not run at the same time: the service queues them. */
+export class Activator {
+  readonly #options: ActivatorOptions;
+  #active: ActiveSet | undefined;
+  /** Bundle digest → what was active when its tests passed. */
+  readonly #passed = new Map<Digest, string>();
+
+  constructor(options: ActivatorOptions) {
+    this.#options = options;
+  }
+
+  /** Digest and activation of each active layer. */
+  get activations(): ReadonlyMap<LayerName, Activation> {
+    return new Map([...(this.#active?.layers ?? [])].map(([name, layer]) => [name, layer.activation]));
+  }
+
+  /**
+   * Loads what the store has on record as active, as at the end of the last run.
+   * @throws AppError BUNDLE_INVALID, naming the layer, when a stored bundle is damaged or no longer valid: the
+   * service must not start with less policy than it had.
+   */
+  async restore(): Promise<ActivePolicy> {
+    const recorded = await this.#options.store.active();
+    this.#active = await this.#load(recorded, undefined);
+    return policyOf(this.#active);
+  }
+
+  /**
+   * Brings the published layers in line with the store: after a failed write that may have taken effect, and
+   * when another process activated a bundle.
+   */
+  async synchronise(): Promise<void> {
+    const active = this.#current();
+    const recorded = await this.#options.store.active();
+    const current = recorded.filter(({ layer, digest }) => active.layers.get(layer)?.built.digest === digest);
+    if (current.length === recorded.length && recorded.length === active.layers.size) {
+      this.#active = { ...active, layers: withActivations(active.layers, recorded) };
+      return;
+    }
+    const loaded = await this.#load(recorded, active);
+    if (loaded.schema === active.schema) this.#options.publisher.publish(policyOf(loaded));
+    else {
+      const change = await this.#prepare(loaded.schema);
+      change.commit(policyOf(loaded));
+    }
+    this.#active = loaded;
+  }
+
+  /**
+   * Checks a bundle beside what is active now.
+   * Rejects with AppError BUNDLE_INVALID, BUNDLE_TESTS_FAILED or SCHEMA_BREAKS_ACTIVE.
+   */
+  async check(bundle: BundleContent): Promise<BundleReport> {
+    const active = this.#current();
+    const schema = await this.#schemaFor(bundle, active);
+    if (schema !== active.schema) {
+      // Its own problems first; then what it would break; then its tests beside layers that fit its schema.
+      await this.#options.compiler.check({
+        bundle,
+        schemaText: schema.text,
+        companions: [],
+        runTests: false,
+      });
+      (await this.#prepareSchemaChange(schema, active)).change.abandon();
+    }
+    return await this.#runTests(bundle, active);
+  }
+
+  /**
+   * Activates a stored bundle. `isRollback` skips its tests: going back must not be held up by a test that a
+   * newer platform layer broke; the schema is checked all the same.
+   * Rejects with AppError ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED, SCHEMA_BREAKS_ACTIVE or
+   * STORE_UNAVAILABLE; then nothing changed.
+   */
+  async activate(stored: StoredBundle, request: ActivationRequest, event: EventEntry): Promise<Activation> {
+    const active = this.#current();
+    const bundle = { digest: stored.digest, manifest: stored.manifest, files: stored.files };
+    refuseConflict(request, active.layers.get(request.layer)?.activation.digest ?? null);
+    if (request.kind === 'activate') await this.#runTestsAgain(bundle, active);
+    const schema = await this.#schemaFor(bundle, active);
+    if (schema === active.schema) {
+      const built = await this.#options.compiler.build(bundle, schema);
+      const activation = await this.#options.store.activate(request, event);
+      // Durable: from here on a crash restarts with the new bundle. What follows cannot fail.
+      this.#active = { schema, layers: replace(active.layers, { activation, bundle, built }) };
+      this.#options.publisher.publish(policyOf(this.#active));
+      return activation;
+    }
+    const { change, tenants } = await this.#prepareSchemaChange(schema, active);
+    let isCommitted = false;
+    try {
+      const built = await this.#options.compiler.build(bundle, schema);
+      const activation = await this.#options.store.activate(request, event);
+      // Durable: from here on a crash restarts with the new schema. What follows cannot fail.
+      this.#active = { schema, layers: replace(tenants, { activation, bundle, built }) };
+      change.commit(policyOf(this.#active));
+      isCommitted = true;
+      return activation;
+    } finally {
+      if (!isCommitted) change.abandon();
+    }
+  }
+
+  #current(): ActiveSet {
+    if (this.#active === undefined) {
+      throw new AppError('NOT_READY', 'the active bundles are not loaded yet', { retryAfterSeconds: 1 });
+    }
+    return this.#active;
+  }
+
+  async #runTests(bundle: BundleContent, active: ActiveSet): Promise<BundleReport> {
+    const report = await this.#options.compiler.check({
+      bundle,
+      schemaText: schemaTextOf(bundle) ?? active.schema.text,
+      companions: companionsOf(bundle, active),
+      runTests: true,
+    });
+    if (this.#passed.size >= MAX_REMEMBERED) this.#passed.clear();
+    this.#passed.set(bundle.digest, fingerprint(bundle, active));
+    return report;
+  }
+
+  /** Tests passed at push say nothing about layers that were activated since. */
+  async #runTestsAgain(bundle: BundleContent, active: ActiveSet): Promise<void> {
+    if (this.#passed.get(bundle.digest) !== fingerprint(bundle, active)) await this.#runTests(bundle, active);
+  }
+
+  /** The schema under which a bundle is active: its own, or that of the active platform layer. */
+  async #schemaFor(bundle: BundleContent, active: ActiveSet): Promise<CedarSchema> {
+    const text = schemaTextOf(bundle);
+    return text === undefined || text === active.schema.text
+      ? active.schema
+      : await this.#options.compiler.schema(text);
+  }
+
+  /** Builds every active tenant layer and reads the directory by a new schema, or says what does not fit. */
+  async #prepareSchemaChange(
+    schema: CedarSchema,
+    active: ActiveSet,
+  ): Promise<{ change: SchemaChange; tenants: Map<LayerName, ActiveLayer> }> {
+    const problems: Problem[] = [];
+    const tenants = new Map<LayerName, ActiveLayer>();
+    for (const [name, layer] of active.layers) {
+      if (name === 'platform') continue;
+      try {
+        tenants.set(name, { ...layer, built: await this.#options.compiler.build(layer.bundle, schema) });
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'BUNDLE_INVALID') throw error;
+        problems.push(...error.problems.map(problem => inLayer(name, layer.built.digest, problem)));
+      }
+    }
+    const change = await this.#options.publisher.prepareSchema(schema);
+    problems.push(...change.problems);
+    if (problems.length === 0) return { change, tenants };
+    change.abandon();
+    throw schemaBreaks(problems);
+  }
+
+  async #prepare(schema: CedarSchema): Promise<SchemaChange> {
+    const change = await this.#options.publisher.prepareSchema(schema);
+    if (change.problems.length === 0) return change;
+    change.abandon();
+    throw schemaBreaks(change.problems);
+  }
+
+  /** Builds the recorded layers, taking from `known` what is built already. */
+  async #load(recorded: readonly Activation[], known: ActiveSet | undefined): Promise<ActiveSet> {
+    const bundles = new Map<LayerName, BundleContent>();
+    for (const { layer, digest } of recorded) {
+      const kept = known?.layers.get(layer)?.bundle;
+      bundles.set(layer, kept?.digest === digest ? kept : await this.#read(layer, digest));
+    }
+    const platform = bundles.get('platform');
+    const text =
+      (platform === undefined ? undefined : schemaTextOf(platform)) ?? this.#options.defaultSchemaText;
+    const schema = known?.schema.text === text ? known.schema : await this.#options.compiler.schema(text);
+    const layers = new Map<LayerName, ActiveLayer>();
+    for (const activation of recorded) {
+      const bundle = bundles.get(activation.layer);
+      if (bundle === undefined) continue;
+      const kept = known?.schema === schema ? known.layers.get(activation.layer) : undefined;
+      const built =
+        kept?.built.digest === activation.digest
+          ? kept.built
+          : await this.#rebuild(activation.layer, bundle, schema);
+      layers.set(activation.layer, { activation, bundle, built });
+    }
+    return { schema, layers };
+  }
+
+  async #read(layer: LayerName, digest: Digest): Promise<BundleContent> {
+    const bundle = await this.#options.store.get(digest);
+    if (bundle === undefined) throw damaged(layer, `bundle ${digest} is active and not in the store`);
+    const { manifest, files } = bundle;
+    if (bundleDigest(manifest, files) !== digest || manifest.layer !== layer) {
+      throw damaged(layer, `the stored files of bundle ${digest} do not have this digest`);
+    }
+    return { digest, manifest, files };
+  }
+
+  async #rebuild(layer: LayerName, bundle: BundleContent, schema: CedarSchema): Promise<BuiltLayer> {
+    try {
+      return await this.#options.compiler.build(bundle, schema);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'BUNDLE_INVALID') throw error;
+      const problems = error.problems.map(problem => inLayer(layer, bundle.digest, problem));
+      throw new AppError('BUNDLE_INVALID', `the active bundle of layer \`${layer}\` is no longer valid`, {
+        problems,
+      });
+    }
+  }
+}
+
+/** Policy as decisions read it. */
+function policyOf({ schema, layers }: ActiveSet): ActivePolicy {
+  return { schema, layers: new Map([...layers].map(([name, layer]) => [name, layer.built])) };
+}
+
+/** Layers that are evaluated together with a bundle. */
+function companionsOf(bundle: BundleContent, active: ActiveSet): BundleContent[] {
+  const isPlatform = bundle.manifest.layer === 'platform';
+  return [...active.layers]
+    .filter(([name]) => (name === 'platform') !== isPlatform)
+    .map(([, layer]) => layer.bundle);
+}
+
+/** Names everything that the tests of a bundle depend on beside itself. */
+function fingerprint(bundle: BundleContent, active: ActiveSet): string {
+  const companions = companionsOf(bundle, active).map(({ digest }) => digest);
+  return [schemaTextOf(bundle) === undefined ? active.schema.digest : 'own', ...companions.sort()].join(' ');
+}
+
+function schemaTextOf({ manifest, files }: BundleContent): string | undefined {
+  return manifest.layer === 'platform' ? files[SCHEMA_FILE] : undefined;
+}
+
+function replace(
+  layers: ReadonlyMap<LayerName, ActiveLayer>,
+  layer: ActiveLayer,
+): ReadonlyMap<LayerName, ActiveLayer> {
+  return new Map([...layers, [layer.built.name, layer]]);
+}
+
+function withActivations(
+  layers: ReadonlyMap<LayerName, ActiveLayer>,
+  recorded: readonly Activation[],
+): ReadonlyMap<LayerName, ActiveLayer> {
+  const renewed = new Map(layers);
+  for (const activation of recorded) {
+    const layer = layers.get(activation.layer);
+    if (layer !== undefined) renewed.set(activation.layer, { ...layer, activation });
+  }
+  return renewed;
+}
+
+/** Fails early what the store would refuse after all the work; the store's answer is the one that counts. */
+function refuseConflict(request: ActivationRequest, digest: Digest | null): void {
+  if (request.expectedActive === undefined || request.expectedActive === digest) return;
+  throw new AppError(
+    'ACTIVATION_CONFLICT',
+    `layer \`${request.layer}\` has ${digest === null ? 'no active bundle' : `bundle ${digest} active`}, not the expected one`,
+  );
+}
+
+function inLayer(layer: LayerName, digest: Digest, problem: Problem): Problem {
+  const file = problem.file === undefined ? layer : `${layer}/${problem.file}`;
+  return {
+    ...problem,
+    file,
+    message: `${problem.message} (active bundle ${digest.slice(0, 19)}… of layer \`${layer}\`)`,
+  };
+}
+
+function schemaBreaks(problems: readonly Problem[]): AppError {
+  return new AppError(
+    'SCHEMA_BREAKS_ACTIVE',
+    'the schema does not fit what is active under the present one',
+    {
+      problems,
+    },
+  );
+}
+
+function damaged(layer: LayerName, message: string): AppError {
+  return new AppError('BUNDLE_INVALID', `the active bundle of layer \`${layer}\` is damaged`, {
+    problems: [{ message, hint: 'restore the data folder from a backup' }],
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * Everything that a bundle must pass, in order: layout, policies against the schema, tests. Invariant: the
+ * report of a step lists all of its problems, and a later step never runs on what an earlier one refused.
+ */
+import { parseSchema } from '../cedar/schema-parse.ts';
+import type { CedarSchema } from '../cedar/schema.ts';
+import { type CheckedPolicy, checkPolicies } from '../cedar/validate.ts';
+import type { CedarWasm } from '../cedar/wasm.ts';
+import type { BundleReport } from '../domain/bundle.ts';
+import { AppError, type Problem } from '../domain/errors.ts';
+import { invalidBundle } from './archive.ts';
+import { type BundleLayout, readLayout } from './layout.ts';
+import type { BundleContent } from './pipeline.ts';
+import { runTests, type TestRunner } from './test-runner.ts';
+
+/** What the bundle needs of the PDP: the schema's vocabulary. Empty when decisions can be planned with it. */
+export type VocabularyCheck = (schema: CedarSchema) => readonly Problem[];
+
+/** A bundle whose policies passed. */
+export interface CheckedBundle {
+  readonly layout: BundleLayout;
+  readonly policies: readonly CheckedPolicy[];
+}
+
+/** Resolves a schema that decisions can be planned with. @throws AppError BUNDLE_INVALID */
+export function resolveSchema(
+  text: string,
+  wasm: CedarWasm,
+  checkVocabulary: VocabularyCheck,
+): { readonly schema: CedarSchema; readonly warnings: readonly Problem[] } {
+  const result = parseSchema(text, wasm);
+  if (!result.ok) throw invalidBundle(result.problems);
+  const problems = checkVocabulary(result.schema);
+  if (problems.length > 0) throw invalidBundle(problems);
+  return result;
+}
+
+/** Lays out, hardens, type-checks and tries out the policies. @throws AppError BUNDLE_INVALID */
+export function checkBundle(bundle: BundleContent, schema: CedarSchema, wasm: CedarWasm): CheckedBundle {
+  const problems: Problem[] = [];
+  const layout = readLayout(bundle.manifest, bundle.files, problems);
+  const { layer, policies, templates, links } = layout;
+  const checked = checkPolicies({ layer, schema, policies, templates, links }, wasm);
+  if (!checked.ok) problems.push(...checked.problems);
+  if (!checked.ok || problems.length > 0) throw invalidBundle(problems);
+  return { layout, policies: checked.policies };
+}
+
+/**
+ * Runs the tests of a bundle that passed `checkBundle`.
+ * @throws AppError BUNDLE_TESTS_FAILED, or BUNDLE_INVALID when the evaluators disagree
+ */
+export async function testBundle(
+  { layout, policies }: CheckedBundle,
+  runner: TestRunner,
+  warnings: readonly Problem[],
+): Promise<BundleReport> {
+  const { passed, failed, problems, isDisputed } = await runTests(layout.tests, runner);
+  if (isDisputed) throw invalidBundle(problems);
+  if (failed > 0) {
+    const count = `${failed} of ${failed + passed} tests`;
+    throw new AppError('BUNDLE_TESTS_FAILED', `${count} failed`, {
+      problems: invalidBundle(problems).problems,
+    });
+  }
+  return {
+    policies: policies.length,
+    tests: { passed, failed },
+    warnings: [...warnings, ...adviseOn(layout)],
+  };
+}
+
+/** What is allowed and probably not meant. */
+function adviseOn(layout: BundleLayout): Problem[] {
+  const warnings: Problem[] = [];
+  if (layout.policies.length === 0 && layout.links.length === 0) {
+    warnings.push({ message: 'the bundle has no policies: the layer will permit nothing' });
+  }
+  if (layout.tests.length === 0) {
+    warnings.push({
+      message: 'the bundle has no tests',
+      hint: 'add tests/*.json with cases that must be allowed and cases that must be denied',
+    });
+  }
+  return warnings;
+}

@@ -1,0 +1,38 @@
+/** The oracle's side of the run-time cross-check: answers questions that arrive as data. */
+import type { Oracle, OracleAnswer, OracleCall } from '../cedar/oracle.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { OracleWorkerApi, SentQuestion } from './cross-check.ts';
+
+export class OracleDesk {
+  readonly #oracle: Oracle;
+  readonly #layers = new Map<string, Readonly<Record<string, string | JsonObject>>>();
+
+  constructor(oracle: Oracle) {
+    this.#oracle = oracle;
+  }
+
+  /** The methods as functions, as threads call them. */
+  get api(): OracleWorkerApi {
+    return {
+      keepLayer: (digest, policies) => void this.#layers.set(digest, policies),
+      dropLayer: digest => void this.#layers.delete(digest),
+      evaluate: question => this.#evaluate(question),
+    };
+  }
+
+  #evaluate({ layers, schema, call }: SentQuestion): OracleAnswer {
+    const known = layers.map(digest => {
+      const policies = this.#layers.get(digest);
+      if (policies === undefined) throw new Error(`the worker was not sent layer ${digest}`);
+      return { digest, policies };
+    });
+    const parsed: unknown = JSON.parse(call);
+    if (!isCall(parsed)) throw new Error('a question without its request');
+    return this.#oracle.authorizeCall({ layers: known, schema }, parsed);
+  }
+}
+
+/** The text was written by cross-check.ts; cedar-wasm parses the parts again. */
+function isCall(value: unknown): value is OracleCall {
+  return typeof value === 'object' && value !== null && 'entities' in value && Array.isArray(value.entities);
+}

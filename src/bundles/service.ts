@@ -1,0 +1,329 @@
+/**
+ * The PAP: push, activate, roll back and look up bundles. Invariants: a bundle that fails in any way changes
+ * nothing; every change and every refused push is an event with its actor; what a credential may not see does
+ * not exist for it.
+ */
+import type { BundleForm, OpenedBundle } from './archive.ts';
+import type { Activation, BundleReport, BundleSummary, Digest, StoredBundle } from '../domain/bundle.ts';
+import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
+import type { Credential } from '../domain/credential.ts';
+import { AppError } from '../domain/errors.ts';
+import type { LayerName } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import type { EventEntry, EventKind } from '../domain/log-entry.ts';
+import { Activator } from './activator.ts';
+import type {
+  ActivePolicy,
+  BundleCompiler,
+  BundleContent,
+  EventRecorder,
+  PolicyPublisher,
+} from './pipeline.ts';
+import type { ActivationRequest, BundleStore } from './ports.ts';
+import { SerialQueue } from './serial-queue.ts';
+
+/** Problems of a refused push that its event keeps: enough to see what was tried. */
+const MAX_LOGGED_PROBLEMS = 10;
+
+export interface PushRequest {
+  readonly form: BundleForm;
+  readonly body: Uint8Array;
+  /** Checks and reports; stores and logs nothing. */
+  readonly dryRun: boolean;
+  /** Needs the role `approver` as well. */
+  readonly activate: boolean;
+}
+
+/** What POST /v1/bundles answers. `isNew`: 201, else 200. */
+export interface PushResult {
+  readonly digest: Digest;
+  readonly layer: LayerName;
+  /** `checked`: a dry run, nothing was stored. */
+  readonly state: 'checked' | 'staged' | 'active';
+  readonly report: BundleReport;
+  readonly isNew: boolean;
+}
+
+export interface ActivateRequest {
+  /** null: no bundle may be active; undefined: whatever is. */
+  readonly expectedActive?: Digest | null | undefined;
+  readonly reason: string;
+}
+
+/** A bundle in lists, with whether it decides now. */
+export interface BundleView extends BundleSummary {
+  readonly state: 'staged' | 'active';
+}
+
+export interface LayerView {
+  readonly layer: LayerName;
+  readonly active: Activation;
+}
+
+export interface BundleServiceOptions {
+  readonly store: BundleStore;
+  readonly compiler: BundleCompiler;
+  readonly publisher: PolicyPublisher;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** The shipped schema: of the platform layer while none is active, and of platform bundles without one. */
+  readonly defaultSchemaText: string;
+}
+
+export class BundleService {
+  readonly #options: BundleServiceOptions;
+  readonly #activator: Activator;
+  readonly #activations = new SerialQueue();
+
+  constructor(options: BundleServiceOptions) {
+    this.#options = options;
+    this.#activator = new Activator(options);
+  }
+
+  /** Loads the bundles that were active before. Must come before everything else. @throws AppError BUNDLE_INVALID */
+  restore(): Promise<ActivePolicy> {
+    return this.#activations.run(() => this.#activator.restore());
+  }
+
+  /**
+   * Rejects with AppError BUNDLE_INVALID, BUNDLE_TESTS_FAILED, SCHEMA_BREAKS_ACTIVE, PAYLOAD_TOO_LARGE,
+   * TENANT_NOT_ALLOWED, ROLE_REQUIRED or STORE_UNAVAILABLE. When only the activation failed, the bundle stays
+   * staged and the failure says so.
+   */
+  async push(request: PushRequest, actor: Credential): Promise<PushResult> {
+    if (request.activate && !request.dryRun) requireApprover(actor);
+    const opened = await this.#open(request, actor);
+    const { digest, manifest } = opened;
+    const { layer } = manifest;
+    const known = await this.#options.store.get(digest);
+    const report = known?.report ?? (await this.#check(opened, request, actor));
+    if (request.dryRun) return { digest, layer, state: 'checked', report, isNew: known === undefined };
+    const isNew = known === undefined && (await this.#store(opened, report, actor));
+    if (request.activate && this.#stateOf(layer, digest) !== 'active') {
+      await this.activate(digest, { reason: `activated at push of version ${manifest.version}` }, actor);
+    }
+    return { digest, layer, state: this.#stateOf(layer, digest), report, isNew };
+  }
+
+  /**
+   * Makes a stored bundle the active one of its layer. Activating what is active already changes nothing.
+   * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED,
+   * SCHEMA_BREAKS_ACTIVE or STORE_UNAVAILABLE.
+   */
+  activate(digest: Digest, request: ActivateRequest, actor: Credential): Promise<Activation> {
+    return this.#activations.run(async () => {
+      await this.#activator.synchronise();
+      const bundle = await this.get(digest, actor);
+      const current = this.#activator.activations.get(bundle.manifest.layer);
+      const expected = request.expectedActive;
+      if (current?.digest === digest && (expected === undefined || expected === digest)) return current;
+      return await this.#switchTo(bundle, 'activate', expected, request.reason, actor);
+    });
+  }
+
+  /**
+   * Activates the bundle that was active before the present one.
+   * Rejects with AppError NOT_FOUND, NOTHING_TO_ROLL_BACK, BUNDLE_INVALID, SCHEMA_BREAKS_ACTIVE or
+   * STORE_UNAVAILABLE.
+   */
+  rollback(layer: LayerName, reason: string, actor: Credential): Promise<Activation> {
+    return this.#activations.run(async () => {
+      await this.#activator.synchronise();
+      const current = this.#visibleLayer(layer, actor);
+      if (current.previous === null) {
+        throw new AppError('NOTHING_TO_ROLL_BACK', `layer \`${layer}\` had no bundle before the active one`);
+      }
+      const bundle = await this.get(current.previous, actor);
+      return await this.#switchTo(bundle, 'rollback', current.digest, reason, actor);
+    });
+  }
+
+  /** Rejects with AppError NOT_FOUND, also for bundles of layers that the credential may not see. */
+  async get(digest: Digest, actor: Credential): Promise<StoredBundle & BundleView> {
+    const bundle = await this.#options.store.get(digest);
+    if (bundle === undefined || !maySee(actor, bundle.manifest.layer)) {
+      throw new AppError('NOT_FOUND', `there is no bundle ${digest}`);
+    }
+    return { ...bundle, state: this.#stateOf(bundle.manifest.layer, digest) };
+  }
+
+  /** Newest first. A page may be short of `limit` before the last one. */
+  async list(
+    query: { readonly layer?: LayerName; readonly limit: number; readonly cursor?: string },
+    actor: Credential,
+  ): Promise<{ items: readonly BundleView[]; nextCursor: string | null }> {
+    if (query.layer !== undefined && !maySee(actor, query.layer)) return { items: [], nextCursor: null };
+    const items: BundleView[] = [];
+    let cursor = query.cursor;
+    do {
+      const page = await this.#options.store.list({
+        ...(query.layer === undefined ? {} : { layer: query.layer }),
+        limit: query.limit - items.length,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      for (const summary of page.items) {
+        const { layer } = summary.manifest;
+        if (maySee(actor, layer)) items.push({ ...summary, state: this.#stateOf(layer, summary.digest) });
+      }
+      if (page.nextCursor === null) return { items, nextCursor: null };
+      cursor = page.nextCursor;
+    } while (items.length < query.limit);
+    return { items, nextCursor: cursor };
+  }
+
+  /** Layers with an active bundle, sorted by name. */
+  layers(actor: Credential): readonly LayerView[] {
+    return [...this.#activator.activations]
+      .filter(([layer]) => maySee(actor, layer))
+      .map(([layer, active]) => ({ layer, active }))
+      .sort((left, right) => (left.layer < right.layer ? -1 : 1));
+  }
+
+  /** Newest first. Rejects with AppError NOT_FOUND when nothing was ever active there. */
+  async history(layer: LayerName, limit: number, actor: Credential): Promise<readonly Activation[]> {
+    const history = maySee(actor, layer) ? await this.#options.store.history(layer, limit) : [];
+    if (history.length === 0) throw noLayer(layer);
+    return history;
+  }
+
+  async #open({ form, body, dryRun }: PushRequest, actor: Credential): Promise<OpenedBundle & BundleContent> {
+    let opened: OpenedBundle;
+    try {
+      opened = await this.#options.compiler.open(form, body);
+    } catch (error) {
+      if (!dryRun) await this.#recordRefusal(error, 'unreadable', {}, actor);
+      throw error;
+    }
+    const { layer } = opened.manifest;
+    // The same answer whether or not the tenant exists or has bundles.
+    if (!maySee(actor, layer)) {
+      throw new AppError('TENANT_NOT_ALLOWED', `this credential may not push bundles of layer \`${layer}\``);
+    }
+    return opened;
+  }
+
+  async #check(opened: OpenedBundle, { dryRun }: PushRequest, actor: Credential): Promise<BundleReport> {
+    try {
+      return await this.#activator.check(opened);
+    } catch (error) {
+      const { layer, version } = opened.manifest;
+      if (!dryRun) await this.#recordRefusal(error, opened.digest, { layer, version }, actor);
+      throw error;
+    }
+  }
+
+  /** False when somebody else stored the same content meanwhile. */
+  async #store(opened: OpenedBundle, report: BundleReport, actor: Credential): Promise<boolean> {
+    const { digest, manifest, files, archive } = opened;
+    const { layer, version } = manifest;
+    const now = this.#options.clock.now();
+    const event = this.#event('bundle.push', digest, now, actor, layer, {
+      layer,
+      version,
+      policies: report.policies,
+      tests: report.tests.passed,
+    });
+    const pushedAt = timestamp(now);
+    const bundle: StoredBundle = {
+      digest,
+      manifest,
+      files,
+      archive,
+      report,
+      pushedBy: actor.keyId,
+      pushedAt,
+    };
+    const isNew = await this.#options.store.put(bundle, event);
+    if (isNew) await this.#options.events.announce(event);
+    return isNew;
+  }
+
+  async #switchTo(
+    bundle: StoredBundle,
+    kind: 'activate' | 'rollback',
+    expectedActive: Digest | null | undefined,
+    reason: string,
+    actor: Credential,
+  ): Promise<Activation> {
+    const { digest } = bundle;
+    const { layer, version } = bundle.manifest;
+    const now = this.#options.clock.now();
+    const previous = this.#activator.activations.get(layer)?.digest ?? null;
+    const details = { layer, version, digest, previous, reason };
+    const event = this.#event(`bundle.${kind}`, layer, now, actor, layer, details);
+    const request = { layer, digest, expectedActive, actor: actor.keyId, reason, kind, at: timestamp(now) };
+    try {
+      const activation = await this.#activator.activate(bundle, request, event);
+      await this.#options.events.announce(event);
+      return activation;
+    } catch (error) {
+      return await this.#resolveDoubt(error, request, event);
+    }
+  }
+
+  /** A store that failed may still have recorded the activation: what it has on record is what must decide. */
+  async #resolveDoubt(error: unknown, request: ActivationRequest, event: EventEntry): Promise<Activation> {
+    if (!(error instanceof AppError) || error.code !== 'STORE_UNAVAILABLE') throw error;
+    try {
+      await this.#activator.synchronise();
+    } catch {
+      // The store is still away: the old layers keep deciding, and the next operation asks again.
+      throw error;
+    }
+    const current = this.#activator.activations.get(request.layer);
+    if (current?.digest !== request.digest || current.at !== request.at) throw error;
+    await this.#options.events.announce(event);
+    return current;
+  }
+
+  async #recordRefusal(error: unknown, subject: string, about: JsonObject, actor: Credential): Promise<void> {
+    if (!(error instanceof AppError) || error.status >= 500) return;
+    const { code, problems } = error;
+    const shown = problems.slice(0, MAX_LOGGED_PROBLEMS).map(({ file, line, column, message }) => {
+      const place = [file, line, column].filter(part => part !== undefined).join(':');
+      return place === '' ? message : `${place}: ${message}`;
+    });
+    const layer = typeof about['layer'] === 'string' ? about['layer'] : '';
+    const details = { ...about, code, problems: shown, problemCount: problems.length };
+    const now = this.#options.clock.now();
+    await this.#options.events.record(this.#event('bundle.reject', subject, now, actor, layer, details));
+  }
+
+  #event(
+    kind: EventKind,
+    subject: string,
+    time: number,
+    actor: Credential,
+    layer: string,
+    details: JsonObject,
+  ): EventEntry {
+    const tenant = layer.startsWith('tenant:') ? { tenant: layer.slice('tenant:'.length) } : {};
+    return { kind, id: this.#options.ids.next(), time, actor: actor.keyId, ...tenant, subject, details };
+  }
+
+  #visibleLayer(layer: LayerName, actor: Credential): Activation {
+    const current = maySee(actor, layer) ? this.#activator.activations.get(layer) : undefined;
+    if (current === undefined) throw noLayer(layer);
+    return current;
+  }
+
+  #stateOf(layer: LayerName, digest: Digest): 'staged' | 'active' {
+    return this.#activator.activations.get(layer)?.digest === digest ? 'active' : 'staged';
+  }
+}
+
+function noLayer(layer: LayerName): AppError {
+  return new AppError('NOT_FOUND', `layer \`${layer}\` has no active bundle`);
+}
+
+/** The platform layer is for credentials that are not limited to tenants. */
+function maySee({ tenants }: Credential, layer: LayerName): boolean {
+  if (tenants === undefined) return true;
+  return layer !== 'platform' && tenants.has(layer.slice('tenant:'.length));
+}
+
+function requireApprover({ roles }: Credential): void {
+  if (roles.has('approver') || roles.has('admin')) return;
+  throw new AppError('ROLE_REQUIRED', 'activating a bundle takes the role `approver`');
+}

@@ -1,0 +1,118 @@
+/**
+ * The policy worker: checks bundles and answers for cedar-wasm, off the main thread. One script for both uses;
+ * main.ts starts it twice, so that a large push does not keep the oracle waiting.
+ */
+import { parentPort } from 'node:worker_threads';
+import { OracleDesk } from './bundles/oracle-desk.ts';
+import type { BuiltLayer } from './bundles/pipeline.ts';
+import { serveThread } from './bundles/policy-thread.ts';
+import type { TestCase, TestEntity } from './bundles/test-case.ts';
+import type { CaseOutcome, TestRunner } from './bundles/test-runner.ts';
+import { Workshop } from './bundles/workshop.ts';
+import { Oracle } from './cedar/oracle.ts';
+import type { CedarSchema } from './cedar/schema.ts';
+import { CedarWasm } from './cedar/wasm.ts';
+import { rebuild } from './directory/rebuild.ts';
+import type { Clock } from './domain/clock.ts';
+import type { EntityRecord } from './domain/entity.ts';
+import { AppError } from './domain/errors.ts';
+import { evaluateDecision } from './pdp/decide.ts';
+import { entityParser } from './pdp/directory-schema.ts';
+import { type Check, ModalEvaluator, type OraclePort, Quarantine } from './pdp/evaluator.ts';
+import { checkPlanVocabulary } from './pdp/plan.ts';
+import { type Snapshot, SnapshotHolder } from './pdp/snapshot.ts';
+
+/** `context.env` of test requests that name none: the default of the service's configuration. */
+const TEST_ENV = 'production';
+/** The directory of a test has one revision. */
+const TEST_REVISION = 1;
+/** Directories that are kept between cases: those of the files that cases share. */
+const MAX_SNAPSHOTS = 16;
+
+/** Decides test cases exactly as the service does, and asks cedar-wasm about every check. */
+class SnapshotRunner implements TestRunner {
+  readonly #schema: CedarSchema;
+  readonly #layers: ReadonlyMap<BuiltLayer['name'], BuiltLayer>;
+  readonly #oracle: OraclePort;
+  readonly #snapshots = new Map<readonly TestEntity[], Snapshot>();
+
+  constructor(schema: CedarSchema, layers: readonly BuiltLayer[], oracle: OraclePort) {
+    this.#schema = schema;
+    this.#layers = new Map(layers.map(layer => [layer.name, layer]));
+    this.#oracle = oracle;
+  }
+
+  async decide(testCase: TestCase): Promise<CaseOutcome> {
+    const snapshot = await this.#snapshotOf(testCase.directory);
+    const disagreements: string[] = [];
+    const evaluator = new ModalEvaluator({
+      mode: { evaluator: 'compiled', crossCheck: 'all' },
+      oracle: this.#oracle,
+      sampling: { sample: () => undefined },
+      quarantine: new Quarantine(),
+      onDisagreement: (check, compiled, oracle) =>
+        disagreements.push(
+          `${describe(check)}: compiled ${compiled.decision}, cedar-wasm ${oracle.ok ? oracle.decision : oracle.failure}`,
+        ),
+    });
+    const inputs = { id: testCase.name, now: Date.parse(testCase.now), defaultEnv: TEST_ENV };
+    const { decision } = evaluateDecision(snapshot, evaluator, testCase.request, inputs);
+    const { code, message, policies } = decision.reason;
+    const checks = Object.values(decision.levels).flatMap(level => level?.checks ?? []);
+    const nearMisses = checks.flatMap(check =>
+      check.nearMisses.map(miss => `${miss.policy}: ${miss.missing}`),
+    );
+    return { decision: decision.decision, code, message, policies, nearMisses, disagreements };
+  }
+
+  async #snapshotOf(directory: readonly TestEntity[]): Promise<Snapshot> {
+    const known = this.#snapshots.get(directory);
+    if (known !== undefined) return known;
+    const records = directory.map(toRecord);
+    const { graph, problems } = await rebuild([records], TEST_REVISION, entityParser(this.#schema), UNPACED);
+    if (graph === undefined) {
+      throw new AppError('ENTITY_INVALID', 'the directory of the test does not fit the schema', { problems });
+    }
+    const holder = new SnapshotHolder();
+    holder.publish({ schema: this.#schema, layers: this.#layers }, graph);
+    const snapshot = holder.current;
+    if (snapshot === undefined) throw new Error('a published snapshot is missing');
+    if (this.#snapshots.size >= MAX_SNAPSHOTS) this.#snapshots.clear();
+    this.#snapshots.set(directory, snapshot);
+    return snapshot;
+  }
+}
+
+/** This thread has nobody to make room for, so its work is never paced and needs no clock. */
+const UNPACED: Clock = { now: () => 0, monotonic: () => 0 };
+
+function toRecord({ type, id, attributes, parents, tags, status }: TestEntity): EntityRecord {
+  const updatedAt = new Date(0).toISOString();
+  return { ref: { type, id }, attributes, parents, tags, status, revision: TEST_REVISION, updatedAt };
+}
+
+function describe({ request }: Check): string {
+  return `${request.principal.key} ${request.action.key} ${request.resource.key}`;
+}
+
+/** The oracle as decisions see it. */
+function oraclePort(oracle: Oracle): OraclePort {
+  return {
+    evaluate: ({ schema, layers, request }) =>
+      oracle.authorize({
+        schema,
+        request,
+        layers: layers.map(({ digest, sources }) => ({ digest, policies: sources })),
+      }),
+  };
+}
+
+if (parentPort === null) throw new Error('policy-worker.ts runs as a worker thread');
+const wasm = new CedarWasm();
+const oracle = new Oracle(wasm);
+const workshop = new Workshop({
+  wasm,
+  checkVocabulary: checkPlanVocabulary,
+  runnerFor: (schema, layers) => new SnapshotRunner(schema, layers, oraclePort(oracle)),
+});
+serveThread(parentPort, { ...workshop.api, ...new OracleDesk(oracle).api });
