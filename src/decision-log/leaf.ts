@@ -124,8 +124,10 @@ function requestPart(request: LoggedRequest) {
     outputs: request.outputs?.map(({ classification, id, path }) => ({ classification, id, path })),
     partitions: request.partitions?.map(({ access, id }) => ({ access, id })),
     principal: refPart(request.principal),
+    principalTenant: request.principalTenant,
     requestId: request.requestId,
     resource: refPart(request.resource),
+    resourceTenant: request.resourceTenant,
     tenant: request.tenant,
     tools: request.tools?.map(({ amountCents, id }) => ({ amountCents, id })),
   } satisfies Omit<Whole<LoggedRequest>, 'action' | 'context'>;

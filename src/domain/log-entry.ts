@@ -18,6 +18,9 @@ export interface LoggedRequest {
   readonly resource: EntityRef;
   /** The tenant whose data is used, after defaults. */
   readonly tenant: string;
+  /** Tenants of the principal and of the resource by their attributes; absent: by the prefixes of their ids. */
+  readonly principalTenant?: string;
+  readonly resourceTenant?: string;
   readonly partitions?: readonly { readonly id: string; readonly access: string }[];
   readonly tools?: readonly { readonly id: string; readonly amountCents?: number | undefined }[];
   readonly outputs?: readonly {

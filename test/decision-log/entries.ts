@@ -100,6 +100,8 @@ export function fullDecisionEntry(sequence: number): DecisionEntry {
       action: 'generate',
       resource: { type: 'Model', id: 'beta/shared' },
       tenant: 'acme',
+      principalTenant: 'acme',
+      resourceTenant: 'beta',
       partitions: [{ id: 'acme/payments', access: 'read' }],
       tools: [{ id: 'acme/refund', amountCents: 1200 }, { id: 'acme/search' }],
       outputs: [{ id: 'acme/s3', path: 'a/ü.csv', classification: 1 }],
