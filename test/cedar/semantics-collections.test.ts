@@ -1,0 +1,120 @@
+/** Sets, records and `like`: what they mean and how each fails. */
+import { describeSemantics } from './semantics.ts';
+
+describeSemantics('contains', [
+  ['[1, 2].contains(1)', true],
+  ['[1, 2].contains(3)', false],
+  ['[1, 2].contains("1")', false],
+  ['[].contains(1)', false],
+  ['[[1, 2]].contains([2, 1])', true],
+  ['[{a: 1}].contains({a: 1})', true],
+  ['[principal].contains(User::"alice")', true],
+  ['principal.langs.contains("de")', true],
+  ['principal.langs.contains("it")', false],
+  ['principal.langs.contains(principal.name)', false],
+  ['[decimal("1.0")].contains(decimal("1.00"))', true],
+  ['[ip("1.2.3.4")].contains(ip("1.2.3.4/32"))', true],
+  ['[1, 2, 3, 4, 5, 6, 7, 8, 9, 10].contains(principal.age - 20)', true],
+  ['["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].contains(principal.name)', false],
+  ['1.contains(1)', 'TYPE_ERROR'],
+  ['"text".contains("t")', 'TYPE_ERROR'],
+  ['{a: 1}.contains("a")', 'TYPE_ERROR'],
+  ['principal.contains(principal.age)', 'TYPE_ERROR'],
+  ['[resource.owner].contains(1)', 'ENTITY_MISSING'],
+  ['[1].contains(resource.owner)', 'ENTITY_MISSING'],
+]);
+
+describeSemantics('containsAll', [
+  ['[1, 2, 3].containsAll([3, 1])', true],
+  ['[1, 2].containsAll([1, 3])', false],
+  ['[1].containsAll([1, 1, 1])', true],
+  ['[].containsAll([])', true],
+  ['[1].containsAll([])', true],
+  ['[].containsAll([1])', false],
+  ['principal.langs.containsAll(["fr", "de"])', true],
+  ['[1].containsAll(1)', 'TYPE_ERROR'],
+  ['1.containsAll([1])', 'TYPE_ERROR'],
+  ['1.containsAll(1)', 'TYPE_ERROR'],
+  ['[1].containsAll([resource.owner])', 'ENTITY_MISSING'],
+]);
+
+describeSemantics('containsAny', [
+  ['[1, 2].containsAny([3, 2])', true],
+  ['[1, 2].containsAny([3, 4])', false],
+  ['[1].containsAny([])', false],
+  ['[].containsAny([])', false],
+  ['["de"].containsAny(principal.langs)', true],
+  ['[1].containsAny(1)', 'TYPE_ERROR'],
+  ['1.containsAny([1])', 'TYPE_ERROR'],
+  ['[1, resource.owner].containsAny([1])', 'ENTITY_MISSING'],
+]);
+
+describeSemantics('isEmpty', [
+  ['[].isEmpty()', true],
+  ['[1].isEmpty()', false],
+  ['principal.langs.isEmpty()', false],
+  ['1.isEmpty()', 'TYPE_ERROR'],
+  ['{}.isEmpty()', 'TYPE_ERROR'],
+  ['"".isEmpty()', 'TYPE_ERROR'],
+]);
+
+describeSemantics('set and record literals', [
+  // All elements are evaluated, whether they are used or not.
+  ['[1, resource.owner] == [1]', 'ENTITY_MISSING'],
+  ['{a: 1, b: resource.owner}.a == 1', 'ENTITY_MISSING'],
+  ['{b: resource.owner} has a', 'ENTITY_MISSING'],
+  ['{a: principal.age}.a == 30', true],
+  ['[principal.age, 30].containsAll([30])', true],
+  ['[principal.age, 30] == [30]', true],
+  ['{"odd name": 1}["odd name"] == 1', true],
+  ['{"__proto__": 1}["__proto__"] == 1', true],
+  ['{"__proto__": 1} == {}', false],
+  ['{"2": 1, "1": 2} == {"1": 2, "2": 1}', true],
+  ['{}', 'TYPE_ERROR'],
+  ['[true]', 'TYPE_ERROR'],
+]);
+
+describeSemantics('like', [
+  ['"" like ""', true],
+  ['"a" like ""', false],
+  ['"" like "*"', true],
+  ['"abc" like "abc"', true],
+  ['"abc" like "ab"', false],
+  ['"abc" like "*"', true],
+  ['"abc" like "a*"', true],
+  ['"abc" like "*c"', true],
+  ['"abc" like "a*c"', true],
+  ['"abc" like "*b*"', true],
+  ['"abc" like "*a*b*c*"', true],
+  ['"abc" like "a**c"', true],
+  ['"abc" like "*cb*"', false],
+  ['"ab" like "ab*ab"', false],
+  ['"aba" like "ab*ba"', false],
+  ['"abba" like "ab*ba"', true],
+  ['"aab" like "*ab"', true],
+  ['"ababac" like "*abac"', true],
+  ['"ababac" like "*abac*"', true],
+  ['"abcabd" like "*abd*d"', false],
+  ['"acme/eu/fraud" like "acme/*/fraud"', true],
+  ['"acme/fraud" like "acme/*/fraud"', false],
+  // A star matches any characters, a backslash before it none but itself.
+  ['"a*c" like "a\\*c"', true],
+  ['"abc" like "a\\*c"', false],
+  ['"a\\\\b" like "a\\\\*"', true],
+  ['"ABC" like "abc"', false],
+  ['"a.c" like "a.c"', true],
+  ['"abc" like "a.c"', false],
+  ['"line\\nbreak" like "line*break"', true],
+  ['"\\0" like "*"', true],
+  // Nothing is normalised, and a character is matched whole.
+  ['"é" like "e*"', false],
+  ['"é" like "*\\u{301}"', false],
+  ['"😀" like "*"', true],
+  ['"😀😁" like "😀*"', true],
+  ['"😀" like "*😁"', false],
+  ['principal.name like "al*"', true],
+  ['1 like "1"', 'TYPE_ERROR'],
+  ['principal like "*"', 'TYPE_ERROR'],
+  ['["a"] like "a"', 'TYPE_ERROR'],
+  ['resource.owner like "*"', 'ENTITY_MISSING'],
+]);
