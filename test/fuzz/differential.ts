@@ -2,6 +2,7 @@
  * Differential testing of the compiled evaluator against cedar-wasm. A triple is (policy set, request,
  * entities); both must give the same decision, determining policies and erring policies.
  */
+import type { PolicyAst } from '../../src/cedar/ast.ts';
 import { authorize } from '../../src/cedar/authorize.ts';
 import {
   type EntityJson,
@@ -59,6 +60,9 @@ export interface RoundSize {
   readonly requests: number;
 }
 
+/** Changes a policy before it is compiled, and so makes the evaluator wrong on purpose. */
+export type Sabotage = (policy: PolicyAst) => PolicyAst;
+
 export interface PreparedPolicy extends GeneratedPolicy {
   /** What cedar-wasm is given when the case is shrunk; undefined: the text. */
   readonly est: PolicyInput;
@@ -73,13 +77,14 @@ export function runRound(
   wasm: CedarWasm,
   size: RoundSize,
   tally: Tally,
+  sabotage: Sabotage = policy => policy,
 ): Mismatch | undefined {
   const parsed = parseSchema(generateSchema(random), wasm);
   if (!parsed.ok) throw new Error(`a generated schema is refused: ${JSON.stringify(parsed.problems)}`);
   const { schema } = parsed;
   expectOk(wasm.registerSchema(SLOT, schema.text), 'schema');
   for (let set = 0; set < size.sets; set++) {
-    const policies = preparePolicies(generatePolicies(random, schema), schema, wasm, tally);
+    const policies = preparePolicies(generatePolicies(random, schema), { schema, wasm, tally, sabotage });
     if (policies.length === 0) continue;
     expectOk(wasm.registerPolicySet(SLOT, toPolicySet(policies)), 'policy set');
     const indexes = [linear(policies), scoped(policies, schema)];
@@ -170,17 +175,21 @@ function selectEntities(
 
 function preparePolicies(
   generated: readonly GeneratedPolicy[],
-  schema: CedarSchema,
-  wasm: CedarWasm,
-  tally: Tally,
+  {
+    schema,
+    wasm,
+    tally,
+    sabotage,
+  }: { schema: CedarSchema; wasm: CedarWasm; tally: Tally; sabotage: Sabotage },
 ): PreparedPolicy[] {
   return generated.flatMap(policy => {
     const answer =
       policy.link === undefined ? wasm.parsePolicy(policy.text) : wasm.parseTemplate(policy.text);
-    if (!answer.ok)
+    if (!answer.ok) {
       throw new Error(`a generated policy is refused: ${answer.messages[0]?.message}\n${policy.text}`);
+    }
     tally.policies += 1;
-    const prepared = preparePolicy(policy, answer.value, schema);
+    const prepared = preparePolicy(policy, answer.value, schema, sabotage);
     if (prepared === undefined) tally.refused += 1;
     return prepared === undefined ? [] : [prepared];
   });
@@ -191,9 +200,10 @@ export function preparePolicy(
   policy: GeneratedPolicy,
   est: PolicyInput,
   schema: CedarSchema,
+  sabotage: Sabotage = ast => ast,
 ): PreparedPolicy | undefined {
   try {
-    const ast = linkTemplate(decodeTemplate(est), policy.link ?? {});
+    const ast = sabotage(linkTemplate(decodeTemplate(est), policy.link ?? {}));
     const sliceable = checkLevel(ast).length === 0 && checkLiterals(ast).length === 0;
     return {
       ...policy,

@@ -9,6 +9,7 @@ import {
   newTally,
   type PreparedPolicy,
   preparePolicy,
+  type Sabotage,
   SLOT,
   toPolicySet,
 } from './differential.ts';
@@ -19,7 +20,7 @@ const MAX_ATTEMPTS = 2_000;
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** A smaller case that still disagrees; the same case when nothing can be left out. */
-export function shrink(mismatch: Mismatch, wasm: CedarWasm): Mismatch {
+export function shrink(mismatch: Mismatch, wasm: CedarWasm, sabotage?: Sabotage): Mismatch {
   let smallest = mismatch;
   const tryCase = (policies: readonly PreparedPolicy[], entities: readonly EntityJson[]): boolean => {
     const again = repeat({ ...smallest, policies, entities }, wasm);
@@ -51,7 +52,7 @@ export function shrink(mismatch: Mismatch, wasm: CedarWasm): Mismatch {
       for (const est of smaller(toJson(policy.est))) {
         if (attempts++ > MAX_ATTEMPTS) return smallest;
         if (!isInput(est)) continue;
-        const prepared = preparePolicy(policy, est, smallest.schema);
+        const prepared = preparePolicy(policy, est, smallest.schema, sabotage);
         if (prepared === undefined) continue;
         if (tryCase(smallest.policies.with(i, prepared), smallest.entities)) {
           progress = true;
