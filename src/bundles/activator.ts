@@ -8,6 +8,7 @@ import type { Activation, BundleReport, Digest, StoredBundle } from '../domain/b
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
+import { activationConflict } from './activation-conflict.ts';
 import { SCHEMA_FILE } from './archive.ts';
 import { bundleDigest } from './digest.ts';
 import type {
@@ -120,7 +121,7 @@ export class Activator {
    */
   async activate(stored: StoredBundle, request: ActivationRequest, event: EventEntry): Promise<Activation> {
     const active = this.#current();
-    const bundle = { digest: stored.digest, manifest: stored.manifest, files: stored.files };
+    const bundle = contentOf(stored);
     refuseConflict(request, active.layers.get(request.layer)?.activation.digest ?? null);
     if (request.kind === 'activate') await this.#runTestsAgain(bundle, active);
     const schema = await this.#schemaFor(bundle, active);
@@ -241,7 +242,7 @@ export class Activator {
     if (bundleDigest(manifest, files) !== digest || manifest.layer !== layer) {
       throw damaged(layer, `the stored files of bundle ${digest} do not have this digest`);
     }
-    return { digest, manifest, files };
+    return contentOf(bundle);
   }
 
   async #rebuild(layer: LayerName, bundle: BundleContent, schema: CedarSchema): Promise<BuiltLayer> {
@@ -255,6 +256,10 @@ export class Activator {
       });
     }
   }
+}
+
+function contentOf({ digest, manifest, files, report }: StoredBundle): BundleContent {
+  return { digest, manifest, files, checkedBy: report.schema };
 }
 
 /** Policy as decisions read it. */
@@ -302,10 +307,7 @@ function withActivations(
 /** Fails early what the store would refuse after all the work; the store's answer is the one that counts. */
 function refuseConflict(request: ActivationRequest, digest: Digest | null): void {
   if (request.expectedActive === undefined || request.expectedActive === digest) return;
-  throw new AppError(
-    'ACTIVATION_CONFLICT',
-    `layer \`${request.layer}\` has ${digest === null ? 'no active bundle' : `bundle ${digest} active`}, not the expected one`,
-  );
+  throw activationConflict(request.layer, digest);
 }
 
 function inLayer(layer: LayerName, digest: Digest, problem: Problem): Problem {

@@ -16,6 +16,11 @@ import { runTests, type TestRunner } from './test-runner.ts';
 /** What the bundle needs of the PDP: the schema's vocabulary. Empty when decisions can be planned with it. */
 export type VocabularyCheck = (schema: CedarSchema) => readonly Problem[];
 
+export interface ResolvedSchema {
+  readonly schema: CedarSchema;
+  readonly warnings: readonly Problem[];
+}
+
 /** A bundle whose policies passed. */
 export interface CheckedBundle {
   readonly layout: BundleLayout;
@@ -27,7 +32,7 @@ export function resolveSchema(
   text: string,
   wasm: CedarWasm,
   checkVocabulary: VocabularyCheck,
-): { readonly schema: CedarSchema; readonly warnings: readonly Problem[] } {
+): ResolvedSchema {
   const result = parseSchema(text, wasm);
   if (!result.ok) throw invalidBundle(result.problems);
   const problems = checkVocabulary(result.schema);
@@ -35,12 +40,16 @@ export function resolveSchema(
   return result;
 }
 
-/** Lays out, hardens, type-checks and tries out the policies. @throws AppError BUNDLE_INVALID */
+/**
+ * Lays out, hardens, type-checks and tries out the policies. A bundle that passed under the same schema before
+ * is parsed and hardened again, and no more. @throws AppError BUNDLE_INVALID
+ */
 export function checkBundle(bundle: BundleContent, schema: CedarSchema, wasm: CedarWasm): CheckedBundle {
   const problems: Problem[] = [];
   const layout = readLayout(bundle.manifest, bundle.files, problems);
   const { layer, policies, templates, links } = layout;
-  const checked = checkPolicies({ layer, schema, policies, templates, links }, wasm);
+  const depth = bundle.checkedBy === schema.digest ? 'parse' : 'all';
+  const checked = checkPolicies({ layer, schema, policies, templates, links }, wasm, depth);
   if (!checked.ok) problems.push(...checked.problems);
   if (!checked.ok || problems.length > 0) throw invalidBundle(problems);
   return { layout, policies: checked.policies };
@@ -53,7 +62,7 @@ export function checkBundle(bundle: BundleContent, schema: CedarSchema, wasm: Ce
 export async function testBundle(
   { layout, policies }: CheckedBundle,
   runner: TestRunner,
-  warnings: readonly Problem[],
+  { schema, warnings }: ResolvedSchema,
 ): Promise<BundleReport> {
   const { passed, failed, problems, isDisputed } = await runTests(layout.tests, runner);
   if (isDisputed) throw invalidBundle(problems);
@@ -67,6 +76,7 @@ export async function testBundle(
     policies: policies.length,
     tests: { passed, failed },
     warnings: [...warnings, ...adviseOn(layout)],
+    schema: schema.digest,
   };
 }
 

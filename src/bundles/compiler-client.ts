@@ -81,10 +81,9 @@ export class CompilerClient implements BundleCompiler {
 
   async check({ bundle, schemaText, companions, runTests }: CheckJob): Promise<BundleReport> {
     const { thread } = this.#options;
-    const { digest, manifest, files } = bundle;
     const sent = this.#keep(companions);
     const digests = companions.map(companion => companion.digest);
-    const report = thread.call('check', { digest, manifest, files }, schemaText, digests, runTests);
+    const report = thread.call('check', contentOf(bundle), schemaText, digests, runTests);
     try {
       const [result] = await Promise.all([report, ...sent]);
       return result;
@@ -106,8 +105,7 @@ export class CompilerClient implements BundleCompiler {
     const missing = companions.filter(({ digest }) => !this.#kept.has(digest));
     const calls: Promise<unknown>[] = [];
     if (missing.length > 0) {
-      const contents = missing.map(({ digest, manifest, files }) => ({ digest, manifest, files }));
-      calls.push(thread.call('keep', contents));
+      calls.push(thread.call('keep', missing.map(contentOf)));
       for (const { digest } of missing) this.#kept.add(digest);
     }
     if (this.#kept.size > companions.length + MAX_STALE_BUNDLES) {
@@ -125,8 +123,8 @@ export class CompilerClient implements BundleCompiler {
 
   async build(bundle: BundleContent, schema: CedarSchema): Promise<BuiltLayer> {
     const { thread, clock } = this.#options;
-    const { digest, manifest, files } = bundle;
-    const { token, size } = await thread.call('parse', { digest, manifest, files }, schema.text);
+    const { digest, manifest } = bundle;
+    const { token, size } = await thread.call('parse', contentOf(bundle), schema.text);
     const builder = new PolicyIndexBuilder(schema.actions);
     const sources: Record<string, string> = {};
     let sliceEnd = clock.monotonic() + SLICE_MS;
@@ -145,6 +143,11 @@ export class CompilerClient implements BundleCompiler {
     if (index.size !== size) throw new Error(`the worker announced ${size} policies and sent ${index.size}`);
     return { name: manifest.layer, digest, index, sources };
   }
+}
+
+/** What the worker needs: a stored bundle has its archive beside. */
+function contentOf({ digest, manifest, files, checkedBy }: BundleContent): BundleContent {
+  return { digest, manifest, files, checkedBy };
 }
 
 /** Lets everything that waits run: I/O, timers and other decisions. */

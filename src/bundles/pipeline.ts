@@ -16,6 +16,8 @@ export interface BundleContent {
   readonly digest: Digest;
   readonly manifest: BundleManifest;
   readonly files: Readonly<Record<string, string>>;
+  /** Digest of the schema under which the bundle passed every check when it was pushed. */
+  readonly checkedBy?: string | undefined;
 }
 
 /** One layer ready to decide. */

@@ -7,11 +7,12 @@ import { PolicyIndexBuilder } from '../cedar/policy-index.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarWasm } from '../cedar/wasm.ts';
 import type { BundleReport, Digest } from '../domain/bundle.ts';
-import { AppError, type Problem } from '../domain/errors.ts';
+import { AppError } from '../domain/errors.ts';
 import { openBundle } from './archive.ts';
 import {
   type CheckedBundle,
   checkBundle,
+  type ResolvedSchema,
   resolveSchema,
   testBundle,
   type VocabularyCheck,
@@ -39,11 +40,6 @@ export interface WorkshopOptions {
   readonly checkVocabulary: VocabularyCheck;
   /** Decides test cases over these layers. */
   readonly runnerFor: (schema: CedarSchema, layers: readonly BuiltLayer[]) => TestRunner;
-}
-
-interface ResolvedSchema {
-  readonly schema: CedarSchema;
-  readonly warnings: readonly Problem[];
 }
 
 export class Workshop {
@@ -83,7 +79,8 @@ export class Workshop {
     companions: readonly Digest[],
     runTests: boolean,
   ): Promise<BundleReport> {
-    const { schema, warnings } = this.#resolve(schemaText);
+    const resolved = this.#resolve(schemaText);
+    const { schema, warnings } = resolved;
     const checked = this.#checkOnce(bundle, schema);
     if (!runTests) {
       return { policies: checked.policies.length, tests: { passed: 0, failed: 0 }, warnings };
@@ -92,7 +89,7 @@ export class Workshop {
       buildLayer(bundle, checked, schema),
       ...companions.map(digest => this.#companion(digest, schema)),
     ];
-    return await testBundle(checked, this.#options.runnerFor(schema, layers), warnings);
+    return await testBundle(checked, this.#options.runnerFor(schema, layers), resolved);
   }
 
   #resolve(text: string): ResolvedSchema {

@@ -27,6 +27,8 @@ export interface BundleReport {
   readonly policies: number;
   readonly tests: { readonly passed: number; readonly failed: number };
   readonly warnings: readonly Problem[];
+  /** Digest of the schema by which the policies were type-checked. */
+  readonly schema?: string;
 }
 
 /** A bundle as it is stored. `files` excludes manifest.json; `archive` is what GET …/archive answers. */
