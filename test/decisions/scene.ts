@@ -5,16 +5,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compilePolicy } from '../../src/cedar/compile.ts';
-import { applyEntityDefaults, parseEntityData, recordToWireJson } from '../../src/cedar/entity-data.ts';
 import { Oracle } from '../../src/cedar/oracle.ts';
 import { LinearIndex, PolicyIndexBuilder } from '../../src/cedar/policy-index.ts';
 import type { CedarSchema } from '../../src/cedar/schema.ts';
 import { parseSchema } from '../../src/cedar/schema-parse.ts';
 import { type CheckedPolicy, checkPolicies } from '../../src/cedar/validate.ts';
 import { CedarWasm } from '../../src/cedar/wasm.ts';
-import type { EntityParser } from '../../src/directory/ports.ts';
 import { rebuild } from '../../src/directory/rebuild.ts';
-import { NAMESPACE, type LayerName } from '../../src/domain/ids.ts';
+import type { LayerName } from '../../src/domain/ids.ts';
+import { entityParser } from '../../src/pdp/directory-schema.ts';
 import { type EngineName, ModalEvaluator, Quarantine } from '../../src/pdp/evaluator.ts';
 import { type CompiledLayer, type Snapshot, SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { readWorld } from './corpus.ts';
@@ -34,6 +33,13 @@ const LAYERS: readonly (readonly [LayerName, string])[] = [
 export type IndexKind = 'index' | 'linear';
 
 export async function buildSnapshot(kind: IndexKind): Promise<Snapshot> {
+  const { current } = await buildHolder(kind);
+  if (current === undefined) throw new Error('nothing was published');
+  return current;
+}
+
+/** The snapshot in the holder that the engine of the service reads. */
+export async function buildHolder(kind: IndexKind): Promise<SnapshotHolder> {
   const wasm = new CedarWasm();
   const parsed = parseSchema(read('policies/platform/schema.cedarschema'), wasm);
   if (!parsed.ok) throw new Error(`the shipped schema does not parse: ${JSON.stringify(parsed.problems)}`);
@@ -49,12 +55,11 @@ export async function buildSnapshot(kind: IndexKind): Promise<Snapshot> {
     updatedAt: UPDATED_AT,
   }));
   const clock = { now: () => 0, monotonic: () => 0 };
-  const { graph, problems } = await rebuild([records], records.length, parserOf(schema), clock);
+  const { graph, problems } = await rebuild([records], records.length, entityParser(schema), clock);
   if (graph === undefined) throw new Error(`the world does not load: ${JSON.stringify(problems)}`);
   const holder = new SnapshotHolder();
   holder.publish({ schema, layers }, graph);
-  if (holder.current === undefined) throw new Error('nothing was published');
-  return holder.current;
+  return holder;
 }
 
 /** The evaluator of the service in one mode; a disagreement in `all` becomes a deny that no case expects. */
@@ -113,21 +118,6 @@ function indexOf(
   const builder = new PolicyIndexBuilder(actions);
   for (const policy of policies) builder.add(policy);
   return builder.build();
-}
-
-function parserOf(schema: CedarSchema): EntityParser {
-  return {
-    traits: () => ({ requestable: true, mustExist: false }),
-    parse: ({ type, id }, body) => {
-      const { attributes, parents, tags } = body;
-      const input = { type: `${NAMESPACE}::${type}`, id, attributes, parents, tags };
-      const result = parseEntityData(schema, applyEntityDefaults(schema, input));
-      if (!result.ok) return result;
-      const { data } = result;
-      const parsed = { ...body, attributes: recordToWireJson(data.attributes) };
-      return { ok: true, attributes: data.attributes, tags: data.tags, body: parsed };
-    },
-  };
 }
 
 function read(path: string): string {
