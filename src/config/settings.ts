@@ -80,8 +80,8 @@ const http = z.strictObject({
   maxBundleBytes: z
     .int()
     .min(1024)
-    .max(256 * MIB)
-    .default(16 * MIB)
+    .max(32 * MIB)
+    .default(32 * MIB)
     .register(settingNotes, {
       description: 'Largest body of POST /v1/bundles as it is sent (compressed for an archive).',
       unit: 'bytes',
@@ -89,11 +89,11 @@ const http = z.strictObject({
   maxImportBytes: z
     .int()
     .min(1024)
-    .max(16_384 * MIB)
-    .default(1024 * MIB)
+    .max(256 * MIB)
+    .default(256 * MIB)
     .register(settingNotes, {
       description:
-        'Largest body of POST /v1/directory/import. It is streamed, never held in memory as a whole.',
+        'Largest body of POST /v1/directory/import. Its lines are held in memory until all have arrived.',
       unit: 'bytes',
     }),
   maxConnections: z.int().min(1).max(1_000_000).default(10_000).register(settingNotes, {

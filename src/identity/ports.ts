@@ -11,10 +11,21 @@ export interface KeyStore {
   revoke(id: string, at: string, event: EventEntry): Promise<boolean>;
 }
 
-/** Answers to POST requests with an `Idempotency-Key`, kept for 24 hours. */
+/** How long an answer is kept, in milliseconds. */
+export const ANSWER_TTL_MS = 86_400_000;
+/** Most answers kept at once; beyond, the oldest are forgotten early. */
+export const MAX_ANSWERS = 10_000;
+
+/**
+ * Answers to POST requests with an `Idempotency-Key`, kept for 24 hours. They are stored as they are: an
+ * answer that holds a secret, such as a new key, must not be saved.
+ */
 export interface IdempotencyStore {
   find(credential: string, key: string): Promise<StoredAnswer | undefined>;
-  /** Keeps the first answer for a key. */
+  /**
+   * Keeps the first answer for a key. Forgets answers older than ANSWER_TTL_MS at `now` (milliseconds since
+   * the epoch), and the oldest beyond MAX_ANSWERS.
+   */
   save(credential: string, key: string, answer: StoredAnswer, now: number): Promise<void>;
 }
 

@@ -64,8 +64,7 @@ export function problemOf(error: unknown, requestId: string): ProblemAnswer {
   return { status: failure.status, headers, body: problemDetails(failure, requestId) };
 }
 
-/** The details alone, for an item of a batch. */
-export function problemDetails(failure: AppError, requestId: string): ProblemDetails {
+function problemDetails(failure: AppError, requestId: string): ProblemDetails {
   const { code, message, problems, status } = failure;
   return {
     type: `/problems/${problemSlug(code)}`,

@@ -12,11 +12,18 @@ export const MAX_PROBLEMS = 100;
 
 type Path = readonly PropertyKey[];
 
-/** @throws AppError INVALID_REQUEST that lists every problem. */
-export function parseWith<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+/**
+ * @param root `?` when the value is a query: pointers then name its parameters.
+ * @throws AppError INVALID_REQUEST that lists every problem.
+ */
+export function parseWith<S extends z.ZodType>(schema: S, value: unknown, root: '' | '?' = ''): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw invalidRequest(describeIssues(schema, value, parsed.error.issues));
+  const problems = describeIssues(schema, value, parsed.error.issues);
+  if (root === '') throw invalidRequest(problems);
+  throw invalidRequest(
+    problems.map(problem => ({ ...problem, pointer: (problem.pointer ?? '').replace('/', root) })),
+  );
 }
 
 /** The failure for a body or query with these problems. */

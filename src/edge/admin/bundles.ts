@@ -1,0 +1,258 @@
+/** Routes of bundles and layers. Invariant: a push answers with the digest under which the bundle is found. */
+import { z } from 'zod';
+import { type Digest, digestSchema } from '../../domain/bundle.ts';
+import type { BundleView } from '../../bundles/service.ts';
+import { AppError } from '../../domain/errors.ts';
+import { type LayerName, layerNameSchema } from '../../domain/ids.ts';
+import { requireType } from '../http/request-body.ts';
+import { type Route, route } from '../http/route.ts';
+import { parseWith } from '../http/validation.ts';
+import {
+  activateSchema,
+  activationSchema,
+  bundleSchema,
+  pushResultSchema,
+  rollbackSchema,
+} from './bundle-schemas.ts';
+import { cursorSchema, flagSchema, limitSchema, pageOf } from './paging.ts';
+
+const GZIP = 'application/gzip';
+const JSON_TYPE = 'application/json';
+const READ = ['author', 'approver', 'auditor'] as const;
+
+export function bundleRoutes(): readonly Route[] {
+  return [
+    pushBundle(),
+    listBundles(),
+    getBundle(),
+    getArchive(),
+    activateBundle(),
+    rollbackLayer(),
+    listLayers(),
+    layerHistory(),
+  ];
+}
+
+function pushBundle(): Route {
+  return route({
+    method: 'POST',
+    path: '/v1/bundles',
+    operation: 'pushBundle',
+    tag: 'bundles',
+    summary: 'Validate, test and stage a bundle, and activate it with `activate=true`',
+    access: ['author'],
+    query: z.strictObject({ dryRun: flagSchema, activate: flagSchema }),
+    body: {
+      kind: 'bytes',
+      types: [GZIP, JSON_TYPE],
+      description: 'a gzipped tar archive, or `{"manifest": {…}, "files": {"policies/a.cedar": "…"}}`',
+    },
+    maxBytes: ({ limits }) => limits.maxBundleBytes,
+    answers: {
+      200: { description: 'the same content was pushed before, or a dry run', schema: pushResultSchema },
+      201: { description: 'staged, or active', schema: pushResultSchema },
+    },
+    failures: [
+      'BUNDLE_INVALID',
+      'BUNDLE_TESTS_FAILED',
+      'SCHEMA_BREAKS_ACTIVE',
+      'TENANT_NOT_ALLOWED',
+      'STORE_UNAVAILABLE',
+      'IDEMPOTENCY_CONFLICT',
+    ],
+    async handle({ services, credential, incoming, query, bytes }) {
+      const form = requireType(incoming, [GZIP, JSON_TYPE]) === GZIP ? 'tar' : 'json';
+      try {
+        const { isNew, ...result } = await services.bundles.push({ form, body: bytes, ...query }, credential);
+        const status = isNew && !query.dryRun ? 201 : 200;
+        const headers = { etag: `"${result.digest}"`, location: `/v1/bundles/${result.digest}` };
+        return { status, headers, json: result };
+      } catch (error) {
+        if (error instanceof AppError) services.metrics.activationFailed(stageOf(error));
+        throw error;
+      }
+    },
+  });
+}
+
+/** The step that refused a bundle, for the metric: a closed set. */
+function stageOf({ code }: AppError): string {
+  if (code === 'BUNDLE_TESTS_FAILED') return 'test';
+  if (code === 'BUNDLE_INVALID') return 'validate';
+  if (code === 'SCHEMA_BREAKS_ACTIVE' || code === 'ACTIVATION_CONFLICT') return 'activate';
+  return 'other';
+}
+
+function listBundles(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/bundles',
+    operation: 'listBundles',
+    tag: 'bundles',
+    summary: 'Bundles, newest first',
+    access: READ,
+    query: z.strictObject({ layer: layerNameSchema.optional(), limit: limitSchema, cursor: cursorSchema }),
+    answers: { 200: { description: 'a page of bundles', schema: pageOf(bundleSchema) } },
+    async handle({ services, credential, query }) {
+      const { layer, limit, cursor } = query;
+      const page = await services.bundles.list(
+        { limit, ...(layer === undefined ? {} : { layer }), ...(cursor === undefined ? {} : { cursor }) },
+        credential,
+      );
+      return { status: 200, json: { items: page.items.map(viewOf), nextCursor: page.nextCursor } };
+    },
+  });
+}
+
+function getBundle(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/bundles/{digest}',
+    operation: 'getBundle',
+    tag: 'bundles',
+    summary: 'One bundle: report, author and times',
+    access: READ,
+    answers: { 200: { description: 'the bundle', schema: bundleSchema } },
+    failures: ['NOT_FOUND'],
+    async handle({ services, credential, param }) {
+      const bundle = await services.bundles.get(digestOf(param('digest')), credential);
+      return { status: 200, headers: { etag: `"${bundle.digest}"` }, json: viewOf(bundle) };
+    },
+  });
+}
+
+function getArchive(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/bundles/{digest}/archive',
+    operation: 'getBundleArchive',
+    tag: 'bundles',
+    summary: 'The archive, byte for byte as it was pushed',
+    access: READ,
+    answers: { 200: { description: 'the gzipped tar archive', type: GZIP } },
+    failures: ['NOT_FOUND'],
+    async handle({ services, credential, param }) {
+      const { digest, archive } = await services.bundles.get(digestOf(param('digest')), credential);
+      const name = digest.slice('sha256:'.length, 'sha256:'.length + 12);
+      return {
+        status: 200,
+        headers: {
+          etag: `"${digest}"`,
+          'content-type': GZIP,
+          'content-disposition': `attachment; filename="bundle-${name}.tar.gz"`,
+        },
+        bytes: new Uint8Array(archive),
+      };
+    },
+  });
+}
+
+function activateBundle(): Route {
+  return route({
+    method: 'POST',
+    path: '/v1/bundles/{digest}/activate',
+    operation: 'activateBundle',
+    tag: 'bundles',
+    summary: 'Make a staged bundle the one that decides',
+    access: ['approver'],
+    body: { kind: 'json', schema: activateSchema },
+    answers: { 200: { description: 'the activation', schema: activationSchema } },
+    failures: [
+      'NOT_FOUND',
+      'ACTIVATION_CONFLICT',
+      'BUNDLE_INVALID',
+      'BUNDLE_TESTS_FAILED',
+      'SCHEMA_BREAKS_ACTIVE',
+      'STORE_UNAVAILABLE',
+      'IDEMPOTENCY_CONFLICT',
+    ],
+    async handle({ services, credential, body, param }) {
+      const digest = digestOf(param('digest'));
+      try {
+        return { status: 200, json: await services.bundles.activate(digest, body, credential) };
+      } catch (error) {
+        if (error instanceof AppError && error.code !== 'NOT_FOUND')
+          services.metrics.activationFailed('activate');
+        throw error;
+      }
+    },
+  });
+}
+
+function rollbackLayer(): Route {
+  return route({
+    method: 'POST',
+    path: '/v1/layers/{layer}/rollback',
+    operation: 'rollbackLayer',
+    tag: 'bundles',
+    summary: 'Activate the bundle that was active before',
+    access: ['approver'],
+    body: { kind: 'json', schema: rollbackSchema },
+    answers: { 200: { description: 'the activation', schema: activationSchema } },
+    failures: [
+      'NOT_FOUND',
+      'NOTHING_TO_ROLL_BACK',
+      'SCHEMA_BREAKS_ACTIVE',
+      'STORE_UNAVAILABLE',
+      'IDEMPOTENCY_CONFLICT',
+    ],
+    async handle({ services, credential, body, param }) {
+      const activation = await services.bundles.rollback(layerOf(param('layer')), body.reason, credential);
+      return { status: 200, json: activation };
+    },
+  });
+}
+
+function listLayers(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/layers',
+    operation: 'listLayers',
+    tag: 'bundles',
+    summary: 'Layers with an active bundle',
+    access: READ,
+    answers: {
+      200: {
+        description: 'every layer',
+        schema: pageOf(
+          z.strictObject({ layer: layerNameSchema, active: activationSchema }).meta({ id: 'Layer' }),
+        ),
+      },
+    },
+    handle: ({ services, credential }) => ({
+      status: 200,
+      json: { items: services.bundles.layers(credential), nextCursor: null },
+    }),
+  });
+}
+
+function layerHistory(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/layers/{layer}/history',
+    operation: 'layerHistory',
+    tag: 'bundles',
+    summary: 'Activations of a layer, newest first',
+    access: READ,
+    query: z.strictObject({ limit: limitSchema }),
+    answers: { 200: { description: 'the latest activations', schema: pageOf(activationSchema) } },
+    failures: ['NOT_FOUND'],
+    async handle({ services, credential, query, param }) {
+      const items = await services.bundles.history(layerOf(param('layer')), query.limit, credential);
+      return { status: 200, json: { items, nextCursor: null } };
+    },
+  });
+}
+
+function digestOf(text: string): Digest {
+  return parseWith(z.strictObject({ digest: digestSchema }), { digest: text }).digest;
+}
+
+function layerOf(text: string): LayerName {
+  return parseWith(z.strictObject({ layer: layerNameSchema }), { layer: text }).layer;
+}
+
+function viewOf(bundle: BundleView) {
+  const { digest, manifest, state, report, pushedBy, pushedAt } = bundle;
+  return { digest, layer: manifest.layer, manifest, state, report, pushedBy, pushedAt };
+}

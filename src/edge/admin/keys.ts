@@ -1,0 +1,115 @@
+/** Routes of API keys. Invariant: the text of a key is in the answer that made it and nowhere else. */
+import { z } from 'zod';
+import { keyRequestSchema, roleSchema } from '../../domain/credential.ts';
+import { AppError } from '../../domain/errors.ts';
+import { type Route, route } from '../http/route.ts';
+import { cursorSchema, limitSchema, pageOf } from './paging.ts';
+
+const keySchema = z
+  .strictObject({
+    id: z.string(),
+    roles: z.array(roleSchema),
+    tenants: z.array(z.string()).optional().meta({ description: 'absent: every tenant' }),
+    description: z.string(),
+    mayAssert: z.boolean(),
+    createdAt: z.string(),
+    createdBy: z.string(),
+    expiresAt: z.string().optional(),
+    revokedAt: z.string().optional(),
+  })
+  .meta({ id: 'Key' });
+
+const createdKeySchema = keySchema
+  .extend({
+    key: z.string().optional().meta({
+      description: 'the key itself; absent in the repetition of a request by its `Idempotency-Key`',
+    }),
+  })
+  .meta({ id: 'CreatedKey' });
+
+export function keyRoutes(): readonly Route[] {
+  return [createKey(), listKeys(), getKey(), revokeKey()];
+}
+
+function createKey(): Route {
+  return route({
+    method: 'POST',
+    path: '/v1/keys',
+    operation: 'createKey',
+    tag: 'keys',
+    summary: 'Make a key. It is shown in this answer only.',
+    access: ['keys'],
+    body: { kind: 'json', schema: keyRequestSchema },
+    answers: { 201: { description: 'the new key', schema: createdKeySchema } },
+    failures: ['IDEMPOTENCY_CONFLICT'],
+    async handle({ services, credential, body }) {
+      const { record, token } = await services.keys.create(body, credential);
+      return {
+        status: 201,
+        headers: { location: `/v1/keys/${record.id}` },
+        json: { ...record, key: token },
+        replayJson: record,
+      };
+    },
+  });
+}
+
+function listKeys(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/keys',
+    operation: 'listKeys',
+    tag: 'keys',
+    summary: 'Keys, newest first, revoked ones too',
+    access: ['keys'],
+    query: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
+    answers: { 200: { description: 'a page of keys', schema: pageOf(keySchema) } },
+    handle({ services, credential, query }) {
+      const after = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+      const { items, next } = services.keys.list(credential, query.limit, after);
+      const nextCursor = next === null ? null : Buffer.from(next, 'utf8').toString('base64url');
+      return { status: 200, json: { items, nextCursor } };
+    },
+  });
+}
+
+function getKey(): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/keys/{id}',
+    operation: 'getKey',
+    tag: 'keys',
+    summary: 'One key, without its secret',
+    access: ['keys'],
+    answers: { 200: { description: 'the key', schema: keySchema } },
+    failures: ['NOT_FOUND'],
+    handle({ services, credential, param }) {
+      return { status: 200, json: services.keys.get(param('id'), credential) };
+    },
+  });
+}
+
+function revokeKey(): Route {
+  return route({
+    method: 'DELETE',
+    path: '/v1/keys/{id}',
+    operation: 'revokeKey',
+    tag: 'keys',
+    summary: 'Revoke a key at once',
+    access: ['keys'],
+    answers: { 204: { description: 'the key is revoked' } },
+    failures: ['NOT_FOUND', 'LAST_ADMIN_KEY'],
+    async handle({ services, credential, param }) {
+      await services.keys.revoke(param('id'), credential);
+      return { status: 204 };
+    },
+  });
+}
+
+function decodeCursor(cursor: string): string {
+  const id = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (/^[0-9A-Za-z]{1,64}$/.test(id)) return id;
+  throw new AppError('INVALID_REQUEST', 'the cursor is not one that this service gave', {
+    problems: [{ pointer: '?cursor', message: 'unknown cursor', hint: 'start again without a cursor' }],
+  });
+}

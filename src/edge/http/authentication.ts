@@ -1,0 +1,63 @@
+/**
+ * From the `Authorization` header to a credential, once for every route. Invariants: a failure is recorded
+ * and counted before it is answered; an answer tells an unknown key from a wrong secret by nothing.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Credential, Role } from '../../domain/credential.ts';
+import { AppError } from '../../domain/errors.ts';
+import { holdsRole } from '../../identity/authority.ts';
+import type { FailureLimiter } from '../../identity/failure-limiter.ts';
+import type { AuthFailure, AuthFailureCause, KeyRing } from '../../identity/key-ring.ts';
+import type { ClientAddresses } from './client-address.ts';
+
+/** Hears of every failed authentication: the decision log and the metrics. Must not throw. */
+export type FailureRecorder = (source: string, failure: AuthFailure) => void;
+
+const DETAILS: Readonly<Record<AuthFailureCause, string>> = {
+  missing: 'the request has no credential: send `Authorization: Bearer dmn_…`',
+  scheme: 'the `Authorization` header must use the scheme `Bearer`: send `Authorization: Bearer dmn_…`',
+  malformed: 'the key does not have the form of a key: check that it was copied as a whole',
+  checksum: 'the key has a typo: its checksum does not fit',
+  unknown: 'the key is not valid here',
+  mismatch: 'the key is not valid here',
+  expired: 'the key has expired',
+  revoked: 'the key was revoked',
+};
+
+export class Authenticator {
+  readonly #ring: KeyRing;
+  readonly #limiter: FailureLimiter;
+  readonly #addresses: ClientAddresses;
+  readonly #record: FailureRecorder;
+
+  constructor(ring: KeyRing, limiter: FailureLimiter, addresses: ClientAddresses, record: FailureRecorder) {
+    this.#ring = ring;
+    this.#limiter = limiter;
+    this.#addresses = addresses;
+    this.#record = record;
+  }
+
+  /** @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS. */
+  authenticate(incoming: IncomingMessage): Credential {
+    const { credential, failure } = this.#ring.authenticate(incoming.headers.authorization);
+    if (credential !== undefined) return credential;
+    const source = this.#addresses.sourceOf(incoming);
+    this.#record(source, failure);
+    const wait = this.#limiter.count(source);
+    if (wait === undefined) throw new AppError('CREDENTIAL_REQUIRED', DETAILS[failure.cause]);
+    throw new AppError(
+      'TOO_MANY_FAILED_AUTHENTICATIONS',
+      `${DETAILS[failure.cause]}; too many failures from your address`,
+      {
+        retryAfterSeconds: wait,
+      },
+    );
+  }
+}
+
+/** @throws AppError ROLE_REQUIRED unless the credential holds one of the roles. */
+export function requireRole(credential: Credential, roles: readonly Role[]): void {
+  if (roles.some(role => holdsRole(credential, role))) return;
+  const wanted = roles.map(role => `\`${role}\``).join(' or ');
+  throw new AppError('ROLE_REQUIRED', `this needs a credential with the role ${wanted}`);
+}

@@ -1,0 +1,35 @@
+/** Every route of the service: the table from which the application and the OpenAPI document are made. */
+import { bundleRoutes } from '../admin/bundles.ts';
+import { decisionRoutes } from '../admin/decisions.ts';
+import { directoryRoutes } from '../admin/directory.ts';
+import { importRoutes } from '../admin/directory-import.ts';
+import { keyRoutes } from '../admin/keys.ts';
+import { operationRoutes } from '../admin/operations.ts';
+import { decideRoutes } from './decide-routes.ts';
+import { describeApi } from './openapi.ts';
+import type { Route } from './route.ts';
+
+/** @param version of this build, for the document. */
+export function makeRoutes(version: string): readonly Route[] {
+  const routes: Route[] = [
+    ...decideRoutes(),
+    ...directoryRoutes(),
+    ...importRoutes(),
+    ...bundleRoutes(),
+    ...keyRoutes(),
+    ...decisionRoutes(),
+  ];
+  let text: string | undefined;
+  routes.push(
+    ...operationRoutes(() => {
+      text ??= openApiText(routes, version);
+      return text;
+    }),
+  );
+  return routes;
+}
+
+/** The document as it is served and committed. */
+export function openApiText(routes: readonly Route[], version: string): string {
+  return `${JSON.stringify(describeApi(routes, version), null, 2)}\n`;
+}

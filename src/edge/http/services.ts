@@ -1,0 +1,57 @@
+/**
+ * What the routes call. Invariant: the edge knows services and ports alone, never a store; each member is as
+ * narrow as the routes need.
+ */
+import type { BundleService } from '../../bundles/service.ts';
+import type { DirectoryService } from '../../directory/service.ts';
+import type { LogReader } from '../../decision-log/ports.ts';
+import type { Clock, IdSource } from '../../domain/clock.ts';
+import type { LayerName } from '../../domain/ids.ts';
+import type { KeyService } from '../../identity/key-service.ts';
+import type { IdempotencyStore } from '../../identity/ports.ts';
+import type { DecisionEngine } from '../../pdp/engine.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { Authenticator } from './authentication.ts';
+import type { Health } from './health.ts';
+
+/** Limits of the edge, from the configuration. In bytes. */
+export interface EdgeLimits {
+  readonly maxBodyBytes: number;
+  readonly maxBundleBytes: number;
+  readonly maxImportBytes: number;
+}
+
+/** How things stand, for GET /v1/status. */
+export interface StatusSource {
+  readonly layers: () => readonly { layer: LayerName; digest: string; activatedAt: string }[];
+  readonly directory: () => { revision: number; entities: number };
+  /** `sha256:…` of the active schema; null before there is one. */
+  readonly schemaDigest: () => string | null;
+  readonly engine: () => { evaluator: string; crossCheck: string; layersOnWasm: readonly string[] };
+  /** Durable entries. */
+  readonly logSize: () => number;
+}
+
+export interface Services {
+  readonly engine: Pick<DecisionEngine, 'decide'>;
+  readonly authenticator: Authenticator;
+  readonly keys: KeyService;
+  readonly directory: DirectoryService;
+  readonly bundles: BundleService;
+  readonly log: LogReader;
+  readonly idempotency: IdempotencyStore;
+  readonly health: Health;
+  readonly status: StatusSource;
+  /** Name of the decision log. */
+  readonly logOrigin: string;
+  /** RFC 3339 UTC. */
+  readonly startedAt: string;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly limits: EdgeLimits;
+  /** Version of this build. */
+  readonly version: string;
+}
