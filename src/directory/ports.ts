@@ -43,7 +43,7 @@ export interface EntityWrite {
 
 /** A group of writes that becomes visible as one revision, or not at all. */
 export interface DirectoryTransaction {
-  /** Adds writes; may be called many times, so that an import streams. */
+  /** Adds writes; may be called many times, so that an import streams. A later write of an entity counts. */
   write(chunk: readonly EntityWrite[]): Promise<void>;
   /**
    * Makes every write durable under revision `current + 1`, together with `event` in the outbox.
@@ -57,7 +57,10 @@ export interface DirectoryTransaction {
 export interface DirectoryStore {
   /** 0 for an empty store; grows by one with each commit. */
   revision(): Promise<number>;
-  /** Every live entity, in chunks of at most 2,000, in no particular order. */
+  /**
+   * Every live entity, in chunks of at most 2,000, in no particular order. To see one revision, the caller
+   * commits nothing meanwhile.
+   */
   load(): AsyncIterable<readonly EntityRecord[]>;
   begin(): Promise<DirectoryTransaction>;
   /** The state that an entity had at `revision`; undefined when it did not exist then. */

@@ -1,0 +1,20 @@
+/** All state in memory behind the ports of the SQLite state store; for tests and for trying things out. */
+import { MAX_ANSWERS } from '../../identity/ports.ts';
+import { MemoryBundleStore } from './bundles.ts';
+import { MemoryDirectoryStore } from './directory.ts';
+import { MemoryIdempotencyStore } from './idempotency.ts';
+import { MemoryKeyStore } from './keys.ts';
+import { MemoryOutbox } from './outbox.ts';
+
+export class MemoryState {
+  readonly outbox = new MemoryOutbox();
+  readonly directory = new MemoryDirectoryStore(this.outbox);
+  readonly bundles = new MemoryBundleStore(this.outbox);
+  readonly keys = new MemoryKeyStore(this.outbox);
+  readonly idempotency: MemoryIdempotencyStore;
+
+  /** @param maxAnswers most answers by Idempotency-Key */
+  constructor(maxAnswers: number = MAX_ANSWERS) {
+    this.idempotency = new MemoryIdempotencyStore(maxAnswers);
+  }
+}

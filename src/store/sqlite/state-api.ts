@@ -1,0 +1,39 @@
+/** The calls that cross from the main thread to the state worker, typed once for both sides. */
+import type { ActivationRequest } from '../../bundles/ports.ts';
+import type { Activation, StoredBundle } from '../../domain/bundle.ts';
+import type { ApiKey } from '../../domain/credential.ts';
+import type { LayerName } from '../../domain/ids.ts';
+import type { EventEntry } from '../../domain/log-entry.ts';
+import type { StoredAnswer } from '../../identity/ports.ts';
+import type { BundlePage } from './state-bundles.ts';
+import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+
+export interface StateApi {
+  newerMigrations(): readonly string[];
+
+  directoryRevision(): number;
+  directoryBegin(): number;
+  directoryStage(id: number, chunk: StagedChunk): void;
+  directoryCommit(id: number, at: string, event: EventEntry): number;
+  directoryRollback(id: number): void;
+  directoryLoad(after: string): LoadedChunk;
+  directoryLoadAt(revision: number, after: string): LoadedChunk;
+  directoryAt(name: string, revision: number): LoadedChunk;
+
+  bundlePut(bundle: StoredBundle, event: EventEntry): boolean;
+  bundleGet(digest: string): StoredBundle | undefined;
+  bundleList(layer: LayerName | undefined, limit: number, below: number): BundlePage;
+  bundleActivate(request: ActivationRequest, event: EventEntry): Activation;
+  bundleActive(): readonly Activation[];
+  bundleHistory(layer: LayerName, limit: number): readonly Activation[];
+
+  keyList(): readonly ApiKey[];
+  keyCreate(key: ApiKey, event: EventEntry): void;
+  keyRevoke(id: string, at: string, event: EventEntry): boolean;
+
+  outboxPending(limit: number): readonly EventEntry[];
+  outboxAcknowledge(ids: readonly string[]): void;
+
+  answerFind(credential: string, key: string): StoredAnswer | undefined;
+  answerSave(credential: string, key: string, answer: StoredAnswer, now: number): void;
+}

@@ -1,0 +1,181 @@
+/**
+ * Opens state.db and guards its transactions. Invariants: one process per data folder; a transaction is whole
+ * and durable (synchronous=FULL) when it returns, and leaves no trace when it throws; after an I/O error nothing
+ * is written any more, because it is unknown what reached the disk.
+ */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import SqliteDatabase, { type Database } from 'better-sqlite3';
+import { AppError, messageOf } from '../../domain/errors.ts';
+import { migrate, readMigrations } from './migrations.ts';
+
+/** How long a starter waits for a predecessor that is just ending, in milliseconds. */
+const LOCK_WAIT_MS = 2_000;
+/** Page cache in KiB. */
+const CACHE_KIB = 16_384;
+/** Largest WAL that is kept for reuse, in bytes. */
+const WAL_LIMIT_BYTES = 67_108_864;
+
+export interface StateFolder {
+  /** Data folder; must exist. */
+  readonly folder: string;
+  /** Instant to record for migrations, RFC 3339. */
+  readonly at: string;
+  /** Most pages of state.db; a write beyond fails as on a full disk. */
+  readonly maxPages?: number;
+  /** Most answers by Idempotency-Key; default MAX_ANSWERS. */
+  readonly maxAnswers?: number;
+}
+
+/** The open database with its lock. */
+export class StateDatabase {
+  readonly db: Database;
+  /** Names of migrations of a newer version that this version can live with. */
+  readonly newerMigrations: readonly string[];
+  readonly #file: string;
+  readonly #lock: Database;
+  /** Why nothing may be written any more. */
+  #broken: string | undefined;
+
+  private constructor(db: Database, lock: Database, file: string, newer: readonly string[]) {
+    this.db = db;
+    this.newerMigrations = newer;
+    this.#file = file;
+    this.#lock = lock;
+  }
+
+  /** @throws AppError STORE_UNAVAILABLE with what to do about it */
+  static open({ folder, at, maxPages }: StateFolder): StateDatabase {
+    const file = join(folder, 'state.db');
+    const lock = lockFolder(folder);
+    let db: Database | undefined;
+    try {
+      const unclean = hasContent(`${file}-wal`);
+      db = new SqliteDatabase(file);
+      db.pragma('journal_mode = WAL');
+      db.pragma('synchronous = FULL');
+      db.pragma('fullfsync = ON');
+      db.pragma('foreign_keys = ON');
+      db.pragma('trusted_schema = OFF');
+      db.pragma('cell_size_check = ON');
+      db.pragma(`cache_size = -${CACHE_KIB}`);
+      db.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`);
+      if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`);
+      if (unclean) checkPages(db, file);
+      const folderOfMigrations = join(import.meta.dirname, '../../../migrations/sqlite/state');
+      const { newer } = migrate(db, readMigrations(folderOfMigrations), at);
+      return new StateDatabase(db, lock, file, newer);
+    } catch (error) {
+      db?.close();
+      lock.close();
+      throw explain(error, file);
+    }
+  }
+
+  /**
+   * Runs `change` as one transaction.
+   * @throws what `change` throws; AppError STORE_UNAVAILABLE when the database fails. Nothing is changed then.
+   */
+  write<T>(change: () => T): T {
+    if (this.#broken !== undefined) throw this.#refusal(this.#broken);
+    try {
+      this.db.exec('BEGIN IMMEDIATE');
+      const result = change();
+      // Durable when this returns: the WAL has been flushed. A crash before it leaves no trace.
+      this.db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.db.inTransaction) this.db.exec('ROLLBACK');
+      if (error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_IOERR')) {
+        this.#broken = messageOf(error);
+      }
+      throw explain(error, this.#file);
+    }
+  }
+
+  /** Runs a query. @throws AppError STORE_UNAVAILABLE when the database fails */
+  read<T>(query: () => T): T {
+    try {
+      return query();
+    } catch (error) {
+      throw explain(error, this.#file);
+    }
+  }
+
+  close(): void {
+    this.db.close();
+    this.#lock.close();
+  }
+
+  #refusal(cause: string): AppError {
+    return new AppError(
+      'STORE_UNAVAILABLE',
+      `\`${this.#file}\` failed and it is unknown what reached the disk: ${cause}: check the disk, then restart`,
+    );
+  }
+}
+
+/** SQLite's own file lock, which the operating system releases however the process ends. */
+function lockFolder(folder: string): Database {
+  let handle: Database | undefined;
+  try {
+    handle = new SqliteDatabase(join(folder, 'state.lock'), { timeout: LOCK_WAIT_MS });
+    handle.exec('BEGIN EXCLUSIVE');
+    return handle;
+  } catch (error) {
+    handle?.close();
+    if (error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')) {
+      throw new AppError(
+        'STORE_UNAVAILABLE',
+        `the data folder \`${folder}\` is in use by another duramen process: stop it, or choose another folder`,
+        { cause: error },
+      );
+    }
+    throw explain(error, folder);
+  }
+}
+
+/** After an unclean end the pages are checked before they are trusted. */
+function checkPages(db: Database, file: string): void {
+  const result: unknown = db.pragma('quick_check(1)', { simple: true });
+  if (result !== 'ok') throw damaged(file, String(result));
+}
+
+function hasContent(file: string): boolean {
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** SQLite's failures in the words of the operator, with what to do. Other errors stay what they are. */
+function explain(error: unknown, file: string): unknown {
+  if (error instanceof AppError) return error;
+  const code = error instanceof SqliteDatabase.SqliteError ? error.code : '';
+  const text = messageOf(error);
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return damaged(file, text, error);
+  if (code.startsWith('SQLITE_FULL')) {
+    return unavailable(
+      `no room is left to write \`${file}\`: free some disk space; nothing was changed`,
+      error,
+    );
+  }
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM)/.test(code) || text.includes('directory does not exist')) {
+    return unavailable(
+      `\`${file}\` cannot be written: ${text}: create the data folder and let the user of duramen write to it`,
+      error,
+    );
+  }
+  if (/^SQLITE_(BUSY|LOCKED|IOERR|NOMEM|PROTOCOL)/.test(code)) {
+    return unavailable(`\`${file}\` cannot be used: ${text}`, error);
+  }
+  return error;
+}
+
+function damaged(file: string, text: string, cause?: unknown): AppError {
+  return unavailable(
+    `the database \`${file}\` is damaged: ${text}: restore a backup, or move the file away to start empty`,
+    cause,
+  );
+}
+
+function unavailable(message: string, cause: unknown): AppError {
+  return new AppError('STORE_UNAVAILABLE', message, { retryAfterSeconds: 1, cause });
+}

@@ -1,0 +1,52 @@
+/** The state store's side in the worker: one connection, one database, all its tables behind `StateApi`. */
+import { MAX_ANSWERS } from '../../identity/ports.ts';
+import type { Service } from './rpc.ts';
+import type { StateApi } from './state-api.ts';
+import { BundleTables } from './state-bundles.ts';
+import { StateDatabase, type StateFolder } from './state-database.ts';
+import { DirectoryTables } from './state-directory.ts';
+import { AnswerTable } from './state-idempotency.ts';
+import { KeyTable } from './state-keys.ts';
+import { OutboxTable } from './state-outbox.ts';
+
+/** Opens state.db. @throws AppError STORE_UNAVAILABLE with what to do about it */
+export function openStateService(folder: StateFolder): Service<StateApi> {
+  const state = StateDatabase.open(folder);
+  const outbox = new OutboxTable(state);
+  const directory = new DirectoryTables(state, outbox);
+  const bundles = new BundleTables(state, outbox);
+  const keys = new KeyTable(state, outbox);
+  const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
+  return {
+    close: () => state.close(),
+    api: {
+      newerMigrations: () => state.newerMigrations,
+
+      directoryRevision: () => directory.revision(),
+      directoryBegin: () => directory.begin(),
+      directoryStage: (id, chunk) => directory.stage(id, chunk),
+      directoryCommit: (id, at, event) => directory.commit(id, at, event),
+      directoryRollback: id => directory.rollback(id),
+      directoryLoad: after => directory.load(after),
+      directoryLoadAt: (revision, after) => directory.loadAt(revision, after),
+      directoryAt: (name, revision) => directory.at(name, revision),
+
+      bundlePut: (bundle, event) => bundles.put(bundle, event),
+      bundleGet: digest => bundles.get(digest),
+      bundleList: (layer, limit, below) => bundles.list(layer, limit, below),
+      bundleActivate: (request, event) => bundles.activate(request, event),
+      bundleActive: () => bundles.active(),
+      bundleHistory: (layer, limit) => bundles.history(layer, limit),
+
+      keyList: () => keys.list(),
+      keyCreate: (key, event) => keys.create(key, event),
+      keyRevoke: (id, at, event) => keys.revoke(id, at, event),
+
+      outboxPending: limit => outbox.pending(limit),
+      outboxAcknowledge: ids => outbox.acknowledge(ids),
+
+      answerFind: (credential, key) => answers.find(credential, key),
+      answerSave: (credential, key, answer, now) => answers.save(credential, key, answer, now),
+    },
+  };
+}

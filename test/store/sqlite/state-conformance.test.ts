@@ -1,0 +1,35 @@
+/** The state ports on SQLite keep their contracts. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StateStore } from '../../../src/store/sqlite/state-client.ts';
+import { describeBundleStore } from '../../conformance/bundle-store.ts';
+import { describeDirectoryStore } from '../../conformance/directory-store.ts';
+import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
+import { describeKeyStore } from '../../conformance/key-store.ts';
+import { describeOutbox } from '../../conformance/outbox.ts';
+import { AT, type OpenState, type StateBackend } from '../../conformance/state-backend.ts';
+
+const sqlite: StateBackend = {
+  name: 'sqlite',
+  async open(maxAnswers): Promise<OpenState> {
+    const folder = mkdtempSync(join(tmpdir(), 'duramen-state-'));
+    const store = await StateStore.open({
+      folder,
+      at: AT,
+      ...(maxAnswers === undefined ? {} : { maxAnswers }),
+    });
+    const { directory, bundles, keys, outbox, idempotency } = store;
+    const close = async (): Promise<void> => {
+      await store.close();
+      rmSync(folder, { recursive: true });
+    };
+    return { directory, bundles, keys, outbox, idempotency, close };
+  },
+};
+
+describeDirectoryStore(sqlite);
+describeBundleStore(sqlite);
+describeKeyStore(sqlite);
+describeOutbox(sqlite);
+describeIdempotencyStore(sqlite);
