@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TestEntity } from '../../src/bundles/test-case.ts';
 import { compilePolicy } from '../../src/cedar/compile.ts';
 import { Oracle } from '../../src/cedar/oracle.ts';
 import { LinearIndex, PolicyIndexBuilder } from '../../src/cedar/policy-index.ts';
@@ -39,7 +40,10 @@ export async function buildSnapshot(kind: IndexKind): Promise<Snapshot> {
 }
 
 /** The snapshot in the holder that the engine of the service reads. */
-export async function buildHolder(kind: IndexKind): Promise<SnapshotHolder> {
+export async function buildHolder(
+  kind: IndexKind,
+  entities: readonly TestEntity[] = readWorld().entities,
+): Promise<SnapshotHolder> {
   const wasm = new CedarWasm();
   const parsed = parseSchema(read('policies/platform/schema.cedarschema'), wasm);
   if (!parsed.ok) throw new Error(`the shipped schema does not parse: ${JSON.stringify(parsed.problems)}`);
@@ -47,7 +51,6 @@ export async function buildHolder(kind: IndexKind): Promise<SnapshotHolder> {
   const layers = new Map(
     LAYERS.map(([name, folder]) => [name, buildLayer(schema, name, folder, kind, wasm)]),
   );
-  const { entities } = readWorld();
   const records = entities.map(({ type, id, ...body }, at) => ({
     ref: { type, id },
     ...body,
