@@ -59,7 +59,10 @@ export function tenantBundle(tenant: string, policies: number, version: string):
 }
 
 /** The shipped platform bundle, without its tests, which need the shipped directory. */
-export function platformBundle(): unknown {
+export function platformBundle(): {
+  readonly manifest: unknown;
+  readonly files: Readonly<Record<string, string>>;
+} {
   const root = fileURLToPath(new URL('../policies/platform', import.meta.url));
   const files: Record<string, string> = {};
   for (const path of walk(`${root}/policies`))

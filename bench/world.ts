@@ -19,7 +19,7 @@ export interface BenchEntity {
 
 /** Model groups and teams per tenant: how many distinct literals the policies of a tenant can name. */
 const GROUPS = 8;
-const TEAMS = 12;
+export const TEAMS = 12;
 const OPERATIONS = ['generate', 'embed', 'classify', 'predict'] as const;
 
 export function tenantName(position: number): string {

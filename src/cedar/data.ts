@@ -301,7 +301,9 @@ export function addProblem(problems: Problem[], problem: Problem): undefined {
 
 /** RFC 6901: the pointer of a member. */
 export function child(pointer: string, name: string): string {
-  return `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  // this is on the decision path, and almost no name needs escaping
+  const needsEscape = name.includes('/') || name.includes('~');
+  return `${pointer}/${needsEscape ? name.replaceAll('~', '~0').replaceAll('/', '~1') : name}`;
 }
 
 export function isJsonObject(json: JsonValue): json is JsonObject {

@@ -7,6 +7,8 @@ export interface DirectoryEntity extends Entity {
   readonly status: EntityStatus;
   /** Directory revision that wrote it. */
   readonly revision: number;
+  /** The tenant that owns it: its `tenant` attribute, else the prefix of its id; a Tenant owns itself. */
+  readonly tenant: string | undefined;
 }
 
 /** The directory at one revision. */

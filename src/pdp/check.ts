@@ -7,8 +7,7 @@ import type { CedarAnswer, CompiledPolicy, EvaluationRequest } from '../cedar/ty
 import type { CheckResult, Clause, NearMiss, Obligation } from '../domain/decision.ts';
 import { tenantLayer } from '../domain/ids.ts';
 import type { ReasonCode } from '../domain/reason.ts';
-import { EntityUid } from '../domain/value.ts';
-import type { DirectoryEntity } from '../directory/view.ts';
+import type { EntityUid } from '../domain/value.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { CompiledLayer, Snapshot } from './snapshot.ts';
 
@@ -27,12 +26,6 @@ export interface CheckOutcome {
 }
 
 const NOTHING: readonly never[] = [];
-
-/** The tenant that owns an entity: its `tenant` attribute. */
-export function ownerOf(entity: DirectoryEntity): string | undefined {
-  const owner = entity.attributes.entries.get('tenant');
-  return owner instanceof EntityUid ? owner.id : undefined;
-}
 
 /** The platform layer and the layer of the resource's tenant: no other tenant's policies are ever read. */
 export function layersFor(snapshot: Snapshot, tenant: string | undefined): readonly CompiledLayer[] {

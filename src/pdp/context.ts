@@ -2,14 +2,14 @@
  * The Cedar context of a request: known fields, defaults, and further keys that the schema declares.
  * Invariant: no key reaches Cedar unparsed, and a key that no asked check declares is a 400, never ignored.
  */
-import { parseAttribute } from '../cedar/data.ts';
+import { child, parseAttribute, quote } from '../cedar/data.ts';
 import type { CedarType } from '../cedar/schema.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
-import { RecordValue, type Value } from '../domain/value.ts';
-import type { PlannedCheck } from './plan.ts';
 import { nearest } from '../domain/spelling.ts';
+import { DatetimeValue, RecordValue, type Value } from '../domain/value.ts';
+import type { PlannedCheck } from './plan.ts';
 
 /** Context keys that have a field of their own in the request; taking them from `context` would let it forge them. */
 const OWN_FIELDS: ReadonlyMap<string, string> = new Map([
@@ -45,18 +45,20 @@ export function contextJson(
 }
 
 /**
- * Contexts of the planned checks, in their order. Values are parsed once per (key, type), since the schema
+ * Contexts of the planned checks, in their order. Keys that checks share are parsed once, since the schema
  * interns equal types.
+ * @param now milliseconds since the epoch: `json.now`, which the service wrote itself and need not parse.
  * @throws AppError INVALID_REQUEST naming every bad, missing or undeclared key.
  */
 export function buildContexts(
   checks: readonly PlannedCheck[],
   json: Readonly<Record<string, JsonValue>>,
   request: DecisionRequest,
+  now: number,
 ): readonly RecordValue[] {
-  const problems: Problem[] = [];
-  const parser = new ContextParser(problems);
-  const contexts = checks.map(check => parser.build(check, json));
+  const parser = new ContextParser(json, now);
+  const contexts = checks.map(check => parser.build(check));
+  const { problems } = parser;
   if (request.context !== undefined) refuseUndeclared(request.context, checks, problems);
   if (problems.length > 0) {
     throw new AppError('INVALID_REQUEST', problems[0]?.message ?? 'the context is malformed', { problems });
@@ -66,45 +68,53 @@ export function buildContexts(
 
 /** Parses context attributes, remembering what it parsed within one request. */
 class ContextParser {
-  readonly #problems: Problem[];
-  readonly #parsed = new Map<JsonValue, { type: CedarType; value: Value | undefined }>();
+  readonly problems: Problem[] = [];
+  readonly #json: Readonly<Record<string, JsonValue>>;
+  readonly #now: DatetimeValue;
+  /** By key; a key whose type differs between actions is parsed again. */
+  readonly #parsed = new Map<string, { readonly type: CedarType; readonly value: Value | undefined }>();
 
-  constructor(problems: Problem[]) {
-    this.#problems = problems;
+  constructor(json: Readonly<Record<string, JsonValue>>, now: number) {
+    this.#json = json;
+    this.#now = new DatetimeValue(now);
   }
 
-  build(check: PlannedCheck, json: Readonly<Record<string, JsonValue>>): RecordValue {
+  build(check: PlannedCheck): RecordValue {
     const entries = new Map<string, Value>();
     for (const [key, { type, required }] of check.action.context.attributes) {
-      const own = Object.hasOwn(check.extra, key) ? check.extra[key] : undefined;
-      const given = own ?? (Object.hasOwn(json, key) ? json[key] : undefined);
-      if (given === undefined) {
-        if (required) this.#report(missing(key, check));
-        continue;
-      }
-      const value = this.#parse(type, given, pointerOf(key, own !== undefined, check));
+      const extra = Object.hasOwn(check.extra, key) ? check.extra[key] : undefined;
+      const value =
+        extra === undefined
+          ? this.#shared(key, type)
+          : parseAttribute(type, extra, check.pointer, this.problems);
       if (value !== undefined) entries.set(key, value);
+      else if (required && extra === undefined && !Object.hasOwn(this.#json, key))
+        this.#report(missing(key, check));
     }
     return new RecordValue(entries);
   }
 
-  /** Objects are compared by identity and primitives by value: either way equal JSON of one type parses alike. */
-  #parse(type: CedarType, json: JsonValue, pointer: string): Value | undefined {
-    const known = this.#parsed.get(json);
+  #shared(key: string, type: CedarType): Value | undefined {
+    const known = this.#parsed.get(key);
     if (known !== undefined && known.type === type) return known.value;
-    const value = parseAttribute(type, json, pointer, this.#problems);
-    this.#parsed.set(json, { type, value });
+    const value = this.#parse(key, type);
+    this.#parsed.set(key, { type, value });
     return value;
   }
 
+  #parse(key: string, type: CedarType): Value | undefined {
+    if (key === 'now' && type.kind === 'extension' && type.name === 'datetime') return this.#now;
+    const given = Object.hasOwn(this.#json, key) ? this.#json[key] : undefined;
+    return given === undefined ? undefined : parseAttribute(type, given, pointerOf(key), this.problems);
+  }
+
   #report(problem: Problem): void {
-    if (!this.#problems.some(known => known.pointer === problem.pointer)) this.#problems.push(problem);
+    if (!this.problems.some(known => known.pointer === problem.pointer)) this.problems.push(problem);
   }
 }
 
 /** Where the caller wrote a context key. */
-function pointerOf(key: string, isExtra: boolean, check: PlannedCheck): string {
-  if (isExtra) return check.pointer;
+function pointerOf(key: string): string {
   return OWN_FIELDS.has(key) ? `/${key}` : `/context/${key}`;
 }
 
@@ -116,45 +126,31 @@ function missing(key: string, check: PlannedCheck): Problem {
   };
 }
 
+/** Every key of `context` must reach some check: as a key that only the caller sets, declared by its action. */
 function refuseUndeclared(context: JsonObject, checks: readonly PlannedCheck[], problems: Problem[]): void {
-  const declared = new Set<string>();
-  for (const check of checks) {
-    for (const key of check.action.context.attributes.keys()) declared.add(key);
-  }
   for (const key of Object.keys(context)) {
-    const field = OWN_FIELDS.get(key);
-    const pointer = `/context/${escapePointer(key)}`;
-    if (field !== undefined) {
-      problems.push({
-        pointer,
-        message: `\`${key}\` is not read from the context`,
-        hint: `it comes from ${field}`,
-      });
-      continue;
-    }
-    const taken = checks.find(check => Object.hasOwn(check.extra, key));
-    if (taken !== undefined) {
-      problems.push({
-        pointer,
-        message: `\`${key}\` is not read from the context here`,
-        hint: `it comes from \`${taken.pointer.slice(1)}\``,
-      });
-    } else if (!declared.has(key)) {
-      const near = nearest(key, declared);
-      problems.push({
-        pointer,
-        message: `unknown context key \`${key}\``,
-        hint:
-          near === undefined
-            ? 'the schema of the platform layer declares the keys of each action'
-            : `did you mean \`${near}\`?`,
-      });
-    }
+    const isTaken = OWN_FIELDS.has(key) || checks.some(check => Object.hasOwn(check.extra, key));
+    if (!isTaken && checks.some(check => check.action.context.attributes.has(key))) continue;
+    problems.push(undeclared(key, checks));
   }
 }
 
-function escapePointer(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+function undeclared(key: string, checks: readonly PlannedCheck[]): Problem {
+  const pointer = child('/context', key);
+  const taken = checks.find(check => Object.hasOwn(check.extra, key))?.pointer.slice(1);
+  const source = OWN_FIELDS.get(key) ?? (taken === undefined ? undefined : `\`${taken}\``);
+  if (source !== undefined) {
+    return { pointer, message: `\`${key}\` is not read from the context`, hint: `it comes from ${source}` };
+  }
+  const near = nearest(key, new Set(checks.flatMap(check => [...check.action.context.attributes.keys()])));
+  return {
+    pointer,
+    message: `unknown context key ${quote(key)}`,
+    hint:
+      near === undefined
+        ? 'the schema of the platform layer declares the keys of each action'
+        : `did you mean \`${near}\`?`,
+  };
 }
 
 function withoutUndefined(record: Readonly<Record<string, JsonValue | undefined>>): JsonObject {

@@ -8,20 +8,16 @@ import type { LayerName } from '../domain/ids.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
 import type { Level } from '../domain/reason.ts';
-import type { RecordValue } from '../domain/value.ts';
+import type { DirectoryEntity } from '../directory/view.ts';
+import type { EntityUid, RecordValue } from '../domain/value.ts';
 import { timestamp } from '../domain/clock.ts';
-import { type CheckOutcome, evaluateCheck, layersFor, ownerOf, refuse } from './check.ts';
+import { type CheckOutcome, evaluateCheck, layersFor, refuse } from './check.ts';
 import { buildContexts, contextJson } from './context.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import { type PlannedCheck, qualify } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
-import {
-  type Objection,
-  objectToRequest,
-  objectToResource,
-  type Parties,
-  resolveParties,
-} from './standing.ts';
+import { CheckEntities, type Parties, resolveParties } from './parties.ts';
+import { type Objection, objectToRequest, objectToResource } from './standing.ts';
 
 /** What a decision takes besides snapshot and request: all of it is logged. */
 export interface DecisionInputs {
@@ -62,22 +58,32 @@ export function evaluateDecision(
 
   const checks = snapshot.planner.plan(request, action, parties.tenant);
   const json = contextJson(request, evaluatedAt, inputs.defaultEnv);
-  const contexts = buildContexts(checks, json, request);
+  const contexts = buildContexts(checks, json, request, inputs.now);
+  const scene: Scene = { snapshot, evaluator, request, parties };
   const objection = objectToRequest(snapshot, request, parties);
+  const entities = startRevisions(parties);
   const outcomes: LeveledOutcome[] = [];
-  for (const [position, check] of checks.entries()) {
+  let entity: DirectoryEntity | undefined;
+  let located: EntityUid | undefined;
+  for (let position = 0; position < checks.length; position++) {
+    const check = checks[position];
     const context = contexts[position];
+    if (check === undefined || context === undefined) throw new Error('a check without a context');
+    // endpoint and action ask about the same model: it is looked up once
+    if (located !== check.resource) {
+      located = check.resource;
+      entity = snapshot.directory.get(located.key);
+      if (entity !== undefined) entities[located.key] = entity.revision;
+    }
     const outcome =
-      objection !== undefined || context === undefined
-        ? object(check, objection ?? { code: 'INTERNAL_ERROR', message: 'a check has no context' })
-        : runCheck({ snapshot, evaluator, request, parties }, check, context);
+      objection === undefined ? runCheck(scene, check, context, entity) : object(check, objection);
     outcomes.push({ level: check.level, outcome });
     if (request.explain === 'none' && outcome.result.decision === 'deny') break;
   }
   return {
     decision: combine({ snapshot, request, outcomes, tenant: parties.tenant, id: inputs.id, evaluatedAt }),
     request: loggedRequest(request, parties.tenant, json),
-    entities: entityRevisions(snapshot, parties, checks),
+    entities,
     engine: outcomes.some(({ outcome }) => outcome.engine === 'wasm') ? 'wasm' : 'compiled',
   };
 }
@@ -89,28 +95,39 @@ interface Scene {
   readonly parties: Parties;
 }
 
-function runCheck(scene: Scene, check: PlannedCheck, context: RecordValue): CheckOutcome {
+function runCheck(
+  scene: Scene,
+  check: PlannedCheck,
+  context: RecordValue,
+  entity: DirectoryEntity | undefined,
+): CheckOutcome {
   const { snapshot, evaluator, request, parties } = scene;
   const { action, resource } = check;
-  const { principal } = parties;
+  const { principal, principalEntity } = parties;
   if (!action.principalTypes.has(principal.type) || !action.resourceTypes.has(resource.type)) {
-    const foreign = action.principalTypes.has(principal.type) ? resource : principal;
-    return object(check, {
-      code: 'UNKNOWN_ACTION',
-      message: `action \`${action.uid.id}\` does not apply to ${foreign === resource ? 'resource' : 'principal'} type ${foreign.type}`,
-    });
+    return object(check, misfit(check, principal));
   }
-  const entity = snapshot.directory.get(resource.key);
-  const objection = objectToResource(snapshot, resource, entity);
-  if (objection !== undefined || entity === undefined) {
-    return object(check, objection ?? { code: 'UNKNOWN_RESOURCE', message: 'there is no such resource' });
-  }
+  const objection = objectToResource(snapshot, resource, entity, parties.tenant);
+  if (objection !== undefined) return object(check, objection);
+  // objectToRequest and objectToResource object to what is missing
+  if (entity === undefined || principalEntity === undefined) throw new Error('a party is missing unobjected');
+  const entities = new CheckEntities(snapshot.entities, principalEntity, entity);
   return evaluateCheck(
     snapshot,
     evaluator,
-    { principal, action: action.uid, resource, context, entities: snapshot.entities },
-    { tenant: ownerOf(entity), explain: request.explain },
+    { principal, action: action.uid, resource, context, entities },
+    { tenant: entity.tenant, explain: request.explain },
   );
+}
+
+function misfit({ action, resource }: PlannedCheck, principal: EntityUid): Objection {
+  const [role, uid] = action.principalTypes.has(principal.type)
+    ? ['resource', resource]
+    : ['principal', principal];
+  return {
+    code: 'UNKNOWN_ACTION',
+    message: `action \`${action.uid.id}\` does not apply to ${role} type ${uid.type}`,
+  };
 }
 
 function object(check: PlannedCheck, objection: Objection): CheckOutcome {
@@ -146,7 +163,7 @@ function decideUnknownAction(
       evaluatedAt,
     }),
     request: loggedRequest(request, parties.tenant, { now: evaluatedAt }),
-    entities: entityRevisions(snapshot, parties, []),
+    entities: startRevisions(parties),
     engine: 'compiled',
   };
 }
@@ -238,18 +255,6 @@ function loggedRequest(
 }
 
 /** Directory revisions of the entities that the request names: a reader of the log sees what was known. */
-function entityRevisions(
-  snapshot: Snapshot,
-  parties: Parties,
-  checks: readonly PlannedCheck[],
-): Record<string, number> {
-  const revisions: Record<string, number> = {};
-  if (parties.principalEntity !== undefined) {
-    revisions[parties.principal.key] = parties.principalEntity.revision;
-  }
-  for (const { resource } of checks) {
-    const entity = snapshot.directory.get(resource.key);
-    if (entity !== undefined) revisions[resource.key] = entity.revision;
-  }
-  return revisions;
+function startRevisions({ principal, principalEntity }: Parties): Record<string, number> {
+  return principalEntity === undefined ? {} : { [principal.key]: principalEntity.revision };
 }

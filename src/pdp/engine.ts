@@ -13,7 +13,7 @@ import { type Evaluated, evaluateDecision } from './decide.ts';
 import type { CheckEvaluator } from './evaluator.ts';
 import type { IdempotencyWindow } from './idempotency.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
-import { resolveParties } from './standing.ts';
+import { resolveParties } from './parties.ts';
 
 /** Who asks, and how the exchange is traced. */
 export interface DecisionCaller {

@@ -4,10 +4,10 @@
  */
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
-import { NAMESPACE, tenantPrefix } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/ids.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import type { EntityUid } from '../domain/value.ts';
-import { ownerOf } from './check.ts';
+import type { Parties } from './parties.ts';
 import { qualify } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -17,68 +17,51 @@ export interface Objection {
   readonly message: string;
 }
 
-/** Who asks, with whose data. */
-export interface Parties {
-  readonly principal: EntityUid;
-  readonly principalEntity: DirectoryEntity | undefined;
-  /** The tenant whose data is used; empty when neither the request, the directory nor the id tells. */
-  readonly tenant: string;
-}
+const TENANT_TYPE = `${NAMESPACE}::Tenant`;
 
-/** Resolves principal and tenant. `tenant` defaults to the principal's own (api.md, POST /decide). */
-export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Parties {
-  const principal = qualify(request.principal.type, request.principal.id);
-  const principalEntity = snapshot.directory.get(principal.key);
-  const own = principalEntity === undefined ? undefined : ownerOf(principalEntity);
-  return {
-    principal,
-    principalEntity,
-    tenant: request.tenant ?? own ?? tenantPrefix(request.principal.id) ?? '',
-  };
-}
-
-/** The first objection to the request as a whole. */
+/** The first objection to the request as a whole: to its principal, its tenants and its agents. */
 export function objectToRequest(
   snapshot: Snapshot,
   request: DecisionRequest,
   parties: Parties,
 ): Objection | undefined {
-  const { principalEntity } = parties;
+  const { principal, principalEntity, tenant } = parties;
   if (principalEntity === undefined) {
-    return { code: 'UNKNOWN_PRINCIPAL', message: `there is no principal \`${wire(parties.principal)}\`` };
+    return { code: 'UNKNOWN_PRINCIPAL', message: `there is no principal \`${nameOf(principal)}\`` };
   }
   if (principalEntity.status === 'disabled') {
-    return { code: 'PRINCIPAL_DISABLED', message: `principal \`${wire(parties.principal)}\` is disabled` };
+    return { code: 'PRINCIPAL_DISABLED', message: `principal \`${nameOf(principal)}\` is disabled` };
   }
-  const own = ownerOf(principalEntity);
+  const own = principalEntity.tenant;
   return (
-    objectToTenant(snapshot, parties.tenant) ??
-    (own === undefined || own === parties.tenant ? undefined : objectToTenant(snapshot, own)) ??
+    objectToTenant(snapshot, tenant) ??
+    (own === undefined || own === tenant ? undefined : objectToTenant(snapshot, own)) ??
     (request.onBehalfOf === undefined ? undefined : objectToTenant(snapshot, request.onBehalfOf)) ??
-    objectToAgents(snapshot, request)
+    (request.via === undefined ? undefined : objectToAgents(snapshot, request.via))
   );
 }
 
-/** Why a resource cannot be decided about. */
+/**
+ * Why a resource cannot be decided about.
+ * @param tenant the data tenant, which `objectToRequest` has already found in good standing.
+ */
 export function objectToResource(
   snapshot: Snapshot,
   resource: EntityUid,
   entity: DirectoryEntity | undefined,
+  tenant: string,
 ): Objection | undefined {
   if (entity === undefined) {
     return resource.type === TENANT_TYPE
       ? { code: 'UNKNOWN_TENANT', message: `there is no tenant \`${resource.id}\`` }
-      : { code: 'UNKNOWN_RESOURCE', message: `there is no resource \`${wire(resource)}\`` };
+      : { code: 'UNKNOWN_RESOURCE', message: `there is no resource \`${nameOf(resource)}\`` };
   }
-  if (resource.type === TENANT_TYPE) return objectToTenant(snapshot, resource.id);
-  if (entity.status === 'disabled') {
-    return { code: 'UNKNOWN_RESOURCE', message: `resource \`${wire(resource)}\` is disabled` };
+  if (entity.status === 'disabled' && resource.type !== TENANT_TYPE) {
+    return { code: 'UNKNOWN_RESOURCE', message: `resource \`${nameOf(resource)}\` is disabled` };
   }
-  const owner = ownerOf(entity);
-  return owner === undefined ? undefined : objectToTenant(snapshot, owner);
+  const owner = entity.tenant;
+  return owner === undefined || owner === tenant ? undefined : objectToTenant(snapshot, owner);
 }
-
-const TENANT_TYPE = `${NAMESPACE}::Tenant`;
 
 function objectToTenant(snapshot: Snapshot, id: string): Objection | undefined {
   const tenant = snapshot.directory.get(qualify('Tenant', id).key);
@@ -89,9 +72,11 @@ function objectToTenant(snapshot: Snapshot, id: string): Objection | undefined {
 }
 
 /** Every agent of the delegation must exist and be active: a disabled one must not ride on its caller's rights. */
-function objectToAgents(snapshot: Snapshot, request: DecisionRequest): Objection | undefined {
-  if (request.via === undefined) return undefined;
-  for (const id of [request.via.agent, ...request.via.chain]) {
+function objectToAgents(
+  snapshot: Snapshot,
+  via: { readonly agent: string; readonly chain: readonly string[] },
+): Objection | undefined {
+  for (const id of [via.agent, ...via.chain]) {
     const agent = snapshot.directory.get(qualify('Agent', id).key);
     if (agent === undefined) return { code: 'UNKNOWN_PRINCIPAL', message: `there is no agent \`${id}\`` };
     if (agent.status === 'disabled')
@@ -101,6 +86,6 @@ function objectToAgents(snapshot: Snapshot, request: DecisionRequest): Objection
 }
 
 /** `User acme/alice`: how messages name an entity. */
-function wire(uid: EntityUid): string {
+function nameOf(uid: EntityUid): string {
   return `${uid.type.slice(NAMESPACE.length + 2)} ${uid.id}`;
 }

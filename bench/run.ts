@@ -1,0 +1,39 @@
+/** `npm run bench [-- --quick] [-- --in-process]`: measures, prints a table with the bars, writes JSON. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { measureFsync } from './fsync.ts';
+import { benchHttp } from './http.ts';
+import { benchInProcess } from './in-process.ts';
+import { type Bar, bars, printTable } from './table.ts';
+
+const FULL = {
+  size: { tenants: 50, policies: 1_000, principals: 100_000, models: 2_000 },
+  seconds: 6,
+  rounds: 5,
+  connections: 64,
+  activationPolicies: 4_000,
+};
+const QUICK = {
+  ...FULL,
+  size: { tenants: 10, policies: 200, principals: 5_000, models: 200 },
+  seconds: 2,
+  rounds: 2,
+};
+
+const args = new Set(process.argv.slice(2));
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+const fsync = measureFsync();
+say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);
+const inProcess = benchInProcess(say);
+const http = args.has('--in-process') ? undefined : await benchHttp(args.has('--quick') ? QUICK : FULL, say);
+const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
+const table: readonly Bar[] = bars(inProcess, http);
+printTable(table, line => {
+  process.stdout.write(`${line}\n`);
+});
+mkdirSync(new URL('./results/', import.meta.url), { recursive: true });
+const result = { at: new Date().toISOString(), machine, fsync, inProcess, http, table };
+writeFileSync(new URL('./results/latest.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
+say('written to bench/results/latest.json');

@@ -1,0 +1,89 @@
+/** The benchmark's table: each bar with what was measured. */
+import type { HttpFigures } from './http.ts';
+import type { InProcessFigures } from './in-process.ts';
+
+export interface Bar {
+  readonly what: string;
+  readonly measured: string;
+  readonly bar: string;
+  readonly met: boolean | undefined;
+}
+
+/** The bars and whether they were met. */
+export function bars(inProcess: InProcessFigures, http: HttpFigures | undefined): readonly Bar[] {
+  const { microseconds, growth, speedup, wasmMicroseconds } = inProcess;
+  const median = microseconds[1_000] ?? Number.NaN;
+  const list: Bar[] = [
+    bar('three-level decision at 1,000 policies, median', `${median.toFixed(2)} µs`, '≤ 20 µs', median <= 20),
+    bar('time at 10,000 policies / at 10', growth.toFixed(3), '≤ 1.1', growth <= 1.1),
+    bar(
+      'cedar-wasm over the whole set / compiled, 1,000 policies',
+      `${speedup.toFixed(0)} (${wasmMicroseconds.toFixed(0)} µs)`,
+      '≥ 100',
+      speedup >= 100,
+    ),
+  ];
+  if (http === undefined) return list;
+  const { activation, modes } = http;
+  const slowdown = activation.duringP99Ms / activation.beforeP99Ms;
+  const sampledCost = 1 - (modes['sampled'] ?? Number.NaN);
+  return [
+    ...list,
+    bar(
+      '/decide per second / bare server',
+      `${http.ratio.toFixed(3)} (${http.servicePerSecond.toFixed(0)} / ${http.barePerSecond.toFixed(0)})`,
+      '≥ 0.6',
+      http.ratio >= 0.6,
+    ),
+    bar('failed requests under load', String(http.failures), '0', http.failures === 0),
+    bar('p99 at half load', `${http.p99AtHalfLoadMs.toFixed(2)} ms`, '< 10 ms', http.p99AtHalfLoadMs < 10),
+    bar('cost of crossCheck sampled', `${(sampledCost * 100).toFixed(1)} %`, '≤ 2 %', sampledCost <= 0.02),
+    bar('throughput of crossCheck all / off', (modes['all'] ?? Number.NaN).toFixed(3), 'reported', undefined),
+    bar(
+      'throughput of evaluator wasm / off',
+      (modes['wasm'] ?? Number.NaN).toFixed(3),
+      'reported',
+      undefined,
+    ),
+    bar(
+      'activation of the large bundle under load',
+      `${activation.seconds.toFixed(2)} s`,
+      '≤ 5 s',
+      activation.seconds <= 5,
+    ),
+    bar(
+      'p99 during activation / before',
+      `${slowdown.toFixed(2)} (${activation.duringP99Ms.toFixed(2)} / ${activation.beforeP99Ms.toFixed(2)} ms)`,
+      '≤ 3',
+      slowdown <= 3,
+    ),
+    bar(
+      'start to ready',
+      `${(http.startToReadyMs / 1000).toFixed(2)} s`,
+      '≤ 5 s',
+      http.startToReadyMs <= 5000,
+    ),
+    bar(
+      'resident memory',
+      `${http.residentMegabytes.toFixed(0)} MB`,
+      '< 700 MB',
+      http.residentMegabytes < 700,
+    ),
+  ];
+}
+
+/** Prints the table in columns. */
+export function printTable(rows: readonly Bar[], print: (line: string) => void): void {
+  const width = Math.max(...rows.map(row => row.what.length));
+  const measured = Math.max(...rows.map(row => row.measured.length));
+  for (const row of rows) {
+    const verdict = row.met === undefined ? '' : row.met ? 'met' : 'MISSED';
+    print(
+      `${row.what.padEnd(width)}  ${row.measured.padEnd(measured)}  ${row.bar.padEnd(9)}  ${verdict}`.trimEnd(),
+    );
+  }
+}
+
+function bar(what: string, measured: string, limit: string, met: boolean | undefined): Bar {
+  return { what, measured, bar: limit, met };
+}

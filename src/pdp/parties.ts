@@ -1,0 +1,48 @@
+/**
+ * Whom a request names, looked up once: the principal, the tenant and each resource. Invariant: within one
+ * decision an entity is read from the directory at most once per name, and always from the same snapshot.
+ */
+import type { DirectoryEntity } from '../directory/view.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import { tenantPrefix } from '../domain/ids.ts';
+import type { Entity, EntitySource, EntityUid } from '../domain/value.ts';
+import { qualify } from './plan.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** Who asks, with whose data. */
+export interface Parties {
+  readonly principal: EntityUid;
+  readonly principalEntity: DirectoryEntity | undefined;
+  /** The tenant whose data is used; empty when neither the request, the directory nor the id tells. */
+  readonly tenant: string;
+}
+
+/** Resolves principal and tenant. `tenant` defaults to the principal's own (api.md, POST /decide). */
+export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Parties {
+  const principal = qualify(request.principal.type, request.principal.id);
+  const principalEntity = snapshot.directory.get(principal.key);
+  const tenant = request.tenant ?? principalEntity?.tenant ?? tenantPrefix(request.principal.id) ?? '';
+  return { principal, principalEntity, tenant };
+}
+
+/**
+ * The snapshot's entities as one check reads them: principal and resource, which nearly every policy reads, are
+ * at hand; all others come from the snapshot.
+ */
+export class CheckEntities implements EntitySource {
+  readonly #snapshot: EntitySource;
+  readonly #principal: Entity;
+  readonly #resource: Entity;
+
+  constructor(snapshot: EntitySource, principal: Entity, resource: Entity) {
+    this.#snapshot = snapshot;
+    this.#principal = principal;
+    this.#resource = resource;
+  }
+
+  get(key: string): Entity | undefined {
+    if (key === this.#principal.uid.key) return this.#principal;
+    if (key === this.#resource.uid.key) return this.#resource;
+    return this.#snapshot.get(key);
+  }
+}
