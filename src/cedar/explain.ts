@@ -23,10 +23,13 @@ interface CompiledClause {
   readonly paths: readonly { readonly text: string; readonly evaluate: Evaluate }[];
 }
 
-/** Compiles the conditions for explanation: each condition is its top-level `&&` operands. */
+/**
+ * Compiles the conditions for explanation: a `when` is its top-level `&&` operands. An `unless` stays whole,
+ * because one true operand of its `&&` alone does not make it fail.
+ */
 export function compileExplanation(conditions: readonly Condition[], actions: ActionGroups): Explain {
   const compiled = conditions.map(({ kind, body }) =>
-    conjunctsOf(body).map(clause => compileClause(kind, clause, actions)),
+    (kind === 'when' ? conjunctsOf(body) : [body]).map(clause => compileClause(kind, clause, actions)),
   );
   return (request, observe) => explainConditions(compiled, request, observe);
 }

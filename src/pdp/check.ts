@@ -154,7 +154,7 @@ function findNearMisses(
   request: EvaluationRequest,
   full: boolean,
 ): readonly NearMiss[] {
-  const misses: (NearMiss & { failing: number })[] = [];
+  const misses: { readonly miss: NearMiss; readonly failing: number }[] = [];
   for (const policy of nearMisses(
     layers.map(layer => layer.index),
     request,
@@ -162,18 +162,18 @@ function findNearMisses(
     const clauses = policy.explain(request, full);
     const failing = clauses.filter(clause => !holds(clause));
     const first = failing[0];
-    misses.push({
+    const miss = {
       policy: policy.id,
       reason: policy.reason,
       missing: first === undefined ? 'its conditions do not hold together' : describe(first),
       ...(full ? { clauses: [...clauses] } : {}),
-      failing: failing.length,
-    });
+    };
+    misses.push({ miss, failing: failing.length });
   }
   return misses
-    .toSorted((a, b) => a.failing - b.failing || (a.policy < b.policy ? -1 : 1))
+    .toSorted((a, b) => a.failing - b.failing || (a.miss.policy < b.miss.policy ? -1 : 1))
     .slice(0, MAX_NEAR_MISSES)
-    .map(({ failing: _, ...miss }) => miss);
+    .map(({ miss }) => miss);
 }
 
 function holds(clause: Clause): boolean {
