@@ -21,8 +21,10 @@ export interface EntityLookup {
 
 export interface CheckedEntity {
   readonly record: GraphRecord;
+  /** The body with its defaults. */
+  readonly body: EntityBody;
   /** New parents that must be entities; in an import they may come later in the file. */
-  readonly requiredParents: readonly { readonly ref: EntityRef; readonly pointer: string }[];
+  readonly requiredParents: readonly NewParent[];
 }
 
 /** When and as what an entity would be written. */
@@ -65,10 +67,7 @@ export function checkEntity(
     foreignWrite(ref, tenant, allowed) ??
     (isAllowed(before === undefined ? tenant : before.tenant, allowed) ? undefined : takenProblem(ref));
   const parents = newParents(parsed.body.parents, before);
-  const foreignParents = parents.flatMap(({ ref: parent, pointer }) => {
-    const owner = lookup.get(uidOf(parent).key)?.tenant ?? ownerByName(parent);
-    return isAllowed(owner, allowed) ? [] : [foreignParentProblem(parent, pointer)];
-  });
+  const foreignParents = allowed === undefined ? [] : refuseForeignParents(parents, lookup, allowed);
   if (foreign !== undefined || foreignParents.length > 0) {
     const refusals = foreign === undefined ? foreignParents : [foreign, ...foreignParents];
     return { ok: false, problems: refusals, foreign: true };
@@ -78,7 +77,7 @@ export function checkEntity(
   const { status: newStatus, parents: parentRefs } = parsed.body;
   const record = { uid, attributes, tags, parents: parentRefs, status: newStatus, ...stamp, tenant, json };
   const requiredParents = parents.filter(parent => parser.traits(parent.ref.type)?.mustExist === true);
-  return { ok: true, checked: { record, requiredParents } };
+  return { ok: true, checked: { record, body: parsed.body, requiredParents } };
 }
 
 /** The problem of a parent that must be an entity and is none. */
@@ -90,10 +89,10 @@ export function missingParent(ref: EntityRef, pointer: string): Problem {
   };
 }
 
-/** What the store keeps of a record; parents sorted and without duplicates, as the graph has them. */
-export function writeOf(entity: GraphEntity): EntityWrite {
-  const { ref, attributes, parents, tags, status } = recordOf(entity);
-  return { ref, body: { attributes, parents, tags, status } };
+/** What the store keeps of an entity; parents sorted and without duplicates, as the graph has them. */
+export function writeOf(entity: GraphEntity, body: EntityBody): EntityWrite {
+  const parents = entity.lineage.parents.uids.map(refOf);
+  return { ref: refOf(entity.uid), body: { ...body, parents } };
 }
 
 /** The entity as it is stored and sent. */
@@ -135,14 +134,26 @@ function statusProblem(parser: EntityParser, ref: EntityRef, body: EntityBody): 
   };
 }
 
-function newParents(
-  parents: readonly EntityRef[],
-  before: GraphEntity | undefined,
-): readonly { ref: EntityRef; pointer: string }[] {
-  const kept = new Set(before?.lineage.parents.uids.map(uid => uid.key));
+interface NewParent {
+  readonly ref: EntityRef;
+  readonly pointer: string;
+}
+
+function newParents(parents: readonly EntityRef[], before: GraphEntity | undefined): readonly NewParent[] {
+  const named = parents.map((ref, at) => ({ ref, pointer: `/parents/${at}` }));
+  if (before === undefined) return named;
+  const kept = new Set(before.lineage.parents.uids.map(uid => uid.key));
+  return named.filter(({ ref }) => !kept.has(uidOf(ref).key));
+}
+
+function refuseForeignParents(
+  parents: readonly NewParent[],
+  lookup: EntityLookup,
+  allowed: AllowedTenants,
+): readonly Problem[] {
   return parents
-    .map((ref, at) => ({ ref, pointer: `/parents/${at}` }))
-    .filter(({ ref }) => !kept.has(uidOf(ref).key));
+    .filter(({ ref }) => !isAllowed(lookup.get(uidOf(ref).key)?.tenant ?? ownerByName(ref), allowed))
+    .map(({ ref, pointer }) => foreignParentProblem(ref, pointer));
 }
 
 /** An id of the caller's own that holds an entity which was given to another tenant. */

@@ -77,7 +77,7 @@ class ImportRun {
   readonly #lineOf = new Map<string, number>();
   readonly #requiredParents = new Map<string, { ref: EntityRef; pointer: string; line: number }>();
   readonly #tenants = new Set<string | undefined>();
-  #chunk: string[] = [];
+  #chunk: EntityWrite[] = [];
   #created = 0;
 
   constructor(before: DirectoryGraph, tx: DirectoryTransaction, context: ImportContext) {
@@ -155,7 +155,7 @@ class ImportRun {
       this.#report(line, check.problems);
       return;
     }
-    const { record, requiredParents } = check.checked;
+    const { record, body: completed, requiredParents } = check.checked;
     for (const parent of requiredParents) {
       const parentKey = uidOf(parent.ref).key;
       if (!this.#requiredParents.has(parentKey)) this.#requiredParents.set(parentKey, { ...parent, line });
@@ -163,7 +163,8 @@ class ImportRun {
     if (this.#before.get(key) === undefined) this.#created += 1;
     this.#tenants.add(record.tenant);
     this.#editor.put(record);
-    this.#chunk.push(key);
+    const entity = this.#editor.get(key);
+    if (entity !== undefined) this.#chunk.push(writeOf(entity, completed));
   }
 
   /** Problems of one line; the column stays as the place within it. */
@@ -173,15 +174,10 @@ class ImportRun {
   }
 
   async #stage(): Promise<void> {
-    const keys = this.#chunk;
+    const writes = this.#chunk;
     this.#chunk = [];
     // Once something is wrong nothing will be committed: only further problems are looked for.
-    if (this.#problems.length > 0 || keys.length === 0) return;
-    const writes: EntityWrite[] = [];
-    for (const key of keys) {
-      const entity = this.#editor.get(key);
-      if (entity !== undefined) writes.push(writeOf(entity));
-    }
+    if (this.#problems.length > 0 || writes.length === 0) return;
     await this.#tx.write(writes);
     this.#context.onProgress?.({ phase: 'checking', done: this.#lineOf.size });
   }

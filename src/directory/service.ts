@@ -268,7 +268,7 @@ export class DirectoryService {
       after: next.revision,
       status: entity.status,
     });
-    await this.#commitWrites([writeOf(entity)], next, event);
+    await this.#commitWrites([writeOf(entity, check.checked.body)], next, event);
     return { record: recordOf(entity), event };
   }
 

@@ -12,12 +12,13 @@ export function entityParser(schema: CedarSchema): EntityParser {
     for (const name of principalTypes) requestable.add(name);
     for (const name of resourceTypes) requestable.add(name);
   }
+  const traits = new Map<string, EntityTraits>();
+  for (const [name, definition] of schema.entityTypes) {
+    const mustExist = hasRequiredAttribute(definition);
+    traits.set(name, { requestable: requestable.has(name), mustExist });
+  }
   return {
-    traits(type): EntityTraits | undefined {
-      const definition = schema.entityTypes.get(`${NAMESPACE}::${type}`);
-      if (definition === undefined) return undefined;
-      return { requestable: requestable.has(definition.name), mustExist: hasRequiredAttribute(definition) };
-    },
+    traits: type => traits.get(`${NAMESPACE}::${type}`),
     parse: (ref, body) => parse(schema, ref, body),
   };
 }
