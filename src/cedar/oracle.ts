@@ -6,11 +6,14 @@
 import type { EntitySource, EntityUid, RecordValue } from '../domain/value.ts';
 import { entityToCedarJson, recordToCedarJson, uidToJson } from './cedar-json.ts';
 import { collectEntities } from './entity-slice.ts';
+import { SlotPool } from './slot-pool.ts';
 import type { CedarAnswer, EvaluationRequest } from './types.ts';
 import type { AuthorizationCall, CedarWasm, PolicyInput } from './wasm.ts';
 
-/** Registered policy sets that are kept: platform with the layers of as many tenants. About 2 KB a policy. */
+/** Registered policy sets that are kept: platform with the layers of as many tenants. */
 export const POLICY_SET_SLOTS = 64;
+/** Registered policies that are kept beside the set in use: about 2 KB each in memory that is never given back. */
+export const MAX_REGISTERED_POLICIES = 40_000;
 /** Registered schemas that are kept: the active one, and the one of a bundle under test. */
 export const SCHEMA_SLOTS = 4;
 
@@ -49,13 +52,25 @@ export type OracleAnswer =
 /** Asks cedar-wasm. Single-threaded and synchronous: 50 to 400 µs a question, plus 0.1 ms a policy for a new set. */
 export class Oracle {
   readonly #wasm: CedarWasm;
-  readonly #sets = new SlotPool('set', POLICY_SET_SLOTS);
-  readonly #schemas = new SlotPool('schema', SCHEMA_SLOTS);
+  readonly #sets: SlotPool;
+  readonly #schemas: SlotPool;
   #traps: number;
 
   constructor(wasm: CedarWasm) {
     this.#wasm = wasm;
     this.#traps = wasm.traps;
+    this.#sets = new SlotPool({
+      prefix: 'set',
+      slots: POLICY_SET_SLOTS,
+      weight: MAX_REGISTERED_POLICIES,
+      empty: name => void this.#wasm.registerPolicySet(name, { policies: {} }),
+    });
+    this.#schemas = new SlotPool({
+      prefix: 'schema',
+      slots: SCHEMA_SLOTS,
+      weight: SCHEMA_SLOTS,
+      empty: name => void this.#wasm.registerSchema(name, ''),
+    });
   }
 
   /**
@@ -71,12 +86,13 @@ export class Oracle {
   /** As `authorize`, for a request that was put into Cedar JSON elsewhere: in another thread. */
   authorizeCall({ layers, schema }: OraclePolicies, call: OracleCall): OracleAnswer {
     if (this.#wasm.traps !== this.#traps) this.#forget();
-    const schemaSlot = this.#schemas.take(schema.digest, slot =>
+    const schemaSlot = this.#schemas.take(schema.digest, 1, slot =>
       failureOf(this.#wasm.registerSchema(slot, schema.text)),
     );
     if ('failure' in schemaSlot) return { ok: false, failure: schemaSlot.failure };
     const key = layers.map(layer => layer.digest).join(' ');
-    const setSlot = this.#sets.take(key, slot => this.#registerSet(slot, layers));
+    const size = layers.reduce((sum, layer) => sum + Object.keys(layer.policies).length, 0);
+    const setSlot = this.#sets.take(key, size, slot => this.#registerSet(slot, layers));
     if ('failure' in setSlot) return { ok: false, failure: setSlot.failure };
     const answer = this.#wasm.authorize({
       ...call,
@@ -142,54 +158,4 @@ function requestToJson(request: {
 
 function failureOf(answer: ReturnType<CedarWasm['registerSchema']>): string | undefined {
   return answer.ok ? undefined : answer.messages.map(({ message }) => message).join('; ');
-}
-
-/**
- * Names under which cedar-wasm keeps something, the least recently used reassigned first. cedar-wasm frees a
- * set only when its name is used again, so there are never more than `size` names.
- */
-class SlotPool {
-  readonly #prefix: string;
-  readonly #size: number;
-  /** Content key to slot name, the least recently used first. */
-  readonly #slots = new Map<string, string>();
-
-  constructor(prefix: string, size: number) {
-    this.#prefix = prefix;
-    this.#size = size;
-  }
-
-  /** The slot that holds `key`, filled by `fill` (which returns a failure or undefined) when none does. */
-  take(
-    key: string,
-    fill: (name: string) => string | undefined,
-  ): { readonly name: string } | { readonly failure: string } {
-    const known = this.#slots.get(key);
-    if (known !== undefined) {
-      this.#slots.delete(key);
-      this.#slots.set(key, known);
-      return { name: known };
-    }
-    const name = this.#freeName();
-    const failure = fill(name);
-    if (failure !== undefined) return { failure };
-    this.#slots.set(key, name);
-    return { name };
-  }
-
-  clear(): void {
-    this.#slots.clear();
-  }
-
-  #freeName(): string {
-    if (this.#slots.size < this.#size) {
-      const used = new Set(this.#slots.values());
-      for (let i = 0; ; i++) if (!used.has(`${this.#prefix}${i}`)) return `${this.#prefix}${i}`;
-    }
-    for (const [key, name] of this.#slots) {
-      this.#slots.delete(key);
-      return name;
-    }
-    throw new Error('a pool without slots');
-  }
 }

@@ -161,7 +161,7 @@ export class ExpressionGenerator {
     const either = (type: CedarType): string => this.#expression(type, depth);
     switch (random.below(16)) {
       case 0:
-        return `(!${either(BOOLEAN)})`;
+        return `(!(${either(BOOLEAN)}))`;
       case 1:
       case 2:
         return `(${either(BOOLEAN)} && ${either(BOOLEAN)})`;
@@ -304,7 +304,7 @@ export class ExpressionGenerator {
 
   #longOperation(depth: number): string {
     const random = this.#random;
-    if (random.chance(15)) return `(-${this.#expression(LONG, depth)})`;
+    if (random.chance(15)) return `(-(${this.#expression(LONG, depth)}))`;
     if (random.chance(15)) {
       const unit = random.pick(['toMilliseconds', 'toSeconds', 'toMinutes', 'toHours', 'toDays']);
       return `(${this.#extension('duration', depth)}.${unit}())`;

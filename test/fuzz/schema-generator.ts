@@ -39,7 +39,7 @@ function unique(names: readonly string[]): string {
 }
 
 function recordOf(random: Random, entityTypes: readonly string[], depth: number): string {
-  const attributes = random.some(ATTRIBUTES, 45).map(name => {
+  const attributes = random.some(ATTRIBUTES, 35).map(name => {
     const optional = random.chance(35) ? '?' : '';
     return `${JSON.stringify(name)}${optional}: ${typeOf(random, entityTypes, depth)}`;
   });
