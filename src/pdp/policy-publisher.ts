@@ -39,14 +39,14 @@ export class SnapshotPublisher {
       };
       return { problems: change.problems, commit, abandon: () => undefined };
     }
-    const { graph, adopt, abandon } = change;
+    const { graph } = change;
     return {
       problems: [],
       commit: policy => {
         this.#snapshots.publish(policy, graph);
-        adopt();
+        change.adopt();
       },
-      abandon,
+      abandon: () => change.abandon(),
     };
   }
 }
