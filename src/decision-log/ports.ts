@@ -81,6 +81,9 @@ export interface LoggedLeaf {
   readonly index: number;
   /** RFC 6962 leaf hash, SHA-256(0x00 ‖ leaf), hex. */
   readonly leafHash: string;
+  /** The exact leaf, canonical JSON: cheaper to splice into an answer than `content` is to serialise again. */
+  readonly json: string;
+  /** The leaf parsed, on first use. */
   readonly content: JsonObject;
 }
 
@@ -89,10 +92,19 @@ export interface Page<T> {
   readonly nextCursor: string | null;
 }
 
-/** Reads the log. A query sees every entry whose `append` resolved before the query was made. */
+/**
+ * Reads the log. A query sees every entry whose `append` resolved before the query was made.
+ * Asked on behalf of some tenants, it shows an entry when one of them is the tenant whose data was used, the
+ * principal's or the resource's (for an event: the tenant it concerns); any other entry is as if missing.
+ * A page can have fewer items than its limit, even none, and still a `nextCursor`: a query looks at a bounded
+ * number of entries per page. `nextCursor` is null exactly when nothing follows.
+ * Rejects with AppError INVALID_REQUEST when a cursor belongs to another query, NOT_READY when the index has to
+ * catch up with too many entries first (it does so in the background).
+ */
 export interface LogReader {
   decisions(query: DecisionQuery): Promise<Page<LoggedLeaf>>;
   decision(id: string, tenants?: readonly string[]): Promise<LoggedLeaf | undefined>;
+  /** An event that was appended twice (its append was repeated after a crash) is answered once. */
   events(query: EventQuery): Promise<Page<LoggedLeaf>>;
   /** Exact leaf bytes. */
   leaf(index: number): Promise<Uint8Array | undefined>;

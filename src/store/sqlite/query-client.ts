@@ -1,0 +1,74 @@
+/** Reads the decision log from the main thread; all the work is done in the query thread. */
+import { loggedLeaf } from '../../decision-log/logged-leaf.ts';
+import type { DecisionQuery, EventQuery, LoggedLeaf, LogReader, Page } from '../../decision-log/ports.ts';
+import { type Clock, timestamp } from '../../domain/clock.ts';
+import type { QueryApi } from './query-service.ts';
+import type { SentLeaf, SentPage } from './query-search.ts';
+import { RpcClient } from './rpc.ts';
+
+export interface QueryClientOptions {
+  /** Data folder with a log.db, which the log's writer has opened before. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** Hears when the query thread dies and when it is back. */
+  readonly onHealth?: (healthy: boolean, detail: string) => void;
+}
+
+export class QueryClient implements LogReader {
+  /** Why the index was built anew at the start, when it was damaged or of another log; worth a warning. */
+  readonly rebuilt: string | undefined;
+  private readonly rpc: RpcClient<QueryApi>;
+
+  private constructor(rpc: RpcClient<QueryApi>, rebuilt: string | undefined) {
+    this.rpc = rpc;
+    this.rebuilt = rebuilt;
+  }
+
+  /** @throws AppError STORE_UNAVAILABLE when the index can be neither opened nor built */
+  static async open({ folder, clock, onHealth }: QueryClientOptions): Promise<QueryClient> {
+    const rpc = await RpcClient.start<QueryApi>({
+      name: 'the query index',
+      script: new URL('./query-worker.ts', import.meta.url),
+      workerData: { folder, at: timestamp(clock.now()) },
+      ...(onHealth === undefined ? {} : { onHealth }),
+    });
+    return new QueryClient(rpc, await rpc.call('rebuilt'));
+  }
+
+  get healthy(): boolean {
+    return this.rpc.healthy;
+  }
+
+  async decisions(query: DecisionQuery): Promise<Page<LoggedLeaf>> {
+    return receivePage(await this.rpc.call('decisions', query));
+  }
+
+  async events(query: EventQuery): Promise<Page<LoggedLeaf>> {
+    return receivePage(await this.rpc.call('events', query));
+  }
+
+  async decision(id: string, tenants?: readonly string[]): Promise<LoggedLeaf | undefined> {
+    const leaf = await this.rpc.call('decision', id, tenants);
+    return leaf === undefined ? undefined : receiveLeaf(leaf);
+  }
+
+  leaf(index: number): Promise<Uint8Array | undefined> {
+    return this.rpc.call('leaf', index);
+  }
+
+  lag(): Promise<number> {
+    return this.rpc.call('lag');
+  }
+
+  close(): Promise<void> {
+    return this.rpc.close();
+  }
+}
+
+function receivePage({ items, nextCursor }: SentPage): Page<LoggedLeaf> {
+  return { items: items.map(receiveLeaf), nextCursor };
+}
+
+function receiveLeaf({ index, leafHash, json }: SentLeaf): LoggedLeaf {
+  return loggedLeaf(index, leafHash, json);
+}

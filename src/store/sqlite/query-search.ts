@@ -1,0 +1,182 @@
+/**
+ * Answers queries from query.db and the leaves. Invariant: a page holds exactly the leaves that match, in order,
+ * and its cursor continues where it stopped, also when it stopped early to keep within its limits.
+ */
+import type { Database, Statement } from 'better-sqlite3';
+import { cursorAfter, type Condition, type QueryPlan } from '../../decision-log/query-plan.ts';
+import { DECISION_ID, LOOKUP_FIELDS, MINUTE_MS } from './query-indexer.ts';
+import { countedSeek, type Direction, type Seek, SeekBudget, union, walk } from './query-source.ts';
+
+/** Most bytes of leaves in one page: a page may hold a thousand leaves of the largest size otherwise. */
+export const MAX_PAGE_BYTES = 8_388_608;
+
+/** A leaf on its way to the main thread. */
+export interface SentLeaf {
+  readonly index: number;
+  /** Hex. */
+  readonly leafHash: string;
+  readonly json: string;
+}
+
+export interface SentPage {
+  readonly items: readonly SentLeaf[];
+  readonly nextCursor: string | null;
+}
+
+interface LeafRow {
+  readonly body: Buffer;
+  readonly hash: Buffer;
+}
+
+/** The statements of one direction. */
+interface Searches {
+  readonly posting: Statement<[number, number], number>;
+  readonly lookup: Statement<[string, string, number], number>;
+}
+
+export class QuerySearch {
+  private readonly searches: Readonly<Record<Direction, Searches>>;
+  private readonly readLeaf: Statement<[number], LeafRow>;
+  private readonly timeOf: Statement<[number], number>;
+  private readonly termsOf: Statement<[string, string, string, string], number>;
+  private readonly firstMinute: Statement<[number, number], number | null>;
+  private readonly lastMinute: Statement<[number, number], number | null>;
+  private readonly maxSeeks: number | undefined;
+
+  /** @param maxSeeks searches that one page may spend; default MAX_SEEKS */
+  constructor(db: Database, log: Database, maxSeeks?: number) {
+    this.maxSeeks = maxSeeks;
+    this.searches = { asc: prepareSearches(db, '>=', 'ASC'), desc: prepareSearches(db, '<=', 'DESC') };
+    this.readLeaf = log.prepare('SELECT body, hash FROM leaf WHERE idx = ?');
+    this.timeOf = db.prepare<[number], number>('SELECT time FROM entry WHERE idx = ?').pluck();
+    this.termsOf = db
+      .prepare<[string, string, string, string], number>(
+        'SELECT code FROM term WHERE field = ? AND value = ? UNION SELECT code FROM term WHERE field = ? AND alias = ?',
+      )
+      .pluck();
+    this.firstMinute = db
+      .prepare<[number, number], number | null>('SELECT min(first) FROM minute WHERE minute BETWEEN ? AND ?')
+      .pluck();
+    this.lastMinute = db
+      .prepare<[number, number], number | null>('SELECT max(last) FROM minute WHERE minute BETWEEN ? AND ?')
+      .pluck();
+  }
+
+  /** @param size entries that are indexed */
+  page(plan: QueryPlan, size: number): SentPage {
+    const bounds = this.bounds(plan, size);
+    if (bounds === undefined) return { items: [], nextCursor: null };
+    const direction = plan.order;
+    const budget = new SeekBudget(this.maxSeeks);
+    const lists = plan.conditions.map(condition => this.seekOf(condition, direction, budget));
+    const items: SentLeaf[] = [];
+    let bytes = 0;
+    const end = walk(
+      {
+        direction,
+        within: [
+          ...lists.filter((_, at) => plan.conditions[at]?.negated === false),
+          // Events have no fact `decision`; without this, a query that only negates would list them too.
+          ...(plan.events ? [] : [this.seekOf(ANY_DECISION, direction, budget)]),
+        ],
+        without: lists.filter((_, at) => plan.conditions[at]?.negated === true),
+        ...bounds,
+        budget,
+      },
+      index => {
+        if (!this.isInTime(index, plan)) return true;
+        if (items.length >= plan.limit || bytes > MAX_PAGE_BYTES) return false;
+        const leaf = this.leaf(index);
+        bytes += leaf.json.length;
+        items.push(leaf);
+        return true;
+      },
+    );
+    if (end.finished) return { items, nextCursor: null };
+    // Stopped by a match beyond the page: it belongs to the next one. Stopped by the budget: go on behind it.
+    const full = items.length >= plan.limit || bytes > MAX_PAGE_BYTES;
+    return { items, nextCursor: cursorAfter(full ? (items.at(-1)?.index ?? end.at) : end.at, plan) };
+  }
+
+  /** The decision with an id, if it has one of the `visible` tenants. */
+  decision(id: string, tenants: readonly string[] | undefined): SentLeaf | undefined {
+    const index = this.searches.asc.lookup.get(DECISION_ID, id, 0);
+    if (index === undefined) return undefined;
+    if (tenants !== undefined) {
+      const visible: Condition = { field: 'visible', values: tenants, negated: false };
+      if (this.seekOf(visible, 'asc', new SeekBudget())(index) !== index) return undefined;
+    }
+    return this.leaf(index);
+  }
+
+  /** Exact bytes of a leaf. */
+  bytes(index: number): Uint8Array | undefined {
+    return this.readLeaf.get(index)?.body;
+  }
+
+  private leaf(index: number): SentLeaf {
+    const row = this.readLeaf.get(index);
+    if (row === undefined) throw new Error(`entry ${index} is indexed and not in the log`);
+    return { index, leafHash: row.hash.toString('hex'), json: row.body.toString('utf8') };
+  }
+
+  private isInTime(index: number, { from, to }: QueryPlan): boolean {
+    if (from === undefined && to === undefined) return true;
+    const time = this.timeOf.get(index);
+    return time !== undefined && (from === undefined || time >= from) && (to === undefined || time < to);
+  }
+
+  /** First and last index that can match, in the order of the walk; undefined when none can. */
+  private bounds(plan: QueryPlan, size: number): { start: number; end: number } | undefined {
+    const { from, to, order, after } = plan;
+    let low = 0;
+    let high = size - 1;
+    if (from !== undefined || to !== undefined) {
+      const first = Math.floor((from ?? Number.MIN_SAFE_INTEGER) / MINUTE_MS);
+      const last = Math.floor(((to ?? Number.MAX_SAFE_INTEGER) - 1) / MINUTE_MS);
+      low = this.firstMinute.get(first, last) ?? size;
+      high = this.lastMinute.get(first, last) ?? -1;
+    }
+    if (after !== undefined && order === 'asc') low = Math.max(low, after + 1);
+    if (after !== undefined && order === 'desc') high = Math.min(high, after - 1);
+    if (low > high) return undefined;
+    return order === 'asc' ? { start: low, end: high } : { start: high, end: low };
+  }
+
+  private seekOf(condition: Condition, direction: Direction, budget: SeekBudget): Seek {
+    const { posting, lookup } = this.searches[direction];
+    const { field, values } = condition;
+    const seeks = LOOKUP_FIELDS.has(field)
+      ? values.map(
+          (value): Seek =>
+            start =>
+              lookup.get(field, value, start),
+        )
+      : [...new Set(values.flatMap(value => this.termsOf.all(field, value, field, value)))].map(
+          (term): Seek =>
+            start =>
+              posting.get(term, start),
+        );
+    return union(
+      seeks.map(seek => countedSeek(seek, direction, budget)),
+      direction,
+    );
+  }
+}
+
+const ANY_DECISION: Condition = { field: 'decision', values: ['allow', 'deny'], negated: false };
+
+function prepareSearches(db: Database, compare: '>=' | '<=', order: 'ASC' | 'DESC'): Searches {
+  return {
+    posting: db
+      .prepare<[number, number], number>(
+        `SELECT idx FROM posting WHERE term = ? AND idx ${compare} ? ORDER BY idx ${order} LIMIT 1`,
+      )
+      .pluck(),
+    lookup: db
+      .prepare<[string, string, number], number>(
+        `SELECT idx FROM lookup WHERE field = ? AND value = ? AND idx ${compare} ? ORDER BY idx ${order} LIMIT 1`,
+      )
+      .pluck(),
+  };
+}

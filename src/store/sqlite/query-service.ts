@@ -1,0 +1,142 @@
+/**
+ * The query side of the log within its worker thread. Invariants: a query sees every entry that was durable when
+ * it came; a damaged index is thrown away and built anew; indexing in the background leaves the processor to
+ * decisions.
+ */
+import SqliteDatabase, { type Database } from 'better-sqlite3';
+import type { DecisionQuery, EventQuery } from '../../decision-log/ports.ts';
+import { planDecisions, planEvents, type QueryPlan } from '../../decision-log/query-plan.ts';
+import { AppError } from '../../domain/errors.ts';
+import {
+  deleteQueryDatabase,
+  openLogForReading,
+  openQueryDatabase,
+  type QueryDatabaseOptions,
+  readLogSize,
+} from './query-database.ts';
+import { CHUNK_LEAVES, QueryIndexer } from './query-indexer.ts';
+import { QuerySearch, type SentLeaf, type SentPage } from './query-search.ts';
+
+/** Most entries that a query waits for, some 50 µs each; a query that would wait longer is told to come back. */
+export const MAX_CATCH_UP = 20_000;
+/** Pause of the background indexer when it has caught up, and between chunks while the log grows, in ms. */
+export const IDLE_PAUSE_MS = 250;
+export const BUSY_PAUSE_MS = 50;
+
+/** The methods that the main thread calls. */
+export interface QueryApi {
+  decisions(query: DecisionQuery): SentPage;
+  events(query: EventQuery): SentPage;
+  decision(id: string, tenants: readonly string[] | undefined): SentLeaf | undefined;
+  leaf(index: number): Uint8Array | undefined;
+  lag(): number;
+  /** Why the index was built anew at the start, if it was. */
+  rebuilt(): string | undefined;
+}
+
+export class QueryService {
+  readonly api: QueryApi;
+  private readonly options: QueryDatabaseOptions;
+  private readonly log: Database;
+  private db: Database;
+  private indexer: QueryIndexer;
+  private search: QuerySearch;
+  private rebuiltBecause: string | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private lastSize = -1;
+
+  constructor(options: QueryDatabaseOptions) {
+    this.options = options;
+    this.log = openLogForReading(options.folder);
+    const { db, rebuilt } = openQueryDatabase(options, this.log);
+    this.db = db;
+    this.rebuiltBecause = rebuilt;
+    this.indexer = new QueryIndexer(db, this.log);
+    this.search = new QuerySearch(db, this.log);
+    this.api = {
+      decisions: query => this.page(planDecisions(query)),
+      events: query => this.page(planEvents(query)),
+      decision: (id, tenants) =>
+        this.guarded(() => {
+          this.catchUp();
+          return this.search.decision(id, tenants);
+        }),
+      leaf: index => this.search.bytes(index),
+      lag: () => readLogSize(this.log) - this.indexer.next,
+      rebuilt: () => this.rebuiltBecause,
+    };
+    this.schedule(0);
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.db.close();
+    this.log.close();
+  }
+
+  private page(plan: QueryPlan): SentPage {
+    return this.guarded(() => this.search.page(plan, this.catchUp()));
+  }
+
+  /** Indexes what is durable now. @returns entries that are indexed then */
+  private catchUp(): number {
+    const size = readLogSize(this.log);
+    const lag = size - this.indexer.next;
+    if (lag > MAX_CATCH_UP) {
+      throw new AppError(
+        'NOT_READY',
+        `the index of the decision log has to catch up with ${lag} entries first`,
+        { retryAfterSeconds: Math.ceil(lag / MAX_CATCH_UP) },
+      );
+    }
+    while (this.indexer.next < size && this.indexer.step() > 0);
+    return this.indexer.next;
+  }
+
+  /** Runs on the index; when SQLite finds it damaged, replaces it and asks the caller to come back. */
+  private guarded<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.replace(error.message);
+      throw new AppError('NOT_READY', 'the index of the decision log was damaged and is built anew', {
+        retryAfterSeconds: 1,
+        cause: error,
+      });
+    }
+  }
+
+  private replace(reason: string): void {
+    this.db.close();
+    deleteQueryDatabase(this.options.folder);
+    const { db } = openQueryDatabase(this.options, this.log);
+    this.db = db;
+    this.rebuiltBecause = reason;
+    this.indexer = new QueryIndexer(db, this.log);
+    this.search = new QuerySearch(db, this.log);
+  }
+
+  private schedule(pauseMs: number): void {
+    this.timer = setTimeout(() => this.schedule(this.inBackground()), pauseMs).unref();
+  }
+
+  /** Indexes one chunk. @returns the pause before the next: none while nobody decides, some while the log grows */
+  private inBackground(): number {
+    try {
+      const size = readLogSize(this.log);
+      const grows = size !== this.lastSize;
+      this.lastSize = size;
+      const indexed = this.guarded(() => this.indexer.step());
+      if (indexed < CHUNK_LEAVES) return IDLE_PAUSE_MS;
+      return grows ? BUSY_PAUSE_MS : 0;
+    } catch {
+      // A full disk, or an index just replaced. The next query meets the same failure and reports it.
+      return IDLE_PAUSE_MS;
+    }
+  }
+}
+
+function isDamage(error: unknown): error is Error {
+  return error instanceof SqliteDatabase.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+}

@@ -1,0 +1,7 @@
+/** The decision log on SQLite keeps the contract of the decision log. */
+import { decisionLogConformance } from '../../conformance/decision-log.ts';
+import { decisionLogQueryConformance } from '../../conformance/decision-log-queries.ts';
+import { openBoth } from './sqlite-log.ts';
+
+decisionLogConformance('sqlite', () => openBoth());
+decisionLogQueryConformance('sqlite', () => openBoth());

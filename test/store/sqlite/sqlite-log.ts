@@ -1,0 +1,46 @@
+/** SQLite logs in temporary folders, for tests. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '../../../src/domain/clock.ts';
+import { LogClient, type LogClientOptions } from '../../../src/store/sqlite/log-client.ts';
+import { QueryClient } from '../../../src/store/sqlite/query-client.ts';
+
+export const ORIGIN = 'duramen.test/sqlite';
+
+export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+export function makeFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'duramen-log-'));
+}
+
+export function openLog(folder: string, over: Partial<LogClientOptions> = {}): Promise<LogClient> {
+  return LogClient.open({ folder, newOrigin: ORIGIN, clock, ...over });
+}
+
+/** A log with its reader; `dispose` closes both and removes the folder. */
+export async function openBoth(folder = makeFolder(), over: Partial<LogClientOptions> = {}) {
+  const log = await openLog(folder, over);
+  const reader = await QueryClient.open({ folder, clock });
+  return {
+    folder,
+    log,
+    reader,
+    async dispose() {
+      await reader.close();
+      await log.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until `condition` holds. @throws Error after ten seconds */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('waited ten seconds in vain');
+    await new Promise(resolve => {
+      setTimeout(resolve, 5);
+    });
+  }
+}
