@@ -185,7 +185,8 @@ const IMPORT_TIME: Readonly<Record<TopLevel['kind'], string | undefined>> = {
 
 /** Work at import time, module state, barrels and default exports. Entry points may run. */
 export function checkTopLevel(file: SourceFile): Finding[] {
-  const entry = /^src\/(main|cli|[a-z-]+-worker)\.ts$/.test(file.path) || !file.path.startsWith('src/');
+  const entry =
+    /^src\/(main|cli|(store\/sqlite\/)?[a-z-]+-worker)\.ts$/.test(file.path) || !file.path.startsWith('src/');
   return file.topLevel.flatMap(({ kind, text, line }) => {
     const message = IMPORT_TIME[kind];
     if (message === undefined || (entry && kind !== 'default-export' && kind !== 're-export')) return [];
