@@ -52,7 +52,7 @@ export class Metrics {
   readonly #authFailures: Counter<'cause'>;
   readonly #activationFailures: Counter<'stage'>;
   readonly #logDropped: Counter<'reason'>;
-  readonly #crossChecks: Counter<'result'>;
+  readonly #disagreements: Counter;
   readonly #decisionFailures: Counter;
   /** Bound once: finding the series of a label set costs more than adding to it. */
   readonly #decisionSeries = new Map<string, BoundCounter>();
@@ -105,12 +105,11 @@ export class Metrics {
       'Decisions refused because they could not be logged',
       'reason',
     );
-    this.#crossChecks = counter(
+    this.#disagreements = new Counter({
+      name: 'duramen_engine_disagreements_total',
+      help: 'Checks about which the compiled evaluator and cedar-wasm disagreed',
       registers,
-      'duramen_cross_checks_total',
-      'Comparisons of the compiled evaluator with cedar-wasm',
-      'result',
-    );
+    });
     this.#decisionFailures = new Counter({
       name: 'duramen_decision_failures_total',
       help: 'Exceptions that became a deny INTERNAL_ERROR',
@@ -205,8 +204,25 @@ export class Metrics {
     this.#logDropped.inc({ reason });
   }
 
-  crossChecked(result: 'agree' | 'disagree' | 'failed'): void {
-    this.#crossChecks.inc({ result });
+  /** The evaluators disagreed about a check. */
+  evaluatorsDisagreed(): void {
+    this.#disagreements.inc();
+  }
+
+  /** Adds the counts of comparisons in the background. */
+  observeCrossChecks(counts: { compared: () => number; dropped: () => number }): void {
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'duramen_cross_check_samples',
+        help: 'Sampled comparisons with cedar-wasm since the start, by whether they were made',
+        labelNames: ['state'],
+        registers: [],
+        collect() {
+          this.set({ state: 'compared' }, counts.compared());
+          this.set({ state: 'dropped' }, counts.dropped());
+        },
+      }),
+    );
   }
 
   #countPolicyErrors(policies: readonly string[]): void {

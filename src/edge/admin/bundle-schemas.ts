@@ -19,6 +19,7 @@ const reportSchema = z
     policies: z.int(),
     tests: z.strictObject({ passed: z.int(), failed: z.int() }),
     warnings: z.array(problemSchema),
+    schema: digestSchema.optional().meta({ description: 'schema by which the bundle was checked' }),
   })
   .meta({ id: 'BundleReport' });
 

@@ -7,7 +7,7 @@ import { entityTag } from '../../directory/preconditions.ts';
 import type { ImportProgress, ImportResult } from '../../directory/import.ts';
 import { entityLineSchema } from '../../domain/entity.ts';
 import { parseJson } from '../http/json-body.ts';
-import { isServerFault, problemOf } from '../http/problem.ts';
+import { logFailure, problemOf } from '../http/problem.ts';
 import { streamBody } from '../http/request-body.ts';
 import { type Answer, type Exchange, type Route, route } from '../http/route.ts';
 import { parseWith } from '../http/validation.ts';
@@ -90,7 +90,7 @@ async function* linesOf(
   try {
     yield JSON.stringify({ state: 'done', ...(await outcome) });
   } catch (error) {
-    if (isServerFault(error)) services.logger.error({ requestId, err: error }, 'import failed');
+    logFailure(services.logger, error, { route: '/v1/directory/import', requestId });
     yield JSON.stringify({ state: 'failed', error: problemOf(error, requestId).body });
   }
 }

@@ -8,13 +8,16 @@ import type { Credential } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import { requireRole } from './authentication.ts';
 import { IdempotentRequests } from './idempotent-requests.ts';
-import { isServerFault, problemOf } from './problem.ts';
+import { logFailure, problemOf } from './problem.ts';
 import { ClientGone } from './request-body.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-headers.ts';
 import type { Answer, Method, RawExchange, Route } from './route.ts';
 import type { Services } from './services.ts';
 
 type HttpContext = Context<{ Bindings: HttpBindings }>;
+
+/** Routes that are asked every few seconds by machines: their successes are worth a debug line. */
+const PROBES: readonly string[] = ['/livez', '/readyz', '/metrics'];
 
 /** Methods that the table can hold, HEAD aside, which follows GET. */
 const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
@@ -163,8 +166,8 @@ function report(services: Services, served: Served, error?: unknown): void {
   const seconds = (services.clock.monotonic() - startedAt) / 1000;
   services.metrics.requestServed(route, method, status, seconds);
   const fields = { route, method, status, seconds, requestId, keyId: credential.keyId };
-  if (error !== undefined && isServerFault(error))
-    services.logger.error({ ...fields, err: error }, 'request failed');
+  if (error !== undefined) logFailure(services.logger, error, fields);
+  else if (PROBES.includes(route)) services.logger.debug(fields, 'request');
   else services.logger.info(fields, 'request');
 }
 

@@ -11,7 +11,7 @@ import { AppError } from '../../domain/errors.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { requireRole } from './authentication.ts';
 import { parseJson } from './json-body.ts';
-import { isServerFault, type ProblemDetails, problemOf } from './problem.ts';
+import { logFailure, type ProblemDetails, problemOf } from './problem.ts';
 import { ClientGone, readBody, requireType } from './request-body.ts';
 import { REQUEST_ID_HEADER, requestIdOf, traceOf } from './request-headers.ts';
 import type { Services } from './services.ts';
@@ -150,8 +150,7 @@ function reportFailure(
 ): void {
   const code = error instanceof AppError ? error.code : 'INTERNAL_ERROR';
   if (code === 'LOG_BACKPRESSURE' || code === 'LOG_UNAVAILABLE') metrics.entryDropped(code);
-  if (isServerFault(error)) logger.error({ route, requestId, code, err: error }, 'request failed');
-  else logger.info({ route, requestId, code }, 'request refused');
+  logFailure(logger, error, { route, requestId });
 }
 
 function send(outgoing: ServerResponse, text: string, headers: string[]): void {

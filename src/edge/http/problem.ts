@@ -2,6 +2,7 @@
  * Failures as RFC 9457 problem details: the one place where an error becomes an answer. Invariant: causes,
  * stacks and messages of unexpected errors stay inside; a caller sees what an AppError says and nothing else.
  */
+import type { Logger } from '../../telemetry/logger.ts';
 import { AppError, ERROR_CODES, type ErrorCode, type Problem } from '../../domain/errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
@@ -46,9 +47,18 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code);
 }
 
-/** Whether the caller did nothing wrong: such errors are logged with their cause. */
-export function isServerFault(error: unknown): boolean {
-  return !(error instanceof AppError) || error.status >= 500;
+/**
+ * Writes a failed request to the service's log: what a caller did wrong as information, what the service could
+ * not do as a warning, and what nobody foresaw as an error with its stack.
+ */
+export function logFailure(logger: Logger, error: unknown, fields: Readonly<Record<string, unknown>>): void {
+  if (!(error instanceof AppError)) logger.error({ ...fields, err: error }, 'request failed');
+  else {
+    const { code, message, status, cause } = error;
+    const about = { ...fields, code, detail: message };
+    if (status < 500) logger.info(about, 'request refused');
+    else logger.warn(cause === undefined ? about : { ...about, err: cause }, 'request not served');
+  }
 }
 
 /** What is answered when `error` was thrown while serving the request `requestId`. */

@@ -1,0 +1,157 @@
+/**
+ * The wiring of the service: every adapter by hand, in the order in which it starts. Invariant: what started
+ * is stopped in the opposite order, also when a later step fails, and nothing listens before all is loaded.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Config } from './config/settings.ts';
+import { parseListenAddress } from './config/settings.ts';
+import { type Clock, timestamp } from './domain/clock.ts';
+import { AppError, messageOf } from './domain/errors.ts';
+import type { EventKind } from './domain/log-entry.ts';
+import { makeRoutes } from './edge/http/routes.ts';
+import { type HttpServer, listen } from './edge/http/server.ts';
+import type { Services } from './edge/http/services.ts';
+import { makeLogger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import { Cleanup } from './wiring/cleanup.ts';
+import { prepareFolder } from './wiring/data-folder.ts';
+import { assembleEdge } from './wiring/edge.ts';
+import { EventCourier } from './wiring/event-courier.ts';
+import { UuidSource } from './wiring/ids.ts';
+import { assembleIdentity } from './wiring/identity.ts';
+import { assemblePolicy } from './wiring/policy.ts';
+import { openStores } from './wiring/stores.ts';
+import { readCedarVersion, readVersion } from './wiring/version.ts';
+
+/** What a caller may replace: tests set the clock and keep the log lines. */
+export interface ServiceDependencies {
+  readonly clock?: Clock;
+  /** Where log lines go; stderr without it. */
+  readonly writeLog?: (line: string) => void;
+}
+
+export interface RunningService {
+  /** `http://127.0.0.1:8181` */
+  readonly url: string;
+  /** The key that the first start made: to be shown once, never kept. */
+  readonly firstKey: string | undefined;
+  /** What the routes use, for the demo, which fills an empty store. */
+  readonly services: Services;
+  /** Answers what was accepted, makes the log durable, and lets go of the folder. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Starts the service. @throws AppError or Error with one line that says what to do */
+export async function startService(
+  config: Config,
+  dependencies: ServiceDependencies = {},
+): Promise<RunningService> {
+  const cleanup = new Cleanup();
+  try {
+    return await start(config, dependencies, cleanup);
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+async function start(
+  config: Config,
+  dependencies: ServiceDependencies,
+  cleanup: Cleanup,
+): Promise<RunningService> {
+  const clock = dependencies.clock ?? { now: () => Date.now(), monotonic: () => performance.now() };
+  const writeLog = dependencies.writeLog ?? ((line: string) => void process.stderr.write(line));
+  const version = readVersion();
+  const cedarVersion = readCedarVersion();
+  const ids = new UuidSource(() => clock.now());
+  const logger = makeLogger(config.log.level, clock, { write: writeLog });
+  const metrics = new Metrics({ version, node: process.versions.node, cedar: cedarVersion });
+
+  prepareFolder(config.dataDir);
+  const stores = await openStores(config.dataDir, clock, randomBytes, logger);
+  cleanup.add(() => stores.close());
+  const courier = new EventCourier(stores.outbox, stores.log, logger);
+  cleanup.add(() => courier.close());
+  await courier.deliver();
+
+  const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
+  const policy = assemblePolicy({
+    config,
+    stores,
+    courier,
+    clock,
+    ids,
+    metrics,
+    logger,
+    schemaText,
+    cedarVersion,
+  });
+  cleanup.add(() => policy.close());
+  await policy.restore();
+
+  const { identity, firstKey } = await assembleIdentity({
+    config,
+    stores,
+    courier,
+    clock,
+    ids,
+    metrics,
+    random: randomBytes,
+  });
+  cleanup.add(() => identity.close());
+
+  const record = (kind: EventKind) =>
+    courier.record({
+      kind,
+      id: ids.next(),
+      time: clock.now(),
+      actor: 'system',
+      subject: version,
+      details: {},
+    });
+  const startedAt = timestamp(clock.now());
+  const services = assembleEdge({
+    config,
+    stores,
+    policy,
+    identity,
+    clock,
+    ids,
+    metrics,
+    logger,
+    version,
+    startedAt,
+  });
+  await record('service.start');
+  cleanup.add(() =>
+    record('service.stop').catch((error: unknown) => logger.warn({ err: error }, 'stop not logged')),
+  );
+  const server = await listenOn(config, services, version);
+  cleanup.add(() => {
+    services.health.beginShutdown();
+    return server.close(config.shutdown.graceSeconds * 1000);
+  });
+  logger.info({ url: server.url, version, dataDir: config.dataDir }, 'listening');
+  return { url: server.url, firstKey, services, close: () => cleanup.run() };
+}
+
+async function listenOn(config: Config, services: Services, version: string): Promise<HttpServer> {
+  const address = parseListenAddress(config.http.listen);
+  if (address === undefined) throw new Error(`\`${config.http.listen}\` is no address`);
+  try {
+    return await listen(services, makeRoutes(version), {
+      ...address,
+      maxConnections: config.http.maxConnections,
+      requestTimeoutSeconds: config.http.requestTimeoutSeconds,
+      logSampleRate: config.log.requestSampleRate,
+    });
+  } catch (error) {
+    throw new AppError(
+      'NOT_READY',
+      `cannot listen on ${config.http.listen}: ${messageOf(error)}: stop what uses the port, or set DURAMEN_HTTP_LISTEN`,
+      { cause: error },
+    );
+  }
+}

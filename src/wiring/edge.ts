@@ -1,0 +1,77 @@
+/** What the routes use, put together. */
+import type { Config } from '../config/settings.ts';
+import type { Clock, IdSource } from '../domain/clock.ts';
+import { Health } from '../edge/http/health.ts';
+import type { Services } from '../edge/http/services.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { healthChecks } from './health-checks.ts';
+import type { Identity } from './identity.ts';
+import type { Policy } from './policy.ts';
+import type { Stores } from './stores.ts';
+
+export interface EdgeParts {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly policy: Policy;
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly startedAt: string;
+}
+
+export function assembleEdge(parts: EdgeParts): Services {
+  const { config, stores, policy, identity, clock, ids, metrics, logger, version, startedAt } = parts;
+  const { snapshots, quarantine, bundles, directory } = policy;
+  const operator = {
+    keyId: 'system',
+    roles: new Set(['admin'] as const),
+    tenants: undefined,
+    mayAssert: true,
+  };
+  const activeBundles = () =>
+    bundles
+      .layers(operator)
+      .map(({ layer, active }) => ({ layer, digest: active.digest, activatedAt: active.at }));
+  metrics.observe({
+    logQueueLength: () => stores.pressure().queuedEntries,
+    logSize: () => stores.log.size,
+    logOldestUnflushedSeconds: () => stores.pressure().oldestUnflushedSeconds,
+    walBytes: () => ({ log: stores.pressure().walBytes }),
+    activeBundles: () =>
+      activeBundles().map(bundle => ({ ...bundle, activatedAt: Date.parse(bundle.activatedAt) })),
+    directorySize: () => directory.graph.size,
+  });
+  return {
+    engine: policy.engine,
+    authenticator: identity.authenticator,
+    keys: identity.keys,
+    directory,
+    bundles,
+    log: stores.reader,
+    logOrigin: stores.log.origin,
+    idempotency: stores.idempotency,
+    health: new Health(healthChecks(stores, policy)),
+    status: {
+      layers: activeBundles,
+      directory: () => ({ revision: directory.graph.revision, entities: directory.graph.size }),
+      schemaDigest: () => snapshots.current?.schema.digest ?? null,
+      engine: () => ({
+        evaluator: config.engine.evaluator,
+        crossCheck: config.engine.crossCheck,
+        layersOnWasm: quarantine.layers,
+      }),
+      logSize: () => stores.log.size,
+    },
+    metrics,
+    logger,
+    clock,
+    ids,
+    limits: config.http,
+    version,
+    startedAt,
+  };
+}

@@ -1,0 +1,60 @@
+/** Keys and the record of failed authentications, put together. */
+import type { Config } from '../config/settings.ts';
+import type { Clock, IdSource } from '../domain/clock.ts';
+import { Authenticator } from '../edge/http/authentication.ts';
+import { ClientAddresses } from '../edge/http/client-address.ts';
+import { FailureLimiter } from '../identity/failure-limiter.ts';
+import type { RandomBytes } from '../identity/key-format.ts';
+import { KeyHasher } from '../identity/key-hash.ts';
+import { KeyRing } from '../identity/key-ring.ts';
+import { KeyService } from '../identity/key-service.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { readPepper } from './data-folder.ts';
+import type { EventCourier } from './event-courier.ts';
+import type { Stores } from './stores.ts';
+
+export interface IdentityParts {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly courier: EventCourier;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly metrics: Metrics;
+  readonly random: RandomBytes;
+}
+
+export interface Identity {
+  readonly keys: KeyService;
+  readonly authenticator: Authenticator;
+  /** Writes down the failures that are still being counted. */
+  close(): Promise<void>;
+}
+
+/** Loads the keys, and makes the first one when there is none. */
+export async function assembleIdentity(
+  parts: IdentityParts,
+): Promise<{ identity: Identity; firstKey: string | undefined }> {
+  const { config, stores, courier, clock, ids, metrics, random } = parts;
+  const existing = await stores.keys.list();
+  const pepper = readPepper(config.dataDir, config.keyPepper, existing.length > 0, random);
+  const hasher = new KeyHasher(pepper);
+  const ring = new KeyRing(hasher, clock);
+  const keys = new KeyService({
+    store: stores.keys,
+    ring,
+    hasher,
+    clock,
+    ids,
+    random,
+    deliverEvents: () => courier.deliver(),
+  });
+  await keys.load();
+  const firstKey = await keys.bootstrap(config.bootstrapKey);
+  const authenticator = new Authenticator(
+    ring,
+    new FailureLimiter(clock, config.auth.maxFailuresPerMinute),
+    new ClientAddresses(config.http.trustedProxies),
+    (_source, failure) => metrics.authenticationFailed(failure.cause),
+  );
+  return { identity: { keys, authenticator, close: async () => {} }, firstKey };
+}

@@ -1,0 +1,189 @@
+/**
+ * What decides, put together: snapshots, directory, bundles, evaluators and the engine. Invariant: a
+ * disagreement of the evaluators is logged as an event, counted, and moves the layers to cedar-wasm.
+ */
+import { createHash } from 'node:crypto';
+import { CompilerClient, type PolicyWorkerApi } from '../bundles/compiler-client.ts';
+import { CrossCheck, type OracleWorkerApi } from '../bundles/cross-check.ts';
+import { PolicyThread } from '../bundles/policy-thread.ts';
+import { BundleService } from '../bundles/service.ts';
+import type { OracleAnswer } from '../cedar/oracle.ts';
+import type { CedarAnswer } from '../cedar/types.ts';
+import type { Config } from '../config/settings.ts';
+import { DirectoryService } from '../directory/service.ts';
+import type { Clock, IdSource } from '../domain/clock.ts';
+import { AppError } from '../domain/errors.ts';
+import type { EventEntry } from '../domain/log-entry.ts';
+import { DecisionEngine } from '../pdp/engine.ts';
+import { type Check, ModalEvaluator, Quarantine, WasmOracle } from '../pdp/evaluator.ts';
+import { IdempotencyWindow } from '../pdp/idempotency.ts';
+import { SnapshotPublisher } from '../pdp/policy-publisher.ts';
+import { SnapshotHolder } from '../pdp/snapshot.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { EventCourier } from './event-courier.ts';
+import type { Stores } from './stores.ts';
+
+const WORKER = new URL('../policy-worker.ts', import.meta.url);
+
+export interface PolicyParts {
+  readonly config: Config;
+  readonly stores: Stores;
+  readonly courier: EventCourier;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly schemaText: string;
+  /** Version of cedar-wasm, logged with each decision. */
+  readonly cedarVersion: string;
+}
+
+export interface Policy {
+  readonly snapshots: SnapshotHolder;
+  readonly directory: DirectoryService;
+  readonly bundles: BundleService;
+  readonly engine: DecisionEngine;
+  readonly quarantine: Quarantine;
+  /** What is wrong with the policy compiler; undefined: nothing. */
+  readonly compilerProblem: () => string | undefined;
+  /** Loads bundles and directory as they were, and publishes them in one swap. @throws AppError */
+  restore(): Promise<void>;
+  /** Finishes writes that were accepted and ends the threads. */
+  close(): Promise<void>;
+}
+
+export function assemblePolicy(parts: PolicyParts): Policy {
+  const { config, stores, courier, clock, ids, metrics, logger, schemaText } = parts;
+  const onHealth = (healthy: boolean, detail: string) => {
+    if (healthy) logger.info({ detail }, 'worker recovered');
+    else logger.error({ detail }, 'worker failed');
+  };
+  const compilerThread = new PolicyThread<PolicyWorkerApi>({
+    name: 'the policy compiler',
+    script: WORKER,
+    onHealth,
+  });
+  const oracleThread = new PolicyThread<OracleWorkerApi>({ name: 'the oracle', script: WORKER, onHealth });
+  const snapshots = new SnapshotHolder();
+  const directory = new DirectoryService({
+    store: stores.directory,
+    clock,
+    ids,
+    publish: graph => snapshots.publishDirectory(graph),
+    announce: () => courier.deliver(),
+  });
+  const publisher = new SnapshotPublisher(snapshots, directory);
+  const bundles = new BundleService({
+    store: stores.bundles,
+    compiler: new CompilerClient({ thread: compilerThread, clock, defaultSchemaText: schemaText }),
+    publisher,
+    events: courier,
+    clock,
+    ids,
+    defaultSchemaText: schemaText,
+  });
+  const quarantine = new Quarantine();
+  const evaluator = assembleEvaluator(parts, oracleThread, quarantine);
+  const engine = new DecisionEngine({
+    snapshots,
+    evaluator,
+    log: stores.log,
+    clock,
+    ids,
+    idempotency: new IdempotencyWindow(clock, text => createHash('sha256').update(text).digest('base64url')),
+    observer: {
+      decided: (decision, seconds) => metrics.decided(decision, seconds),
+      failed: error => {
+        metrics.decisionFailed();
+        logger.error({ err: error }, 'a decision failed and was denied');
+      },
+    },
+    defaultEnv: config.decision.defaultEnv,
+    engineVersion: `1+cedar-${parts.cedarVersion}`,
+  });
+  return {
+    snapshots,
+    directory,
+    bundles,
+    engine,
+    quarantine,
+    compilerProblem: () => (compilerThread.healthy ? undefined : 'the policy compiler is restarting'),
+    restore: () => restore(bundles, publisher),
+    async close() {
+      await directory.close();
+      await Promise.all([compilerThread.close(), oracleThread.close()]);
+    },
+  };
+}
+
+async function restore(bundles: BundleService, publisher: SnapshotPublisher): Promise<void> {
+  const active = await bundles.restore();
+  const change = await publisher.prepareSchema(active.schema);
+  if (change.problems.length > 0) {
+    throw new AppError('ENTITY_INVALID', 'the stored directory does not fit the active schema', {
+      problems: change.problems,
+    });
+  }
+  change.commit(active);
+}
+
+function assembleEvaluator(
+  parts: PolicyParts,
+  thread: PolicyThread<OracleWorkerApi>,
+  quarantine: Quarantine,
+): ModalEvaluator {
+  const { config, metrics } = parts;
+  const onDisagreement = (check: Check, compiled: CedarAnswer, oracle: OracleAnswer) => {
+    quarantine.add(check.layers);
+    metrics.evaluatorsDisagreed();
+    recordDisagreement(parts, check, compiled, oracle);
+  };
+  const sampling = new CrossCheck({ thread, rate: config.engine.crossCheckSampleRate, onDisagreement });
+  metrics.observeCrossChecks({ compared: () => sampling.compared, dropped: () => sampling.dropped });
+  return new ModalEvaluator({
+    mode: config.engine,
+    oracle: new WasmOracle(),
+    sampling,
+    quarantine,
+    onDisagreement,
+  });
+}
+
+/** Logs what was asked by name and what each evaluator said; attributes and context stay out. */
+function recordDisagreement(
+  { courier, clock, ids, logger }: PolicyParts,
+  { layers, request }: Check,
+  compiled: CedarAnswer,
+  oracle: OracleAnswer,
+): void {
+  const said = oracle.ok
+    ? { decision: oracle.decision, policies: [...oracle.determining], errors: [...oracle.erroring] }
+    : { failure: oracle.failure };
+  const event: EventEntry = {
+    kind: 'engine.disagreement',
+    id: ids.next(),
+    time: clock.now(),
+    actor: 'system',
+    subject: layers.map(({ name }) => name).join(' '),
+    details: {
+      principal: request.principal.key,
+      action: request.action.key,
+      resource: request.resource.key,
+      layers: Object.fromEntries(layers.map(({ name, digest }) => [name, digest])),
+      compiled: {
+        decision: compiled.decision,
+        policies: compiled.determining.map(({ id }) => id),
+        errors: compiled.erroring.map(({ id }) => id),
+      },
+      oracle: said,
+    },
+  };
+  logger.error(
+    { event },
+    'the compiled evaluator and cedar-wasm disagree: their layers are decided by cedar-wasm now',
+  );
+  courier
+    .record(event)
+    .catch((error: unknown) => logger.error({ err: error }, 'a disagreement could not be logged'));
+}

@@ -1,0 +1,109 @@
+/** The embedded stores: state.db, log.db and query.db in one data folder, each behind its own thread. */
+import type { BundleStore } from '../bundles/ports.ts';
+import type { DecisionLog, LogReader, Outbox } from '../decision-log/ports.ts';
+import type { DirectoryStore } from '../directory/ports.ts';
+import { type Clock, timestamp } from '../domain/clock.ts';
+import type { RandomBytes } from '../identity/key-format.ts';
+import type { IdempotencyStore, KeyStore } from '../identity/ports.ts';
+import { LogClient } from '../store/sqlite/log-client.ts';
+import { QueryClient } from '../store/sqlite/query-client.ts';
+import { StateStore } from '../store/sqlite/state-client.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+/** Random bytes in the name of a new log: names of different logs never collide. */
+const ORIGIN_BYTES = 8;
+
+/** Numbers of the log's queue, for metrics. */
+export interface LogPressure {
+  readonly queuedEntries: number;
+  readonly oldestUnflushedSeconds: number;
+  readonly walBytes: number;
+}
+
+/** Everything that outlives the process. */
+export interface Stores {
+  readonly directory: DirectoryStore;
+  readonly bundles: BundleStore;
+  readonly keys: KeyStore;
+  readonly outbox: Outbox;
+  readonly idempotency: IdempotencyStore;
+  readonly log: DecisionLog;
+  readonly reader: LogReader;
+  readonly pressure: () => LogPressure;
+  /** What is wrong with each store now; undefined: nothing. */
+  readonly problems: {
+    readonly state: () => string | undefined;
+    readonly log: () => string | undefined;
+    readonly query: () => string | undefined;
+  };
+  /** Finishes what was accepted, the log last, so that every event can still be logged. */
+  close(): Promise<void>;
+}
+
+/** @throws AppError with what to do: folder in use, not writable, database damaged or of a newer version */
+export async function openStores(
+  folder: string,
+  clock: Clock,
+  random: RandomBytes,
+  logger: Logger,
+): Promise<Stores> {
+  const onHealth = (store: string) => (healthy: boolean, detail: string) => {
+    if (healthy) logger.info({ store, detail }, 'store recovered');
+    else logger.error({ store, detail }, 'store failed');
+  };
+  const state = await StateStore.open({ folder, at: timestamp(clock.now()), onHealth: onHealth('state') });
+  const log = await openAfter(
+    () =>
+      LogClient.open({
+        folder,
+        newOrigin: `duramen.local/${Buffer.from(random(ORIGIN_BYTES)).toString('hex')}`,
+        clock,
+        observer: { onHealth: onHealth('log') },
+      }),
+    [state],
+  );
+  const reader = await openAfter(
+    () => QueryClient.open({ folder, clock, onHealth: onHealth('query') }),
+    [log, state],
+  );
+  for (const name of [...state.newerMigrations, ...log.newerMigrations]) {
+    logger.warn(
+      { migration: name },
+      'the database was changed by a newer version that this one can live with',
+    );
+  }
+  if (reader.rebuilt !== undefined) logger.warn({ detail: reader.rebuilt }, 'the query index was built anew');
+  return {
+    directory: state.directory,
+    bundles: state.bundles,
+    keys: state.keys,
+    outbox: state.outbox,
+    idempotency: state.idempotency,
+    log,
+    reader,
+    pressure: () => log.statistics,
+    problems: {
+      state: () => (state.healthy ? undefined : 'the state store is restarting'),
+      log: () => (log.healthy ? undefined : log.status),
+      query: () => (reader.healthy ? undefined : 'the query index is restarting'),
+    },
+    async close() {
+      await reader.close();
+      await log.close();
+      await state.close();
+    },
+  };
+}
+
+/** Opens a store; when that fails, closes those that were opened before it. */
+async function openAfter<T>(
+  open: () => Promise<T>,
+  opened: readonly { close(): Promise<void> }[],
+): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    for (const store of opened) await store.close();
+    throw error;
+  }
+}
