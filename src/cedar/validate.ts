@@ -227,7 +227,8 @@ function arrange(problems: readonly Problem[]): readonly Problem[] {
     (a, b) =>
       compare(a.file ?? '', b.file ?? '') ||
       (a.line ?? 0) - (b.line ?? 0) ||
-      (a.column ?? 0) - (b.column ?? 0),
+      (a.column ?? 0) - (b.column ?? 0) ||
+      compare(a.message, b.message),
   );
   if (sorted.length <= MAX_REPORTED_PROBLEMS) return sorted;
   const more = sorted.length - MAX_REPORTED_PROBLEMS;
