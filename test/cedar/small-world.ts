@@ -38,6 +38,15 @@ const CEDAR_ENTITIES: EntityJson[] = [
   { uid: VIEW, attrs: {}, parents: [{ type: 'Action', id: 'read' }] },
 ];
 
+/** The request as Cedar takes it, without policies. */
+export const CEDAR_WORLD = {
+  principal: ALICE,
+  action: VIEW,
+  resource: PHOTO,
+  context: {},
+  entities: CEDAR_ENTITIES,
+};
+
 function uid(type: string, id: string): EntityUid {
   return new EntityUid(type, id);
 }
@@ -126,11 +135,8 @@ export function cedarOutcomes(
       [`p${position}`, `permit(principal, action, resource) when { ${expression} };`] as const,
   );
   const answer = isAuthorized({
-    principal: ALICE,
-    action: VIEW,
-    resource: PHOTO,
+    ...CEDAR_WORLD,
     context,
-    entities: CEDAR_ENTITIES,
     policies: { staticPolicies: Object.fromEntries(policies) },
   });
   if (answer.type !== 'success') throw new Error(answer.errors.map(error => error.message).join('; '));
