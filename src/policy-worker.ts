@@ -13,12 +13,12 @@ import { Oracle } from './cedar/oracle.ts';
 import type { CedarSchema } from './cedar/schema.ts';
 import { CedarWasm } from './cedar/wasm.ts';
 import { rebuild } from './directory/rebuild.ts';
-import type { Clock } from './domain/clock.ts';
+import { type Clock, timestamp } from './domain/clock.ts';
 import type { EntityRecord } from './domain/entity.ts';
 import { AppError } from './domain/errors.ts';
 import { evaluateDecision } from './pdp/decide.ts';
 import { entityParser } from './pdp/directory-schema.ts';
-import { type Check, ModalEvaluator, type OraclePort, Quarantine } from './pdp/evaluator.ts';
+import { type Check, ModalEvaluator, type OraclePort, Quarantine, WasmOracle } from './pdp/evaluator.ts';
 import { checkPlanVocabulary } from './pdp/plan.ts';
 import { type Snapshot, SnapshotHolder } from './pdp/snapshot.ts';
 
@@ -87,7 +87,7 @@ class SnapshotRunner implements TestRunner {
 const UNPACED: Clock = { now: () => 0, monotonic: () => 0 };
 
 function toRecord({ type, id, attributes, parents, tags, status }: TestEntity): EntityRecord {
-  const updatedAt = new Date(0).toISOString();
+  const updatedAt = timestamp(0);
   return { ref: { type, id }, attributes, parents, tags, status, revision: TEST_REVISION, updatedAt };
 }
 
@@ -95,24 +95,13 @@ function describe({ request }: Check): string {
   return `${request.principal.key} ${request.action.key} ${request.resource.key}`;
 }
 
-/** The oracle as decisions see it. */
-function oraclePort(oracle: Oracle): OraclePort {
-  return {
-    evaluate: ({ schema, layers, request }) =>
-      oracle.authorize({
-        schema,
-        request,
-        layers: layers.map(({ digest, sources }) => ({ digest, policies: sources })),
-      }),
-  };
-}
-
 if (parentPort === null) throw new Error('policy-worker.ts runs as a worker thread');
-const wasm = new CedarWasm();
-const oracle = new Oracle(wasm);
+// Two instances of cedar-wasm: what is registered for tests never pushes out what the oracle keeps.
+const testOracle = new WasmOracle();
 const workshop = new Workshop({
-  wasm,
+  wasm: new CedarWasm(),
   checkVocabulary: checkPlanVocabulary,
-  runnerFor: (schema, layers) => new SnapshotRunner(schema, layers, oraclePort(oracle)),
+  runnerFor: (schema, layers) => new SnapshotRunner(schema, layers, testOracle),
 });
-serveThread(parentPort, { ...workshop.api, ...new OracleDesk(oracle).api });
+const desk = new OracleDesk(() => new Oracle(new CedarWasm()));
+serveThread(parentPort, { ...workshop.api, ...desk.api });

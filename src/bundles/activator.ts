@@ -9,33 +9,23 @@ import { AppError, type Problem } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import { activationConflict } from './activation-conflict.ts';
-import { SCHEMA_FILE } from './archive.ts';
+import {
+  type ActiveLayer,
+  type ActiveSet,
+  companionsOf,
+  contentOf,
+  fingerprint,
+  policyOf,
+  replace,
+  schemaTextOf,
+  withActivations,
+} from './active-set.ts';
 import { bundleDigest } from './digest.ts';
-import type {
-  ActivePolicy,
-  BuiltLayer,
-  BundleCompiler,
-  BundleContent,
-  PolicyPublisher,
-  SchemaChange,
-} from './pipeline.ts';
+import type { BuiltLayer, BundleCompiler, BundleContent, PolicyPublisher, SchemaChange } from './pipeline.ts';
 import type { ActivationRequest, BundleStore } from './ports.ts';
 
 /** Most remembered checks: a push is usually activated soon after. */
 const MAX_REMEMBERED = 256;
-
-/** A layer that decides, with the bundle it came from. */
-interface ActiveLayer {
-  readonly activation: Activation;
-  readonly bundle: BundleContent;
-  readonly built: BuiltLayer;
-}
-
-/** All that is active at one moment. */
-interface ActiveSet {
-  readonly schema: CedarSchema;
-  readonly layers: ReadonlyMap<LayerName, ActiveLayer>;
-}
 
 export interface ActivatorOptions {
   readonly store: BundleStore;
@@ -62,14 +52,24 @@ export class Activator {
   }
 
   /**
-   * Loads what the store has on record as active, as at the end of the last run.
-   * @throws AppError BUNDLE_INVALID, naming the layer, when a stored bundle is damaged or no longer valid: the
-   * service must not start with less policy than it had.
+   * Loads and publishes what the store has on record as active, as at the end of the last run.
+   * @throws AppError BUNDLE_INVALID, naming the layer, when a stored bundle is damaged or no longer valid, and
+   * SCHEMA_BREAKS_ACTIVE when the directory does not fit: the service must not start with less policy than it had.
    */
-  async restore(): Promise<ActivePolicy> {
+  async restore(): Promise<void> {
     const recorded = await this.#options.store.active();
-    this.#active = await this.#load(recorded, undefined);
-    return policyOf(this.#active);
+    const bundles = await this.#readAll(recorded, undefined);
+    const schema = await this.#schemaOf(bundles, undefined);
+    // The directory is read while the worker parses policies.
+    const preparing = this.#prepare(schema);
+    try {
+      const loaded = { schema, layers: await this.#buildAll(recorded, bundles, schema, undefined) };
+      (await preparing).commit(policyOf(loaded));
+      this.#active = loaded;
+    } catch (error) {
+      await preparing.then(change => change.abandon()).catch(() => undefined);
+      throw error;
+    }
   }
 
   /**
@@ -84,12 +84,11 @@ export class Activator {
       this.#active = { ...active, layers: withActivations(active.layers, recorded) };
       return;
     }
-    const loaded = await this.#load(recorded, active);
-    if (loaded.schema === active.schema) this.#options.publisher.publish(policyOf(loaded));
-    else {
-      const change = await this.#prepare(loaded.schema);
-      change.commit(policyOf(loaded));
-    }
+    const bundles = await this.#readAll(recorded, active);
+    const schema = await this.#schemaOf(bundles, active);
+    const loaded = { schema, layers: await this.#buildAll(recorded, bundles, schema, active) };
+    if (schema === active.schema) this.#options.publisher.publish(policyOf(loaded));
+    else (await this.#prepare(schema)).commit(policyOf(loaded));
     this.#active = loaded;
   }
 
@@ -210,29 +209,46 @@ export class Activator {
     throw schemaBreaks(change.problems);
   }
 
-  /** Builds the recorded layers, taking from `known` what is built already. */
-  async #load(recorded: readonly Activation[], known: ActiveSet | undefined): Promise<ActiveSet> {
+  /** The recorded bundles, from `known` where they are loaded already. */
+  async #readAll(
+    recorded: readonly Activation[],
+    known: ActiveSet | undefined,
+  ): Promise<Map<LayerName, BundleContent>> {
     const bundles = new Map<LayerName, BundleContent>();
     for (const { layer, digest } of recorded) {
       const kept = known?.layers.get(layer)?.bundle;
       bundles.set(layer, kept?.digest === digest ? kept : await this.#read(layer, digest));
     }
+    return bundles;
+  }
+
+  async #schemaOf(
+    bundles: ReadonlyMap<LayerName, BundleContent>,
+    known: ActiveSet | undefined,
+  ): Promise<CedarSchema> {
     const platform = bundles.get('platform');
-    const text =
-      (platform === undefined ? undefined : schemaTextOf(platform)) ?? this.#options.defaultSchemaText;
-    const schema = known?.schema.text === text ? known.schema : await this.#options.compiler.schema(text);
+    const own = platform === undefined ? undefined : schemaTextOf(platform);
+    const text = own ?? this.#options.defaultSchemaText;
+    return known?.schema.text === text ? known.schema : await this.#options.compiler.schema(text);
+  }
+
+  /** The recorded layers, from `known` where they are built by this schema already. */
+  async #buildAll(
+    recorded: readonly Activation[],
+    bundles: ReadonlyMap<LayerName, BundleContent>,
+    schema: CedarSchema,
+    known: ActiveSet | undefined,
+  ): Promise<Map<LayerName, ActiveLayer>> {
     const layers = new Map<LayerName, ActiveLayer>();
     for (const activation of recorded) {
-      const bundle = bundles.get(activation.layer);
+      const { layer, digest } = activation;
+      const bundle = bundles.get(layer);
       if (bundle === undefined) continue;
-      const kept = known?.schema === schema ? known.layers.get(activation.layer) : undefined;
-      const built =
-        kept?.built.digest === activation.digest
-          ? kept.built
-          : await this.#rebuild(activation.layer, bundle, schema);
-      layers.set(activation.layer, { activation, bundle, built });
+      const kept = known?.schema === schema ? known.layers.get(layer)?.built : undefined;
+      const built = kept?.digest === digest ? kept : await this.#rebuild(layer, bundle, schema);
+      layers.set(layer, { activation, bundle, built });
     }
-    return { schema, layers };
+    return layers;
   }
 
   async #read(layer: LayerName, digest: Digest): Promise<BundleContent> {
@@ -256,52 +272,6 @@ export class Activator {
       });
     }
   }
-}
-
-function contentOf({ digest, manifest, files, report }: StoredBundle): BundleContent {
-  return { digest, manifest, files, checkedBy: report.schema };
-}
-
-/** Policy as decisions read it. */
-function policyOf({ schema, layers }: ActiveSet): ActivePolicy {
-  return { schema, layers: new Map([...layers].map(([name, layer]) => [name, layer.built])) };
-}
-
-/** Layers that are evaluated together with a bundle. */
-function companionsOf(bundle: BundleContent, active: ActiveSet): BundleContent[] {
-  const isPlatform = bundle.manifest.layer === 'platform';
-  return [...active.layers]
-    .filter(([name]) => (name === 'platform') !== isPlatform)
-    .map(([, layer]) => layer.bundle);
-}
-
-/** Names everything that the tests of a bundle depend on beside itself. */
-function fingerprint(bundle: BundleContent, active: ActiveSet): string {
-  const companions = companionsOf(bundle, active).map(({ digest }) => digest);
-  return [schemaTextOf(bundle) === undefined ? active.schema.digest : 'own', ...companions.sort()].join(' ');
-}
-
-function schemaTextOf({ manifest, files }: BundleContent): string | undefined {
-  return manifest.layer === 'platform' ? files[SCHEMA_FILE] : undefined;
-}
-
-function replace(
-  layers: ReadonlyMap<LayerName, ActiveLayer>,
-  layer: ActiveLayer,
-): ReadonlyMap<LayerName, ActiveLayer> {
-  return new Map([...layers, [layer.built.name, layer]]);
-}
-
-function withActivations(
-  layers: ReadonlyMap<LayerName, ActiveLayer>,
-  recorded: readonly Activation[],
-): ReadonlyMap<LayerName, ActiveLayer> {
-  const renewed = new Map(layers);
-  for (const activation of recorded) {
-    const layer = layers.get(activation.layer);
-    if (layer !== undefined) renewed.set(activation.layer, { ...layer, activation });
-  }
-  return renewed;
 }
 
 /** Fails early what the store would refuse after all the work; the store's answer is the one that counts. */

@@ -4,11 +4,13 @@ import type { JsonObject } from '../domain/json.ts';
 import type { OracleWorkerApi, SentQuestion } from './cross-check.ts';
 
 export class OracleDesk {
-  readonly #oracle: Oracle;
+  readonly #makeOracle: () => Oracle;
+  #oracle: Oracle | undefined;
   readonly #layers = new Map<string, Readonly<Record<string, string | JsonObject>>>();
 
-  constructor(oracle: Oracle) {
-    this.#oracle = oracle;
+  /** @param makeOracle called with the first question: a thread that only compiles needs no oracle. */
+  constructor(makeOracle: () => Oracle) {
+    this.#makeOracle = makeOracle;
   }
 
   /** The methods as functions, as threads call them. */
@@ -28,6 +30,7 @@ export class OracleDesk {
     });
     const parsed: unknown = JSON.parse(call);
     if (!isCall(parsed)) throw new Error('a question without its request');
+    this.#oracle ??= this.#makeOracle();
     return this.#oracle.authorizeCall({ layers: known, schema }, parsed);
   }
 }

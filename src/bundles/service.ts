@@ -12,13 +12,7 @@ import type { LayerName } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry, EventKind } from '../domain/log-entry.ts';
 import { Activator } from './activator.ts';
-import type {
-  ActivePolicy,
-  BundleCompiler,
-  BundleContent,
-  EventRecorder,
-  PolicyPublisher,
-} from './pipeline.ts';
+import type { BundleCompiler, BundleContent, EventRecorder, PolicyPublisher } from './pipeline.ts';
 import type { ActivationRequest, BundleStore } from './ports.ts';
 import { SerialQueue } from './serial-queue.ts';
 
@@ -81,8 +75,11 @@ export class BundleService {
     this.#activator = new Activator(options);
   }
 
-  /** Loads the bundles that were active before. Must come before everything else. @throws AppError BUNDLE_INVALID */
-  restore(): Promise<ActivePolicy> {
+  /**
+   * Publishes the bundles that were active before. Must come before everything else.
+   * @throws AppError BUNDLE_INVALID, SCHEMA_BREAKS_ACTIVE, STORE_UNAVAILABLE: then the service must not start
+   */
+  restore(): Promise<void> {
     return this.#activations.run(() => this.#activator.restore());
   }
 

@@ -132,9 +132,7 @@ export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>
     ids,
     defaultSchemaText: SHIPPED_SCHEMA,
   });
-  const policy = await service.restore();
-  const prepared = await publisher.prepareSchema(policy.schema);
-  prepared.commit(policy);
+  await service.restore();
   return { service, store, snapshots, directory, events, thread };
 }
 
