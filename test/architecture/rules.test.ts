@@ -156,6 +156,8 @@ describe('import time', () => {
     "import { z } from 'zod'; export const a = z.strictObject({ b: z.string() });",
     'const A = new Set([1, 2]); export const b = Object.freeze({});',
     "import { readFileSync } from 'node:fs'; export const a = () => readFileSync('x');",
+    "import { fileURLToPath } from 'node:url'; const a = fileURLToPath('file:///x');",
+    'const NOTHING: readonly never[] = []; const none: ReadonlyMap<string, 1> = new Map();',
     'export class A { b = new Map(); } interface B { c: 1 } export type D = B;',
     'function f() {} export { f };',
   ])('%s is accepted', text => expect(checkTopLevel(source(text))).toEqual([]));

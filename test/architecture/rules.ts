@@ -237,7 +237,7 @@ export function checkMarkers(file: SourceFile): Finding[] {
 /** The layer a path belongs to: the longest name that fits. */
 function layerOf(path: string): Layer | undefined {
   const below = path.replace(/^src\//, '');
-  return LAYERS.filter(({ name }) => below === name || below.startsWith(`${name}/`)).sort(
+  return LAYERS.filter(({ name }) => below === `${name}.ts` || below.startsWith(`${name}/`)).sort(
     (a, b) => b.name.length - a.name.length,
   )[0];
 }

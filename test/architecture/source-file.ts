@@ -59,6 +59,8 @@ const DECLARATIONS = new Set([
   'TSDeclareFunction',
   'TSModuleDeclaration',
 ]);
+/** Modules whose functions compute from their arguments alone. */
+const PURE_MODULES = new Set(['zod', 'node:path', 'node:url']);
 /** Containers that are shared, mutable state when they are made empty at the top level. */
 const CONTAINERS = new Set(['Map', 'Set', 'WeakMap', 'WeakSet', 'Array']);
 
@@ -131,7 +133,7 @@ function variablesOf(node: Node, line: number, foreign: ReadonlySet<string>): To
     const text = nameOf(declarator['id']) ?? '(pattern)';
     const init = declarator['init'];
     if (!isNode(init)) return { kind: 'declaration', text, line };
-    if (isEmptyContainer(init)) return { kind: 'state', text, line };
+    if (isEmptyContainer(init) && !isReadonly(declarator['id'])) return { kind: 'state', text, line };
     const called = foreignCall(init, foreign);
     return called === undefined ? { kind: 'declaration', text, line } : { kind: 'call', text: called, line };
   });
@@ -152,11 +154,11 @@ function foreignCall(node: Node, foreign: ReadonlySet<string>): string | undefin
   return undefined;
 }
 
-/** Local names of what is imported from node modules and packages; zod builds values and is no effect. */
+/** Local names of what is imported from node modules and packages that can have effects. */
 function importedFrom(imports: readonly Import[], program: Node): ReadonlySet<string> {
   const foreign = new Set(
     imports
-      .filter(({ specifier }) => !specifier.startsWith('.') && specifier !== 'zod')
+      .filter(({ specifier }) => !specifier.startsWith('.') && !PURE_MODULES.has(specifier))
       .map(i => i.specifier),
   );
   const names = new Set<string>();
@@ -171,6 +173,15 @@ function isEmptyContainer(node: Node): boolean {
   if (node.type === 'ArrayExpression') return nodes(node['elements']).length === 0;
   if (node.type !== 'NewExpression' || nodes(node['arguments']).length > 0) return false;
   return CONTAINERS.has(nameOf(node['callee']) ?? '');
+}
+
+/** Whether a variable is declared as a read-only container, which stays empty. */
+function isReadonly(id: unknown): boolean {
+  const annotation = isNode(id) ? id['typeAnnotation'] : undefined;
+  const type = isNode(annotation) ? annotation['typeAnnotation'] : undefined;
+  if (!isNode(type)) return false;
+  if (type.type === 'TSTypeOperator') return type['operator'] === 'readonly';
+  return /^Readonly(Map|Set|Array)$/.test(nameOf(type['typeName']) ?? '');
 }
 
 function collectImport(node: Node, lineOf: (offset: number) => number, into: Import[]): void {

@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+/** The command `duramen`: hands the process' streams, environment and signals to src/cli. */
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { z } from 'zod';
+import { runCli } from './cli/run.ts';
+import { wantsColor, type Terminal } from './cli/terminal.ts';
+
+const terminal: Terminal = {
+  env: process.env,
+  interactive: process.stderr.isTTY,
+  color: wantsColor(process.env, process.stdout.isTTY),
+  clock: { now: () => Date.now(), monotonic: () => performance.now() },
+  out: data => void process.stdout.write(data),
+  err: talk => void process.stderr.write(talk),
+  readStdin: () => text(process.stdin),
+  stopRequested: () =>
+    new Promise(resolve => {
+      process.once('SIGINT', () => resolve());
+      process.once('SIGTERM', () => resolve());
+    }),
+};
+
+const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const { version } = z.object({ version: z.string() }).parse(manifest);
+
+// a reader that went away (`| head`) is not a failure
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+  throw error;
+});
+
+process.exitCode = await runCli(process.argv.slice(2), terminal, version);

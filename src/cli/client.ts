@@ -1,0 +1,152 @@
+/**
+ * The service over HTTP, as the commands see it. Invariant: every failure becomes a CliError that says what to
+ * fix; the key is read from the environment alone, so it never stands in a process list or a shell history.
+ */
+import { z } from 'zod';
+import { messageOf, type Problem } from '../domain/errors.ts';
+import { CliError, EXIT, exitCodeOf } from './exit-code.ts';
+import type { Terminal } from './terminal.ts';
+
+export const DEFAULT_URL = 'http://127.0.0.1:8181';
+
+/** The body of every failure, as far as it is shown. */
+export const problemSchema = z.looseObject({
+  code: z.string(),
+  detail: z.string(),
+  errors: z
+    .array(
+      z.object({
+        pointer: z.string().optional(),
+        file: z.string().optional(),
+        line: z.number().optional(),
+        column: z.number().optional(),
+        message: z.string(),
+        hint: z.string().optional(),
+      }),
+    )
+    .default([]),
+});
+
+export interface ApiRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Path with query, `/v1/layers`. */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is, with `contentType`. */
+  readonly body?: ReadableStream<Uint8Array>;
+  readonly contentType?: string;
+}
+
+export class ApiClient {
+  readonly #url: string;
+  readonly #key: string | undefined;
+
+  constructor(url: string, key: string | undefined) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#key = key;
+  }
+
+  /** The parsed answer. @throws CliError for every failure, one of the service's included. */
+  async fetchJson<S extends z.ZodType>(schema: S, request: ApiRequest): Promise<z.output<S>> {
+    const response = await this.fetch(request);
+    const body: unknown = response.status === 204 ? {} : await readJson(response);
+    const parsed = schema.safeParse(body);
+    if (parsed.success) return parsed.data;
+    throw new CliError(`the answer of ${this.#url}${request.path} is not one of this version`, {
+      hint: 'use the client and the service of the same version',
+      cause: parsed.error,
+    });
+  }
+
+  /** The answer of a request that succeeded, unread. @throws CliError otherwise. */
+  async fetch(request: ApiRequest): Promise<Response> {
+    const { method = 'GET', path, json, body, contentType } = request;
+    const headers: Record<string, string> = { accept: 'application/json, application/x-ndjson' };
+    if (this.#key !== undefined) headers['authorization'] = `Bearer ${this.#key}`;
+    if (json !== undefined) headers['content-type'] = 'application/json';
+    if (contentType !== undefined) headers['content-type'] = contentType;
+    let response: Response;
+    try {
+      response = await fetch(`${this.#url}${path}`, {
+        method,
+        headers,
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(body === undefined ? {} : { body, duplex: 'half' }),
+      });
+    } catch (error) {
+      throw unreachable(this.#url, error);
+    }
+    if (response.ok) return response;
+    throw await this.#refusal(response);
+  }
+
+  async #refusal(response: Response): Promise<CliError> {
+    const parsed = problemSchema.safeParse(await readJson(response));
+    const hint = this.#hintFor(response.status);
+    if (!parsed.success) {
+      return new CliError(`${this.#url} answered ${response.status} without saying why`, {
+        hint: hint ?? 'is this address a Duramen service?',
+      });
+    }
+    return refusalOf(parsed.data, hint);
+  }
+
+  #hintFor(status: number): string | undefined {
+    if (status === 401 && this.#key === undefined)
+      return 'set DURAMEN_KEY to an API key (`duramen key create`)';
+    if (status === 401) return 'DURAMEN_KEY is not a valid key of this service: revoked, expired or mistyped';
+    if (status === 503) return 'the service is up and cannot answer now: see /readyz?verbose';
+    return undefined;
+  }
+}
+
+/** The client that DURAMEN_URL, DURAMEN_KEY and `--url` ask for. */
+export function clientOf(terminal: Terminal, url: string | undefined): ApiClient {
+  const chosen = url ?? terminal.env['DURAMEN_URL'] ?? DEFAULT_URL;
+  if (!URL.canParse(chosen) || !/^https?:/.test(chosen)) {
+    throw new CliError(`\`${chosen}\` is not an address`, {
+      exitCode: EXIT.usage,
+      hint: `give --url or DURAMEN_URL the form ${DEFAULT_URL}`,
+    });
+  }
+  const key = terminal.env['DURAMEN_KEY'];
+  return new ApiClient(chosen, key === '' ? undefined : key);
+}
+
+/** A failure of the service as the failure of the command. */
+export function refusalOf({ code, detail, errors }: z.output<typeof problemSchema>, hint?: string): CliError {
+  return new CliError(`${detail} (${code})`, {
+    exitCode: exitCodeOf(code),
+    problems: errors.map(problemOf),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    return undefined;
+  }
+}
+
+function unreachable(url: string, error: unknown): CliError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return new CliError(`cannot reach ${url}: ${messageOf(cause)}`, {
+    hint: 'start the service with `duramen serve`, or point DURAMEN_URL to it',
+    cause: error,
+  });
+}
+
+function problemOf(sent: z.output<typeof problemSchema>['errors'][number]): Problem {
+  const { pointer, file, line, column, message, hint } = sent;
+  return {
+    message,
+    ...(pointer === undefined ? {} : { pointer }),
+    ...(file === undefined ? {} : { file }),
+    ...(line === undefined ? {} : { line }),
+    ...(column === undefined ? {} : { column }),
+    ...(hint === undefined ? {} : { hint }),
+  };
+}

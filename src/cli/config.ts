@@ -1,0 +1,31 @@
+/** `duramen config`: the settings in force and where each came from. Secrets are never shown. */
+import { readFileSync } from 'node:fs';
+import { ConfigError, loadConfig, type LoadedConfig } from '../config.ts';
+import { CliError, EXIT } from './exit-code.ts';
+import { type OutputFormat, printData } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+export function printConfig(terminal: Terminal, output: OutputFormat): void {
+  const settings = readConfig(terminal).effective();
+  printData(terminal, output, { settings }, () => ({
+    columns: ['setting', 'value', 'source', 'variable'],
+    rows: settings.map(({ name, value, source, env }) => [name, value, source, env]),
+  }));
+}
+
+/** @throws CliError listing everything that is wrong with the configuration. */
+export function readConfig(
+  terminal: Terminal,
+  overrides: Readonly<Record<string, unknown>> = {},
+): LoadedConfig {
+  try {
+    return loadConfig({ env: terminal.env, readFile: path => readFileSync(path, 'utf8'), overrides });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new CliError('the configuration is not valid', {
+      exitCode: EXIT.invalid,
+      problems: error.problems,
+      hint: 'docs/configuration.md lists every setting with its range',
+    });
+  }
+}

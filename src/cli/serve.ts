@@ -1,0 +1,49 @@
+/** `duramen serve`: the service until SIGINT or SIGTERM. Invariant: it never loads demo data. */
+import type { Config } from '../config/settings.ts';
+import { AppError } from '../domain/errors.ts';
+import { type RunningService, startService } from '../main.ts';
+import { readConfig } from './config.ts';
+import { CliError } from './exit-code.ts';
+import { colorsOf, type Terminal } from './terminal.ts';
+
+export async function serve(terminal: Terminal): Promise<void> {
+  const { config } = readConfig(terminal);
+  await runService(terminal, config, (_, stopped) => stopped);
+}
+
+/**
+ * Starts the service, runs `whileUp`, and closes the service when that ends, which it does after `stopped`.
+ * The first key is printed here, once: nothing keeps it.
+ */
+export async function runService(
+  terminal: Terminal,
+  config: Config,
+  whileUp: (service: RunningService, stopped: Promise<void>) => Promise<void>,
+): Promise<void> {
+  // asked for before the start, so that a signal during the start is not lost
+  const stopped = terminal.stopRequested();
+  const service = await start(config);
+  try {
+    terminal.err(`duramen is listening on ${service.url}, data in ${config.dataDir}\n`);
+    if (service.firstKey !== undefined) {
+      const key = colorsOf(terminal).bold(service.firstKey);
+      terminal.err(`admin key of this store, shown this once: ${key}\n`);
+    }
+    await whileUp(service, stopped);
+    terminal.err('stopping: what was accepted is answered first\n');
+  } finally {
+    await service.close();
+  }
+}
+
+async function start(config: Config): Promise<RunningService> {
+  try {
+    return await startService(config);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new CliError(`the service cannot start: ${error.message}`, {
+      problems: error.problems,
+      cause: error,
+    });
+  }
+}
