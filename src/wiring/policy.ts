@@ -12,7 +12,6 @@ import type { CedarAnswer } from '../cedar/types.ts';
 import type { Config } from '../config/settings.ts';
 import { DirectoryService } from '../directory/service.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
-import { AppError } from '../domain/errors.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import { DecisionEngine } from '../pdp/engine.ts';
 import { type Check, ModalEvaluator, Quarantine, WasmOracle } from '../pdp/evaluator.ts';
@@ -73,11 +72,10 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     publish: graph => snapshots.publishDirectory(graph),
     announce: () => courier.deliver(),
   });
-  const publisher = new SnapshotPublisher(snapshots, directory);
   const bundles = new BundleService({
     store: stores.bundles,
     compiler: new CompilerClient({ thread: compilerThread, clock, defaultSchemaText: schemaText }),
-    publisher,
+    publisher: new SnapshotPublisher(snapshots, directory),
     events: courier,
     clock,
     ids,
@@ -109,23 +107,12 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     engine,
     quarantine,
     compilerProblem: () => (compilerThread.healthy ? undefined : 'the policy compiler is restarting'),
-    restore: () => restore(bundles, publisher),
+    restore: () => bundles.restore(),
     async close() {
       await directory.close();
       await Promise.all([compilerThread.close(), oracleThread.close()]);
     },
   };
-}
-
-async function restore(bundles: BundleService, publisher: SnapshotPublisher): Promise<void> {
-  const active = await bundles.restore();
-  const change = await publisher.prepareSchema(active.schema);
-  if (change.problems.length > 0) {
-    throw new AppError('ENTITY_INVALID', 'the stored directory does not fit the active schema', {
-      problems: change.problems,
-    });
-  }
-  change.commit(active);
 }
 
 function assembleEvaluator(
