@@ -12,7 +12,7 @@ import {
   type Variable,
   unreachable,
 } from './ast.ts';
-import { makeSet, valueEquals, valueKey } from './equality.ts';
+import { makeSet, valueEquals } from './equality.ts';
 import { EvaluationError, fail } from './evaluation-error.ts';
 import { binaryFunction, isConstructor, unaryFunction } from './extension-functions.ts';
 import { compilePattern } from './like.ts';
@@ -21,7 +21,6 @@ import {
   type ActionGroups,
   asBoolean,
   asEntity,
-  asSet,
   asString,
   attributeOf,
   contains,
@@ -226,10 +225,6 @@ function compileWithConstant(
       return typeof right === 'object' ? undefined : request => left(request) === right;
     case '!=':
       return typeof right === 'object' ? undefined : request => left(request) !== right;
-    case 'contains': {
-      const key = valueKey(right);
-      return request => asSet(left(request)).keys.has(key);
-    }
     case 'in': {
       const elements = right instanceof SetValue ? right.elements : [right];
       const groups = elements.flatMap(element => (element instanceof EntityUid ? [element.key] : []));

@@ -33,22 +33,25 @@ export function valueEquals(a: Value, b: Value): boolean {
 
 /** Whether a set holds a value equal to `value`. */
 export function setHas(set: SetValue, value: Value): boolean {
-  if (set.elements.length > SCAN_LIMIT) return set.keys.has(valueKey(value));
-  for (const element of set.elements) if (valueEquals(element, value)) return true;
+  return set.elements.length > SCAN_LIMIT ? set.keys.has(valueKey(value)) : scan(set.elements, value);
+}
+
+function scan(elements: readonly Value[], value: Value): boolean {
+  for (const element of elements) if (valueEquals(element, value)) return true;
   return false;
 }
 
 /** Whether every element of `inner` is in `outer`. */
 export function setIncludes(outer: SetValue, inner: SetValue): boolean {
   if (inner.elements.length > outer.elements.length) return false;
-  for (const key of inner.keys) if (!outer.keys.has(key)) return false;
+  for (const element of inner.elements) if (!setHas(outer, element)) return false;
   return true;
 }
 
 /** Whether the sets share an element. */
 export function setsIntersect(a: SetValue, b: SetValue): boolean {
-  const [small, large] = a.keys.size <= b.keys.size ? [a, b] : [b, a];
-  for (const key of small.keys) if (large.keys.has(key)) return true;
+  const [small, large] = a.elements.length <= b.elements.length ? [a, b] : [b, a];
+  for (const element of small.elements) if (setHas(large, element)) return true;
   return false;
 }
 
@@ -106,16 +109,21 @@ function counted(text: string): string {
 }
 
 /** A set of the elements, the first of equal ones kept. */
-export function makeSet(elements: Iterable<Value>): SetValue {
-  const byKey = new Map<string, Value>();
-  for (const element of elements) {
-    const key = valueKey(element);
-    if (!byKey.has(key)) byKey.set(key, element);
+export function makeSet(elements: readonly Value[]): SetValue {
+  if (elements.length > SCAN_LIMIT) {
+    const byKey = new Map<string, Value>();
+    for (const element of elements) {
+      const key = valueKey(element);
+      if (!byKey.has(key)) byKey.set(key, element);
+    }
+    return new SetValue([...byKey.values()], valueKey);
   }
-  return new SetValue([...byKey.values()], new Set(byKey.keys()));
+  const distinct: Value[] = [];
+  for (const element of elements) if (!scan(distinct, element)) distinct.push(element);
+  return new SetValue(distinct, valueKey);
 }
 
 /** The set without elements. */
-export const EMPTY_SET = new SetValue([], new Set());
+export const EMPTY_SET = makeSet([]);
 /** The record without fields: an absent context, attributes or tags. */
 export const EMPTY_RECORD = new RecordValue(new Map());

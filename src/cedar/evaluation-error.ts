@@ -14,7 +14,6 @@ const MESSAGES: Readonly<Record<EvaluationErrorCode, string>> = {
   INTEGER_OVERFLOW: 'the result exceeds 64 bits',
   EXTENSION_ERROR: 'an extension function failed',
   WRONG_ARITY: 'an extension function got the wrong number of arguments',
-  RECURSION_LIMIT: 'the policy is nested too deeply',
 };
 
 /** Thrown by the evaluator, caught by `authorize` and `explain`; never leaves `cedar/` otherwise. */
@@ -36,7 +35,6 @@ const thrown: Readonly<Record<EvaluationErrorCode, EvaluationError>> = {
   INTEGER_OVERFLOW: Object.freeze(new EvaluationError('INTEGER_OVERFLOW')),
   EXTENSION_ERROR: Object.freeze(new EvaluationError('EXTENSION_ERROR')),
   WRONG_ARITY: Object.freeze(new EvaluationError('WRONG_ARITY')),
-  RECURSION_LIMIT: Object.freeze(new EvaluationError('RECURSION_LIMIT')),
 };
 
 /** Ends the evaluation of the policy. @throws EvaluationError always. */

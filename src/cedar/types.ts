@@ -25,8 +25,7 @@ export type EvaluationErrorCode =
   | 'TYPE_ERROR'
   | 'INTEGER_OVERFLOW'
   | 'EXTENSION_ERROR'
-  | 'WRONG_ARITY'
-  | 'RECURSION_LIMIT';
+  | 'WRONG_ARITY';
 
 /** One policy (or linked template) ready to be evaluated. */
 export interface CompiledPolicy {

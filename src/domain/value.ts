@@ -67,11 +67,19 @@ export class RecordValue {
 /** A Cedar set without duplicates; build it with `cedar/equality.ts` `makeSet`, which keeps that invariant. */
 export class SetValue {
   readonly elements: readonly Value[];
-  /** Canonical keys (`valueKey`) of the elements. */
-  readonly keys: ReadonlySet<string>;
-  constructor(elements: readonly Value[], keys: ReadonlySet<string>) {
+  readonly #keyOf: (element: Value) => string;
+  #keys: ReadonlySet<string> | undefined;
+
+  /** @param keyOf the canonical key of a value (`valueKey`) */
+  constructor(elements: readonly Value[], keyOf: (element: Value) => string) {
     this.elements = elements;
-    this.keys = keys;
+    this.#keyOf = keyOf;
+  }
+
+  /** Canonical keys of the elements. Made when first asked for: most sets of a request are small and are not. */
+  get keys(): ReadonlySet<string> {
+    this.#keys ??= new Set(this.elements.map(this.#keyOf));
+    return this.#keys;
   }
 }
 
