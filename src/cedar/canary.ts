@@ -159,14 +159,14 @@ function asPlainPermitText(text: string): string {
   const tokenizer = new Tokenizer(text);
   let depth = 0;
   let inScope = false;
+  let previous = '';
   for (let token = tokenizer.next(); token.kind !== 'end'; token = tokenizer.next()) {
-    if (
-      token.kind === 'word' &&
-      depth === 0 &&
-      /^(?:permit|forbid)$/.test(text.slice(token.start, token.end))
-    ) {
-      inScope = true;
-    } else if (token.kind === 'open') depth += 1;
+    const word = text.slice(token.start, token.end);
+    // `@permit(…)` is an annotation.
+    const isEffect = depth === 0 && previous !== '@' && (word === 'permit' || word === 'forbid');
+    previous = word;
+    if (isEffect) inScope = true;
+    else if (token.kind === 'open') depth += 1;
     else if (token.kind === 'close') {
       depth -= 1;
       if (inScope && depth === 0) return `permit (principal, action, resource)${text.slice(token.end)}`;
