@@ -254,7 +254,7 @@ function mismatch(type: CedarType, json: JsonValue, pointer: string, problems: P
 }
 
 /** What the wire form of a type is, for people. */
-export function describe(type: CedarType): string {
+function describe(type: CedarType): string {
   switch (type.kind) {
     case 'boolean':
       return 'true or false';
@@ -306,6 +306,6 @@ export function child(pointer: string, name: string): string {
   return `${pointer}/${needsEscape ? name.replaceAll('~', '~0').replaceAll('/', '~1') : name}`;
 }
 
-export function isJsonObject(json: JsonValue): json is JsonObject {
+function isJsonObject(json: JsonValue): json is JsonObject {
   return typeof json === 'object' && json !== null && !Array.isArray(json);
 }

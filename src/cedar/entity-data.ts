@@ -25,7 +25,7 @@ import type { CedarSchema, CedarType, EntityTypeDefinition } from './schema.ts';
 /** Most tags of one entity: each is a value that a policy may compare with. */
 export const MAX_TAGS = 256;
 /** Longest tag name in UTF-16 code units. */
-export const MAX_TAG_NAME = 256;
+const MAX_TAG_NAME = 256;
 
 /** An entity as it stands on the wire; only `type` is fully qualified: `AI::User`. */
 export interface EntityInput {
@@ -36,7 +36,7 @@ export interface EntityInput {
   readonly tags: JsonObject;
 }
 
-export interface EntityData {
+interface EntityData {
   readonly uid: EntityUid;
   readonly attributes: RecordValue;
   readonly tags: RecordValue;
@@ -83,7 +83,7 @@ export function applyEntityDefaults(schema: CedarSchema, input: EntityInput): En
 }
 
 /** The wire form of a value: references as `{"type", "id"}`, extension values as strings. */
-export function toWireJson(value: Value): JsonValue {
+function toWireJson(value: Value): JsonValue {
   if (typeof value === 'bigint') throw new Error('an integer beyond 2^53 has no wire form');
   if (typeof value !== 'object') return value;
   if (value instanceof EntityUid) return { type: shortName(value.type), id: value.id };

@@ -12,13 +12,13 @@ import { quote } from './data.ts';
 import { dereferenceLevel } from './policy-metrics.ts';
 
 /** Longest `@id` in characters. */
-export const MAX_POLICY_ID = 128;
+const MAX_POLICY_ID = 128;
 /** Longest `@reason` in UTF-16 code units: one sentence for the caller. */
-export const MAX_REASON = 512;
+const MAX_REASON = 512;
 /** Deepest chain of entity dereferences: the oracle is sent every entity within it. */
 export const MAX_LEVEL = 3;
 /** Most obligations of one policy. */
-export const MAX_OBLIGATIONS = 16;
+const MAX_OBLIGATIONS = 16;
 
 /** Printable ASCII without space, double quote, backslash, and slash, which ends the layer in a full id. */
 const POLICY_ID = /^[\x21\x23-\x2e\x30-\x5b\x5d-\x7e]{1,128}$/;

@@ -15,7 +15,7 @@ export const POLICY_SET_SLOTS = 64;
 /** Registered policies that are kept beside the set in use: about 2 KB each in memory that is never given back. */
 export const MAX_REGISTERED_POLICIES = 40_000;
 /** Registered schemas that are kept: the active one, and the one of a bundle under test. */
-export const SCHEMA_SLOTS = 4;
+const SCHEMA_SLOTS = 4;
 
 /** One layer's policies by full id. `digest` identifies the content: equal digests mean equal policies. */
 export interface OracleLayer {

@@ -16,7 +16,7 @@ import type { Answer, CedarWasm } from './wasm.ts';
 
 /** Most policies, templates and links of one layer together. */
 export const MAX_POLICIES = 20_000;
-export const LINKS_FILE = 'links.json';
+const LINKS_FILE = 'links.json';
 
 /** A file of Cedar text with its path in the bundle. */
 export interface PolicyFile {

@@ -11,7 +11,7 @@ import { TypeResolver } from './schema-types.ts';
 import type { CedarWasm } from './wasm.ts';
 
 /** The name under which a bundle keeps its schema. */
-export const SCHEMA_FILE = 'schema.cedarschema';
+const SCHEMA_FILE = 'schema.cedarschema';
 
 export type SchemaResult =
   | { readonly ok: true; readonly schema: CedarSchema; readonly warnings: readonly Problem[] }

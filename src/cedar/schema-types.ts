@@ -5,7 +5,7 @@
 import type { AttributeType, CedarType, RecordType } from './schema.ts';
 
 /** Deepest nesting of types: bounds the depth of every context and entity, since records are closed. */
-export const MAX_TYPE_DEPTH = 16;
+const MAX_TYPE_DEPTH = 16;
 
 /** Attribute names that Cedar's JSON form reads as escapes; data could not say which is meant. */
 export const RESERVED_KEYS: ReadonlySet<string> = new Set(['__entity', '__extn', '__expr']);

@@ -16,7 +16,7 @@ export interface CedarMessage {
 }
 
 /** A message about one policy of a set. */
-export interface PolicyMessage extends CedarMessage {
+interface PolicyMessage extends CedarMessage {
   readonly policyId: string;
 }
 

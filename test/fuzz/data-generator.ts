@@ -137,7 +137,7 @@ const LONGS = [
 const IDS = ['x', 'y', 'q"uoté'];
 
 /** A value of the type. */
-export function generateValue(random: Random, type: CedarType): Value {
+function generateValue(random: Random, type: CedarType): Value {
   switch (type.kind) {
     case 'boolean':
       return random.chance(50);
@@ -161,7 +161,7 @@ export function generateValue(random: Random, type: CedarType): Value {
   }
 }
 
-export function generateRecord(random: Random, type: RecordType): RecordValue {
+function generateRecord(random: Random, type: RecordType): RecordValue {
   const entries = new Map<string, Value>();
   for (const [name, attribute] of type.attributes) {
     if (attribute.required || random.chance(60)) entries.set(name, generateValue(random, attribute.type));

@@ -5,7 +5,7 @@ const NAMESPACES = ['', 'AI', 'N::M'];
 /** Few names, so that policies often hit one; some need quoting, some are prototype members in JavaScript. */
 export const ATTRIBUTES = ['a', 'b', 'c', 'd', 'odd key', '__proto__', 'constructor', 'é'];
 const ENTITY_TYPES = ['User', 'Group', 'Doc', 'Unit'];
-export const ENUM_IDS = ['red', 'green', 'b l u e'];
+const ENUM_IDS = ['red', 'green', 'b l u e'];
 
 /** A schema that cedar-wasm accepts. */
 export function generateSchema(random: Random): string {
