@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from './config/settings.ts';
 import { parseListenAddress } from './config/settings.ts';
+import { EventRelay } from './decision-log/event-relay.ts';
 import { type Clock, timestamp } from './domain/clock.ts';
 import { AppError, messageOf } from './domain/errors.ts';
 import type { EventKind } from './domain/log-entry.ts';
@@ -17,7 +18,7 @@ import { Metrics } from './telemetry/metrics.ts';
 import { Cleanup } from './wiring/cleanup.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
-import { EventCourier } from './wiring/event-courier.ts';
+import { Events } from './wiring/events.ts';
 import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
 import { assemblePolicy } from './wiring/policy.ts';
@@ -72,15 +73,18 @@ async function start(
   prepareFolder(config.dataDir);
   const stores = await openStores(config.dataDir, clock, randomBytes, logger);
   cleanup.add(() => stores.close());
-  const courier = new EventCourier(stores.outbox, stores.log, logger);
-  cleanup.add(() => courier.close());
-  await courier.deliver();
+  const relay = new EventRelay(stores.outbox, stores.log, error =>
+    logger.warn({ err: error }, 'administrative events wait for the decision log'),
+  );
+  cleanup.add(() => relay.close());
+  await relay.start();
+  const events = new Events(relay, stores.log, logger);
 
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
   const policy = assemblePolicy({
     config,
     stores,
-    courier,
+    events,
     clock,
     ids,
     metrics,
@@ -89,12 +93,12 @@ async function start(
     cedarVersion,
   });
   cleanup.add(() => policy.close());
-  await policy.restore();
+  await policy.bundles.restore();
 
   const { identity, firstKey } = await assembleIdentity({
     config,
     stores,
-    courier,
+    events,
     clock,
     ids,
     metrics,
@@ -103,7 +107,7 @@ async function start(
   cleanup.add(() => identity.close());
 
   const record = (kind: EventKind) =>
-    courier.record({
+    events.record({
       kind,
       id: ids.next(),
       time: clock.now(),

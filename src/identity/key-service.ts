@@ -32,7 +32,7 @@ export interface KeyServiceOptions {
   readonly ids: IdSource;
   readonly random: RandomBytes;
   /** Called after a change and its event are durable in the store: carries the event to the log. Never rejects. */
-  readonly deliverEvents: () => Promise<void>;
+  readonly announce: (event: EventEntry) => Promise<void>;
 }
 
 export class KeyService {
@@ -106,7 +106,7 @@ export class KeyService {
   /** Revokes at once. Revoking again changes nothing. @throws AppError NOT_FOUND, ROLE_REQUIRED, LAST_ADMIN_KEY. */
   revoke(id: string, actor: Credential): Promise<void> {
     return this.#inTurn(async () => {
-      const { store, ring, clock, deliverEvents } = this.#options;
+      const { store, ring, clock, announce } = this.#options;
       const key = ring.find(id);
       if (key === undefined || !maySeeKey(actor, key)) throw missing(id);
       const excess = excessOf(actor, key);
@@ -118,7 +118,7 @@ export class KeyService {
       const changed = await store.revoke(id, timestamp(at), event);
       // the revocation is durable: from here on it counts
       ring.put({ ...key, revokedAt: timestamp(at) });
-      if (changed) await deliverEvents();
+      if (changed) await announce(event);
     });
   }
 
@@ -129,7 +129,7 @@ export class KeyService {
     grant: Pick<ApiKey, 'roles' | 'description' | 'mayAssert'> & Pick<KeyRequest, 'tenants' | 'expiresAt'>,
     createdBy: string,
   ): Promise<KeyRecord> {
-    const { store, ring, hasher, clock, deliverEvents } = this.#options;
+    const { store, ring, hasher, clock, announce } = this.#options;
     const at = clock.now();
     const { roles, tenants, description, mayAssert, expiresAt } = grant;
     const key: ApiKey = {
@@ -147,7 +147,7 @@ export class KeyService {
     await store.create(key, event);
     // the key is durable: it works from here on
     ring.put(key);
-    await deliverEvents();
+    await announce(event);
     return recordOf(key);
   }
 

@@ -1,5 +1,6 @@
 /** Keys and the record of failed authentications, put together. */
 import type { Config } from '../config/settings.ts';
+import { AuthFailureRecorder } from '../decision-log/auth-failures.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { Authenticator } from '../edge/http/authentication.ts';
 import { ClientAddresses } from '../edge/http/client-address.ts';
@@ -10,13 +11,13 @@ import { KeyRing } from '../identity/key-ring.ts';
 import { KeyService } from '../identity/key-service.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { readPepper } from './data-folder.ts';
-import type { EventCourier } from './event-courier.ts';
+import type { Events } from './events.ts';
 import type { Stores } from './stores.ts';
 
 export interface IdentityParts {
   readonly config: Config;
   readonly stores: Stores;
-  readonly courier: EventCourier;
+  readonly events: Events;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Metrics;
@@ -34,7 +35,7 @@ export interface Identity {
 export async function assembleIdentity(
   parts: IdentityParts,
 ): Promise<{ identity: Identity; firstKey: string | undefined }> {
-  const { config, stores, courier, clock, ids, metrics, random } = parts;
+  const { config, stores, events, clock, ids, metrics, random } = parts;
   const existing = await stores.keys.list();
   const pepper = readPepper(config.dataDir, config.keyPepper, existing.length > 0, random);
   const hasher = new KeyHasher(pepper);
@@ -46,15 +47,20 @@ export async function assembleIdentity(
     clock,
     ids,
     random,
-    deliverEvents: () => courier.deliver(),
+    announce: event => events.announce(event),
   });
   await keys.load();
   const firstKey = await keys.bootstrap(config.bootstrapKey);
+  const failures = new AuthFailureRecorder({ log: stores.log, clock, ids });
+  failures.start();
   const authenticator = new Authenticator(
     ring,
     new FailureLimiter(clock, config.auth.maxFailuresPerMinute),
     new ClientAddresses(config.http.trustedProxies),
-    (_source, failure) => metrics.authenticationFailed(failure.cause),
+    (source, { cause }) => {
+      metrics.authenticationFailed(cause);
+      failures.record({ address: source, cause });
+    },
   );
-  return { identity: { keys, authenticator, close: async () => {} }, firstKey };
+  return { identity: { keys, authenticator, close: () => failures.close() }, firstKey };
 }

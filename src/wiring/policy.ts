@@ -20,7 +20,7 @@ import { SnapshotPublisher } from '../pdp/policy-publisher.ts';
 import { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { EventCourier } from './event-courier.ts';
+import type { Events } from './events.ts';
 import type { Stores } from './stores.ts';
 
 const WORKER = new URL('../policy-worker.ts', import.meta.url);
@@ -28,7 +28,7 @@ const WORKER = new URL('../policy-worker.ts', import.meta.url);
 export interface PolicyParts {
   readonly config: Config;
   readonly stores: Stores;
-  readonly courier: EventCourier;
+  readonly events: Events;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Metrics;
@@ -46,14 +46,12 @@ export interface Policy {
   readonly quarantine: Quarantine;
   /** What is wrong with the policy compiler; undefined: nothing. */
   readonly compilerProblem: () => string | undefined;
-  /** Loads bundles and directory as they were, and publishes them in one swap. @throws AppError */
-  restore(): Promise<void>;
   /** Finishes writes that were accepted and ends the threads. */
   close(): Promise<void>;
 }
 
 export function assemblePolicy(parts: PolicyParts): Policy {
-  const { config, stores, courier, clock, ids, metrics, logger, schemaText } = parts;
+  const { config, stores, events, clock, ids, metrics, logger, schemaText } = parts;
   const onHealth = (healthy: boolean, detail: string) => {
     if (healthy) logger.info({ detail }, 'worker recovered');
     else logger.error({ detail }, 'worker failed');
@@ -70,13 +68,13 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     clock,
     ids,
     publish: graph => snapshots.publishDirectory(graph),
-    announce: () => courier.deliver(),
+    announce: event => events.announce(event),
   });
   const bundles = new BundleService({
     store: stores.bundles,
     compiler: new CompilerClient({ thread: compilerThread, clock, defaultSchemaText: schemaText }),
     publisher: new SnapshotPublisher(snapshots, directory),
-    events: courier,
+    events,
     clock,
     ids,
     defaultSchemaText: schemaText,
@@ -107,7 +105,6 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     engine,
     quarantine,
     compilerProblem: () => (compilerThread.healthy ? undefined : 'the policy compiler is restarting'),
-    restore: () => bundles.restore(),
     async close() {
       await directory.close();
       await Promise.all([compilerThread.close(), oracleThread.close()]);
@@ -139,7 +136,7 @@ function assembleEvaluator(
 
 /** Logs what was asked by name and what each evaluator said; attributes and context stay out. */
 function recordDisagreement(
-  { courier, clock, ids, logger }: PolicyParts,
+  { events, clock, ids, logger }: PolicyParts,
   { layers, request }: Check,
   compiled: CedarAnswer,
   oracle: OracleAnswer,
@@ -170,7 +167,7 @@ function recordDisagreement(
     { event },
     'the compiled evaluator and cedar-wasm disagree: their layers are decided by cedar-wasm now',
   );
-  courier
+  events
     .record(event)
     .catch((error: unknown) => logger.error({ err: error }, 'a disagreement could not be logged'));
 }

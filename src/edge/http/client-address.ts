@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import { sourceOf } from '../../decision-log/auth-failures.ts';
 
 /** Most hops of a forwarding chain that are looked at. */
 const MAX_HOPS = 16;
@@ -27,7 +28,7 @@ export class ClientAddresses {
   sourceOf(incoming: IncomingMessage): string {
     const peer = plain(incoming.socket.remoteAddress ?? '');
     const forwarded = incoming.headers['x-forwarded-for'];
-    if (!this.#trustsAny || forwarded === undefined || !this.#isTrusted(peer)) return sourceOfAddress(peer);
+    if (!this.#trustsAny || forwarded === undefined || !this.#isTrusted(peer)) return sourceOf(peer);
     const hops = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded).split(',');
     let source = peer;
     for (const hop of hops.reverse().slice(0, MAX_HOPS)) {
@@ -36,7 +37,7 @@ export class ClientAddresses {
       source = address;
       if (!this.#isTrusted(address)) break;
     }
-    return sourceOfAddress(source);
+    return sourceOf(source);
   }
 
   #isTrusted(address: string): boolean {
@@ -49,24 +50,4 @@ export class ClientAddresses {
 function plain(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   return mapped ?? address.replace(/%.*$/, '');
-}
-
-/** One customer holds a whole /64, so that is the source. */
-function sourceOfAddress(address: string): string {
-  const version = isIP(address);
-  if (version === 4) return address;
-  if (version !== 6) return 'unknown';
-  return `${expand(address).slice(0, 4).join(':')}::/64`;
-}
-
-/** The eight groups of an IPv6 address, without leading zeros. */
-function expand(address: string): string[] {
-  const dotted = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
-    [Number(a) * 256 + Number(b), Number(c) * 256 + Number(d)].map(group => group.toString(16)).join(':'),
-  );
-  const [head = '', tail] = dotted.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
-  return [...left, ...zeros, ...right].map(group => Number.parseInt(group, 16).toString(16));
 }
