@@ -10,6 +10,9 @@ import { printable } from './paths.ts';
 /** Deepest nesting: entity data is at most a few levels deep, and the parser is recursive. */
 export const MAX_JSON_DEPTH = 64;
 
+/** Most values of one document: each costs about a hundred bytes while places can be asked for. */
+export const MAX_JSON_VALUES = 500_000;
+
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const ESCAPES: ReadonlyMap<string, string> = new Map([
@@ -117,6 +120,8 @@ class Parser {
 
   #value(pointer: string, depth: number): JsonValue {
     this.#space();
+    if (this.values.size >= MAX_JSON_VALUES)
+      this.#fail(`more than ${MAX_JSON_VALUES} values`, 'split the file');
     this.values.set(pointer, this.#at);
     const character = this.#text[this.#at];
     if (depth >= MAX_JSON_DEPTH && (character === '{' || character === '[')) {

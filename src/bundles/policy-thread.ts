@@ -11,6 +11,9 @@ export const MAX_PENDING_CALLS = 256;
 /** Longest time that the worker may be silent over its calls, in milliseconds: the largest check takes a fraction. */
 export const CALL_TIMEOUT_MS = 120_000;
 
+/** Largest heap of the worker in MB: a bundle that needs more ends the worker, not the service. */
+const MAX_HEAP_MB = 1024;
+
 /** Methods of a worker: functions over values that can be cloned between threads. */
 export type ThreadApi<Api> = { readonly [Name in keyof Api]: (...args: never[]) => unknown };
 type Params<F> = F extends (...args: infer P) => unknown ? P : never;
@@ -124,7 +127,9 @@ export class PolicyThread<Api extends ThreadApi<Api>> {
   /** Starts the worker unless it runs; the first call does so too. */
   start(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const worker = new Worker(this.#options.script);
+    const worker = new Worker(this.#options.script, {
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+    });
     let cause: unknown;
     worker.on('message', (reply: Reply) => this.#settle(worker, reply));
     worker.on('error', error => {

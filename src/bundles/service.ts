@@ -94,7 +94,9 @@ export class BundleService {
     const { digest, manifest } = opened;
     const { layer } = manifest;
     const known = await this.#options.store.get(digest);
-    const report = known?.report ?? (await this.#check(opened, request, actor));
+    // A dry run asks about now: layers may have changed since the same content was pushed.
+    const report =
+      request.dryRun || known === undefined ? await this.#check(opened, request, actor) : known.report;
     if (request.dryRun) return { digest, layer, state: 'checked', report, isNew: known === undefined };
     const isNew = known === undefined && (await this.#store(opened, report, actor));
     if (request.activate && this.#stateOf(layer, digest) !== 'active') {

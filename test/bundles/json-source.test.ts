@@ -1,7 +1,7 @@
 /** Strict JSON with places: agrees with JSON.parse on what it accepts, and says where it stops. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isSource, MAX_JSON_DEPTH, parseJsonSource } from '../../src/bundles/json-source.ts';
+import { isSource, MAX_JSON_DEPTH, MAX_JSON_VALUES, parseJsonSource } from '../../src/bundles/json-source.ts';
 
 function problemOf(text: string): unknown {
   const result = parseJsonSource(text, 'f.json');
@@ -63,6 +63,13 @@ describe('parseJsonSource', () => {
     ['overflow', '[1e999]', 1, 2, 'the number is too large'],
     ['second document', '{} {}', 1, 4, 'unexpected `{` after the document'],
     ['too deep', '['.repeat(MAX_JSON_DEPTH + 1), 1, MAX_JSON_DEPTH + 1, 'nested deeper than 64 levels'],
+    [
+      'too many values',
+      `[${'0,'.repeat(MAX_JSON_VALUES)}0]`,
+      1,
+      2 * MAX_JSON_VALUES,
+      'more than 500000 values',
+    ],
     ['half a surrogate pair', '["\\udc00"]', 1, 2, 'half a surrogate pair in a string'],
   ];
   test.each(refused)('refuses: %s', (_, text, line, column, message) => {

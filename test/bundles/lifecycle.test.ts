@@ -11,6 +11,7 @@ import {
   type Pap,
   permit,
   push,
+  SHIPPED_SCHEMA,
   startPap,
   startWorker,
 } from './pap.ts';
@@ -176,6 +177,26 @@ describe('push', () => {
     expect((await failure(push(pap, BROKEN, { dryRun: true }))).code).toBe('BUNDLE_INVALID');
     expect((await pap.service.list({ limit: 10 }, ADMIN)).items).toEqual([]);
     expect(pap.events).toEqual([]);
+  });
+
+  test('a dry run of content that is stored is checked beside what is active now', async () => {
+    const pap = await start();
+    const narrow = SHIPPED_SCHEMA.replace('    tier: String,\n', '');
+    const staged = {
+      ...V1,
+      files: { 'policies/a.cedar': permit('a', 'acme', ' when { principal.tier == "x" }') },
+    };
+    await push(pap, staged);
+    expect((await push(pap, staged, { dryRun: true })).isNew).toBe(false);
+    await push(pap, { layer: 'platform', files: { 'schema.cedarschema': narrow } }, { activate: true });
+    expect((await failure(push(pap, staged, { dryRun: true }))).code).toBe('BUNDLE_INVALID');
+  });
+
+  test('a refusal that cannot be logged fails as such, and changes nothing either', async () => {
+    const pap = await start();
+    pap.failRecord();
+    expect((await failure(push(pap, BROKEN))).code).toBe('LOG_UNAVAILABLE');
+    expect((await pap.service.list({ limit: 10 }, ADMIN)).items).toEqual([]);
   });
 
   test('a refused bundle changes nothing but the log', async () => {

@@ -86,6 +86,8 @@ export interface Pap {
   /** Events that reached the log, in order. */
   readonly events: EventEntry[];
   readonly thread: PolicyThread<PolicyWorkerApi>;
+  /** The next event without a change cannot be logged. */
+  failRecord(): void;
 }
 
 /** What survives a restart. */
@@ -119,6 +121,10 @@ export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>
   });
   const publisher = new SnapshotPublisher(snapshots, directory);
   const store = new FaultyBundleStore(disk.bundles);
+  let isLogDown = false;
+  const failRecord = (): void => {
+    isLogDown = true;
+  };
   const record = (event: EventEntry): Promise<void> => {
     events.push(event);
     return Promise.resolve();
@@ -127,13 +133,20 @@ export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>
     store,
     compiler: new CompilerClient({ thread, clock, defaultSchemaText: SHIPPED_SCHEMA }),
     publisher,
-    events: { announce: record, record },
+    events: {
+      announce: record,
+      record: event => {
+        if (!isLogDown) return record(event);
+        isLogDown = false;
+        return Promise.reject(new AppError('LOG_UNAVAILABLE', 'the log failed'));
+      },
+    },
     clock,
     ids,
     defaultSchemaText: SHIPPED_SCHEMA,
   });
   await service.restore();
-  return { service, store, snapshots, directory, events, thread };
+  return { service, store, snapshots, directory, events, thread, failRecord };
 }
 
 export function credential(roles: readonly Role[], tenants?: readonly string[]): Credential {

@@ -118,6 +118,22 @@ describe('a store that failed', () => {
     });
   });
 
+  const reads: readonly (readonly [StoreCall, (pap: Pap) => Promise<unknown>])[] = [
+    ['list', pap => pap.service.list({ limit: 1 }, ADMIN)],
+    ['history', pap => pap.service.history(LAYER, 1, ADMIN)],
+    ['get', pap => pap.service.rollback(LAYER, 'r', ADMIN)],
+    ['active', pap => pap.service.rollback(LAYER, 'r', ADMIN)],
+  ];
+  test.each(reads)('%s: the call fails, what decides stays, and the next call works', async (call, run) => {
+    const pap = await startPap(memoryDisk(), thread);
+    await fill(pap);
+    const before = deciding(pap);
+    pap.store.fail(call, 'before');
+    expect((await failure(run(pap))).code).toBe('STORE_UNAVAILABLE');
+    expect(deciding(pap)).toEqual(before);
+    await run(pap);
+  });
+
   test('before recording an activation: the old bundle decides, now and after a restart', async () => {
     const disk = memoryDisk();
     const pap = await startPap(disk, thread);

@@ -1,0 +1,122 @@
+/** Running the tests of a bundle: what passes, what fails, and that a dispute of the evaluators refuses. */
+import { describe, expect, test } from 'vitest';
+import { testBundle } from '../../src/bundles/checks.ts';
+import type { TestCase } from '../../src/bundles/test-case.ts';
+import { type CaseOutcome, runTests, type TestRunner } from '../../src/bundles/test-runner.ts';
+import { AppError } from '../../src/domain/errors.ts';
+import { failure } from './pap.ts';
+
+const ALLOWED: CaseOutcome = {
+  decision: 'allow',
+  code: 'POLICY_ALLOW',
+  message: 'members may use models',
+  policies: ['tenant:acme/a', 'tenant:acme/b'],
+  nearMisses: [],
+  disagreements: [],
+};
+
+function caseOf(name: string, expect: TestCase['expect']): TestCase {
+  return {
+    file: 'tests/t.json',
+    line: 3,
+    column: 5,
+    name,
+    directory: [],
+    request: {
+      principal: { type: 'User', id: 'u' },
+      action: 'invoke',
+      resource: { type: 'Model', id: 'm' },
+      explain: 'summary',
+    },
+    now: '2026-01-01T00:00:00Z',
+    expect,
+  };
+}
+
+/** A PDP that answers the same to everything. */
+function always(outcome: CaseOutcome): TestRunner {
+  return { decide: () => Promise.resolve(outcome) };
+}
+
+describe('runTests', () => {
+  test('compares policies as a set, and only what is expected', async () => {
+    const cases = [
+      caseOf('decision alone', { decision: 'allow' }),
+      caseOf('another order', {
+        decision: 'allow',
+        policies: ['tenant:acme/b', 'tenant:acme/a', 'tenant:acme/a'],
+      }),
+    ];
+    expect(await runTests(cases, always(ALLOWED))).toEqual({
+      passed: 2,
+      failed: 0,
+      problems: [],
+      isDisputed: false,
+    });
+  });
+
+  test('a case that misses one policy, or has one too many, fails', async () => {
+    const cases = [
+      caseOf('one', { decision: 'allow', policies: ['tenant:acme/a'] }),
+      caseOf('three', { decision: 'allow', policies: ['tenant:acme/a', 'tenant:acme/b', 'tenant:acme/c'] }),
+    ];
+    const { failed, problems } = await runTests(cases, always(ALLOWED));
+    expect(failed).toBe(2);
+    expect(problems[0]).toEqual({
+      file: 'tests/t.json',
+      line: 3,
+      column: 5,
+      message: 'test `one` expected `tenant:acme/a` and got `tenant:acme/a` `tenant:acme/b`',
+      hint: 'POLICY_ALLOW by `tenant:acme/a` `tenant:acme/b`: members may use models',
+    });
+  });
+
+  test('a case about which the evaluators disagree fails, even when it got what it expects', async () => {
+    const disputed = { ...ALLOWED, disagreements: ['AI::User::"u" …: compiled allow, cedar-wasm deny'] };
+    const report = await runTests([caseOf('n', { decision: 'allow' })], always(disputed));
+    expect(report).toMatchObject({ passed: 0, failed: 1, isDisputed: true });
+    expect(report.problems[0]?.message).toContain('compiled allow, cedar-wasm deny');
+  });
+
+  test('an error that is no failure of the case is not swallowed', async () => {
+    const broken: TestRunner = { decide: () => Promise.reject(new Error('a bug')) };
+    await expect(runTests([caseOf('n', { decision: 'allow' })], broken)).rejects.toThrow('a bug');
+  });
+});
+
+describe('testBundle', () => {
+  const schema = { text: '', digest: 'sha256:0', entityTypes: new Map(), actions: new Map() };
+  const bundleWith = (cases: readonly TestCase[]) => ({
+    layout: {
+      layer: 'tenant:acme',
+      schema: undefined,
+      policies: [],
+      templates: [],
+      links: [],
+      tests: cases,
+    } as const,
+    policies: [],
+  });
+
+  test('reports what passed, with the schema and advice', async () => {
+    const bundle = bundleWith([caseOf('n', { decision: 'allow' })]);
+    const report = await testBundle(bundle, always(ALLOWED), { schema, warnings: [{ message: 'w' }] });
+    expect(report).toMatchObject({ policies: 0, tests: { passed: 1, failed: 0 }, schema: 'sha256:0' });
+    expect(report.warnings.map(({ message }) => message)).toEqual([
+      'w',
+      'the bundle has no policies: the layer will permit nothing',
+    ]);
+  });
+
+  const refusals: readonly (readonly [string, CaseOutcome, string])[] = [
+    ['a failed test', { ...ALLOWED, decision: 'deny' }, 'BUNDLE_TESTS_FAILED'],
+    ['a dispute', { ...ALLOWED, disagreements: ['x'] }, 'BUNDLE_INVALID'],
+  ];
+  test.each(refusals)('refuses for %s', async (_, outcome, code) => {
+    const bundle = bundleWith([caseOf('n', { decision: 'allow' })]);
+    const error = await failure(testBundle(bundle, always(outcome), { schema, warnings: [] }));
+    expect(error).toBeInstanceOf(AppError);
+    expect(error.code).toBe(code);
+    expect(error.problems).toHaveLength(1);
+  });
+});
