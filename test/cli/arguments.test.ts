@@ -116,10 +116,8 @@ describe('the address of the service', () => {
     // port 1 is reserved and closed on every test machine
     const client = clientOf(recordingTerminal({ env: { DURAMEN_URL: 'http://127.0.0.1:1' } }), undefined);
     const error: unknown = await client.fetch({ path: '/livez' }).catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(CliError);
-    expect(error).toMatchObject({
-      message: expect.stringMatching(/^cannot reach http:\/\/127\.0\.0\.1:1: /),
-      hint: 'start the service with `duramen serve`, or point DURAMEN_URL to it',
-    });
+    if (!(error instanceof CliError)) throw error;
+    expect(error.message).toMatch(/^cannot reach http:\/\/127\.0\.0\.1:1: /);
+    expect(error.hint).toBe('start the service with `duramen serve`, or point DURAMEN_URL to it');
   });
 });

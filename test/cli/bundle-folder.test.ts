@@ -54,10 +54,10 @@ describe('a bundle folder', () => {
     ['a manifest that is not JSON', { 'manifest.json': '{' }, '.', 'is not JSON', EXIT.invalid],
   ])('says when there is %s', async (_, files, path, message, exitCode) => {
     write(files);
-    await expect(readBundleFolder(join(folder, path))).rejects.toMatchObject({
-      message: expect.stringContaining(message),
-      exitCode,
-    });
+    const error: unknown = await readBundleFolder(join(folder, path)).catch((thrown: unknown) => thrown);
+    if (!(error instanceof CliError)) throw error;
+    expect(error.message).toContain(message);
+    expect(error.exitCode).toBe(exitCode);
   });
 
   test('finds the platform bundle beside the tenants', async () => {
