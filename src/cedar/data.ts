@@ -4,7 +4,7 @@
  * are refused, so no caller can smuggle in an entity, an extension call or an `unknown`.
  */
 import type { Problem } from '../domain/errors.ts';
-import { idSchema } from '../domain/ids.ts';
+import { ID_PATTERN } from '../domain/ids.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
 import { nearest } from '../domain/spelling.ts';
 import { EntityUid, RecordValue, type Value } from '../domain/value.ts';
@@ -219,7 +219,7 @@ function parseSet(
 
 /** Whether a text is an id by api.md. */
 export function isEntityId(id: string): boolean {
-  return idSchema.safeParse(id).success;
+  return ID_PATTERN.test(id);
 }
 
 export function enumerationProblem(
