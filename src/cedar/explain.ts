@@ -92,7 +92,7 @@ function observedBy(clause: CompiledClause, request: EvaluationRequest): Record<
   const observed: [string, string][] = [];
   for (const { text, evaluate } of clause.paths) {
     try {
-      observed.push([text, shorten(printValue(evaluate(request)))]);
+      observed.push([text, shorten(printValue(evaluate(request), MAX_EXPLAINED_TEXT))]);
     } catch (error) {
       if (!(error instanceof EvaluationError)) throw error;
     }

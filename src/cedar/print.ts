@@ -186,20 +186,38 @@ function escape(text: string): string {
   });
 }
 
-/** A value in Cedar syntax. */
-export function printValue(value: Value): string {
-  if (typeof value === 'string') return printString(value);
+/**
+ * A value in Cedar syntax.
+ * @param room characters after which the caller cuts the text: what lies behind them may be left out, so that
+ * a large value costs no more than what is shown of it
+ */
+export function printValue(value: Value, room: number = Number.POSITIVE_INFINITY): string {
+  if (typeof value === 'string') return printString(value.slice(0, room));
   if (typeof value !== 'object') return String(value);
   if (value instanceof EntityUid) return printUid(value);
-  if (value instanceof SetValue) return `[${value.elements.map(printValue).join(', ')}]`;
-  if (value instanceof RecordValue) {
-    const fields = [...value.entries].map(([name, field]) => `${printName(name)}: ${printValue(field)}`);
-    return `{${fields.join(', ')}}`;
-  }
+  if (value instanceof SetValue) return `[${printMembers(value.elements, printValue, room)}]`;
+  if (value instanceof RecordValue) return `{${printMembers(value.entries, printField, room)}}`;
   if (value instanceof IpValue) return `ip("${formatExtension(value)}")`;
   if (value instanceof DecimalValue) return `decimal("${formatExtension(value)}")`;
   if (value instanceof DurationValue) return `duration("${formatExtension(value)}")`;
   return printDatetime(value);
+}
+
+function printField([name, value]: readonly [string, Value], room: number): string {
+  return `${printName(name)}: ${printValue(value, room)}`;
+}
+
+function printMembers<T>(
+  members: Iterable<T>,
+  printMember: (member: T, room: number) => string,
+  room: number,
+): string {
+  let text = '';
+  for (const member of members) {
+    if (text.length > room) break;
+    text += (text === '' ? '' : ', ') + printMember(member, room - text.length);
+  }
+  return text;
 }
 
 /** Times that four digits of year cannot write are written as an offset from the epoch. */

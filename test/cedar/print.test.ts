@@ -86,4 +86,13 @@ describe('printValue()', () => {
   it.each(values)('of %o is %s', (value, text) => {
     expect(printValue(value)).toBe(text);
   });
+
+  it('prints as far as there is room and not much further', () => {
+    const part = 'x'.repeat(1000);
+    const large = record({ a: makeSet(Array.from({ length: 100 }, (_, i) => `${i}${part}`)), b: part });
+    const [whole, cut] = [printValue(large), printValue(large, 1500)];
+    expect(whole.length).toBeGreaterThan(100_000);
+    expect(cut.length).toBeLessThan(2600);
+    expect(cut.slice(0, 1500)).toBe(whole.slice(0, 1500));
+  });
 });
