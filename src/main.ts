@@ -7,9 +7,8 @@ import { readFileSync } from 'node:fs';
 import type { Config } from './config/settings.ts';
 import { parseListenAddress } from './config/settings.ts';
 import { EventRelay } from './decision-log/event-relay.ts';
-import { type Clock, timestamp } from './domain/clock.ts';
+import { type Clock, type IdSource, timestamp } from './domain/clock.ts';
 import { AppError, messageOf } from './domain/errors.ts';
-import type { EventKind } from './domain/log-entry.ts';
 import { makeRoutes } from './edge/http/routes.ts';
 import { type HttpServer, listen } from './edge/http/server.ts';
 import type { Services } from './edge/http/services.ts';
@@ -64,15 +63,16 @@ async function start(
 ): Promise<RunningService> {
   const clock = dependencies.clock ?? { now: () => Date.now(), monotonic: () => performance.now() };
   const writeLog = dependencies.writeLog ?? ((line: string) => void process.stderr.write(line));
-  const version = readVersion();
-  const cedarVersion = readCedarVersion();
-  const ids = new UuidSource(() => clock.now());
+  const [version, cedarVersion] = [readVersion(), readCedarVersion()];
   const logger = makeLogger(config.log.level, clock, { write: writeLog });
   const metrics = new Metrics({ version, node: process.versions.node, cedar: cedarVersion });
+  const ids = new UuidSource(() => clock.now());
+  const core = { config, clock, ids, metrics, logger };
 
   prepareFolder(config.dataDir);
   const stores = await openStores(config.dataDir, clock, randomBytes, logger);
   cleanup.add(() => stores.close());
+
   const relay = new EventRelay(stores.outbox, stores.log, error =>
     logger.warn({ err: error }, 'administrative events wait for the decision log'),
   );
@@ -81,57 +81,19 @@ async function start(
   const events = new Events(relay, stores.log, logger);
 
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const policy = assemblePolicy({
-    config,
-    stores,
-    events,
-    clock,
-    ids,
-    metrics,
-    logger,
-    schemaText,
-    cedarVersion,
-  });
+  const policy = assemblePolicy({ ...core, stores, events, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
 
-  const { identity, firstKey } = await assembleIdentity({
-    config,
-    stores,
-    events,
-    clock,
-    ids,
-    metrics,
-    random: randomBytes,
-  });
+  const { identity, firstKey } = await assembleIdentity({ ...core, stores, events, random: randomBytes });
   cleanup.add(() => identity.close());
 
-  const record = (kind: EventKind) =>
-    events.record({
-      kind,
-      id: ids.next(),
-      time: clock.now(),
-      actor: 'system',
-      subject: version,
-      details: {},
-    });
   const startedAt = timestamp(clock.now());
-  const services = assembleEdge({
-    config,
-    stores,
-    policy,
-    identity,
-    clock,
-    ids,
-    metrics,
-    logger,
-    version,
-    startedAt,
-  });
-  await record('service.start');
-  cleanup.add(() =>
-    record('service.stop').catch((error: unknown) => logger.warn({ err: error }, 'stop not logged')),
-  );
+  const services = assembleEdge({ ...core, stores, policy, identity, version, startedAt });
+  const mark = lifecycleMarks(events, clock, ids, version);
+  await mark('service.start');
+  cleanup.add(() => mark('service.stop'));
+
   const server = await listenOn(config, services, version);
   cleanup.add(() => {
     services.health.beginShutdown();
@@ -139,6 +101,19 @@ async function start(
   });
   logger.info({ url: server.url, version, dataDir: config.dataDir }, 'listening');
   return { url: server.url, firstKey, services, close: () => cleanup.run() };
+}
+
+/** Writes the start and the stop of the service into the decision log. */
+function lifecycleMarks(events: Events, clock: Clock, ids: IdSource, version: string) {
+  return (kind: 'service.start' | 'service.stop') =>
+    events.record({
+      kind,
+      id: ids.next(),
+      time: clock.now(),
+      actor: 'system',
+      subject: 'service',
+      details: { version },
+    });
 }
 
 async function listenOn(config: Config, services: Services, version: string): Promise<HttpServer> {

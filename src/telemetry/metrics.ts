@@ -105,22 +105,17 @@ export class Metrics {
       'Decisions refused because they could not be logged',
       'reason',
     );
-    this.#disagreements = new Counter({
-      name: 'duramen_engine_disagreements_total',
-      help: 'Checks about which the compiled evaluator and cedar-wasm disagreed',
+    this.#disagreements = plainCounter(
       registers,
-    });
-    this.#decisionFailures = new Counter({
-      name: 'duramen_decision_failures_total',
-      help: 'Exceptions that became a deny INTERNAL_ERROR',
+      'duramen_engine_disagreements_total',
+      'Checks about which the compiled evaluator and cedar-wasm disagreed',
+    );
+    this.#decisionFailures = plainCounter(
       registers,
-    });
-    new Gauge({
-      name: 'duramen_build_info',
-      help: 'Versions, as labels of a constant 1',
-      labelNames: ['version', 'node', 'cedar'],
-      registers,
-    }).set({ ...build }, 1);
+      'duramen_decision_failures_total',
+      'Exceptions that became a deny INTERNAL_ERROR',
+    );
+    describeBuild(registers, build);
   }
 
   get contentType(): string {
@@ -286,4 +281,14 @@ function counter<Label extends string>(
   label: Label,
 ): Counter<Label> {
   return new Counter({ name, help, labelNames: [label], registers });
+}
+
+function plainCounter(registers: Registry[], name: string, help: string): Counter {
+  return new Counter({ name, help, registers });
+}
+
+function describeBuild(registers: Registry[], build: BuildInfo): void {
+  const labelNames = ['version', 'node', 'cedar'] as const;
+  const help = 'Versions, as labels of a constant 1';
+  new Gauge({ name: 'duramen_build_info', help, labelNames, registers }).set({ ...build }, 1);
 }

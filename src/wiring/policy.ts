@@ -13,7 +13,7 @@ import type { Config } from '../config/settings.ts';
 import { DirectoryService } from '../directory/service.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
-import { DecisionEngine } from '../pdp/engine.ts';
+import { DecisionEngine, type DecisionObserver } from '../pdp/engine.ts';
 import { type Check, ModalEvaluator, Quarantine, WasmOracle } from '../pdp/evaluator.ts';
 import { IdempotencyWindow } from '../pdp/idempotency.ts';
 import { SnapshotPublisher } from '../pdp/policy-publisher.ts';
@@ -88,13 +88,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     clock,
     ids,
     idempotency: new IdempotencyWindow(clock, text => createHash('sha256').update(text).digest('base64url')),
-    observer: {
-      decided: (decision, seconds) => metrics.decided(decision, seconds),
-      failed: error => {
-        metrics.decisionFailed();
-        logger.error({ err: error }, 'a decision failed and was denied');
-      },
-    },
+    observer: observerOf(metrics, logger),
     defaultEnv: config.decision.defaultEnv,
     engineVersion: `1+cedar-${parts.cedarVersion}`,
   });
@@ -108,6 +102,16 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     async close() {
       await directory.close();
       await Promise.all([compilerThread.close(), oracleThread.close()]);
+    },
+  };
+}
+
+function observerOf(metrics: Metrics, logger: Logger): DecisionObserver {
+  return {
+    decided: (decision, seconds) => metrics.decided(decision, seconds),
+    failed: error => {
+      metrics.decisionFailed();
+      logger.error({ err: error }, 'a decision failed and was denied');
     },
   };
 }
