@@ -89,14 +89,14 @@ export interface BinaryExpression {
   readonly right: Expression;
 }
 
-export interface ConditionalExpression {
+interface ConditionalExpression {
   readonly kind: 'if';
   readonly condition: Expression;
   readonly consequent: Expression;
   readonly alternative: Expression;
 }
 
-export interface RecordField {
+interface RecordField {
   readonly name: string;
   readonly value: Expression;
 }

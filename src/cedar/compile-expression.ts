@@ -258,7 +258,7 @@ function compileCall({ name, operands }: CallExpression, actions: ActionGroups):
  * The value of an expression that is the same in every request and cannot fail: literals, sets and records
  * of such, extension constructors on a valid literal. Undefined for all others.
  */
-export function constantOf(expression: Expression): Value | undefined {
+function constantOf(expression: Expression): Value | undefined {
   switch (expression.kind) {
     case 'boolean':
     case 'long':

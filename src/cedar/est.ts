@@ -19,10 +19,10 @@ export interface PolicyLimits {
  * Deeper than 64 is unreadable, and cedar-wasm traps at about 120 levels of JSON and at some thousand
  * operators; our evaluator and the oracle must both be far from their ends.
  */
-export const POLICY_LIMITS: PolicyLimits = { depth: 64, nodes: 500 };
+const POLICY_LIMITS: PolicyLimits = { depth: 64, nodes: 500 };
 
 /** A scope position of a template: filled by `linkTemplate`. */
-export type SlotConstraint =
+type SlotConstraint =
   | { readonly kind: 'slotEqual' }
   | { readonly kind: 'slotIn' }
   | { readonly kind: 'slotIsIn'; readonly entityType: string };

@@ -140,6 +140,6 @@ export function asEntity(value: Value): EntityUid {
   return value instanceof EntityUid ? value : fail('TYPE_ERROR');
 }
 
-export function asSet(value: Value): SetValue {
+function asSet(value: Value): SetValue {
   return value instanceof SetValue ? value : fail('TYPE_ERROR');
 }

@@ -167,12 +167,12 @@ function printPattern(pattern: readonly PatternElement[]): string {
 }
 
 /** A Cedar string literal. */
-export function printString(text: string): string {
+function printString(text: string): string {
   return `"${escape(text)}"`;
 }
 
 /** The reference of an entity in Cedar syntax. */
-export function printUid(uid: EntityUid): string {
+function printUid(uid: EntityUid): string {
   return `${uid.type}::${printString(uid.id)}`;
 }
 

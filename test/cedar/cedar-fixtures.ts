@@ -15,7 +15,7 @@ import type { CedarSchema, CedarType } from '../../src/cedar/schema.ts';
 import type { EvaluationRequest } from '../../src/cedar/types.ts';
 import { type Entity, EntityUid, RecordValue, type Value } from '../../src/domain/value.ts';
 
-export const FIXTURES = new URL('../../../shared/fixtures/cedar/', import.meta.url);
+const FIXTURES = new URL('../../../shared/fixtures/cedar/', import.meta.url);
 
 /** Whether the fixtures are there; says so when they are not, so that a skip is seen. */
 export function fixturesPresent(what: string, count: number): boolean {
@@ -103,7 +103,7 @@ function toCase(name: string, text: string, read: (path: string) => string): Fix
 }
 
 /** `JSON.parse`, with integers that a double cannot hold as bigints. */
-export function parseExactJson(text: string): unknown {
+function parseExactJson(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown, ...context: { source?: string }[]): unknown => {
     const source = context[0]?.source;
     const inexact = typeof value === 'number' && !Number.isSafeInteger(value) && source !== undefined;
