@@ -58,6 +58,8 @@ export function newTally(): Tally {
 export interface RoundSize {
   readonly sets: number;
   readonly requests: number;
+  /** A schema to use instead of a generated one. */
+  readonly schemaText?: string;
 }
 
 /** Changes a policy before it is compiled, and so makes the evaluator wrong on purpose. */
@@ -79,7 +81,7 @@ export function runRound(
   tally: Tally,
   sabotage: Sabotage = policy => policy,
 ): Mismatch | undefined {
-  const parsed = parseSchema(generateSchema(random), wasm);
+  const parsed = parseSchema(size.schemaText ?? generateSchema(random), wasm);
   if (!parsed.ok) throw new Error(`a generated schema is refused: ${JSON.stringify(parsed.problems)}`);
   const { schema } = parsed;
   expectOk(wasm.registerSchema(SLOT, schema.text), 'schema');
