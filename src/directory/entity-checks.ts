@@ -19,7 +19,7 @@ export interface EntityLookup {
   get(key: string): GraphEntity | undefined;
 }
 
-export interface CheckedEntity {
+interface CheckedEntity {
   readonly record: GraphRecord;
   /** The body with its defaults. */
   readonly body: EntityBody;

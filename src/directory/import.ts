@@ -16,7 +16,7 @@ import type { DirectoryTransaction, EntityParser, EntityWrite } from './ports.ts
 import type { AllowedTenants } from './tenancy.ts';
 
 /** Most problems that one import reports; after so many it stops reading. */
-export const MAX_IMPORT_PROBLEMS = 100;
+const MAX_IMPORT_PROBLEMS = 100;
 /** Entities handed to the store at once. */
 const CHUNK = 1_000;
 

@@ -19,7 +19,7 @@ export function refOf(uid: EntityUid): EntityRef {
 }
 
 /** `AI::User` → `User`. */
-export function shortType(type: string): string {
+function shortType(type: string): string {
   return type.startsWith(`${NAMESPACE}::`) ? type.slice(NAMESPACE.length + 2) : type;
 }
 

@@ -43,7 +43,7 @@ export async function collectLines(
 }
 
 /** Splits at LF or CRLF. Blank lines are skipped but counted. */
-export async function* splitLines(source: AsyncIterable<Uint8Array | string>): AsyncIterableIterator<Line> {
+async function* splitLines(source: AsyncIterable<Uint8Array | string>): AsyncIterableIterator<Line> {
   let number = 0;
   let parts: Buffer[] = [];
   let held = 0;

@@ -8,7 +8,7 @@ import type { DirectoryGraph, GraphEntity } from './graph.ts';
 import { uidOf } from './lineage.ts';
 
 /** Largest page. */
-export const MAX_PAGE = 1_000;
+const MAX_PAGE = 1_000;
 /** Most keys looked at for one page, so that a filter that matches little cannot block the event loop. */
 const MAX_SCANNED = 20_000;
 

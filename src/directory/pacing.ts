@@ -2,7 +2,7 @@
 import type { Clock } from '../domain/clock.ts';
 
 /** Longest stretch of work without a pause, in milliseconds. */
-export const SLICE_MS = 8;
+const SLICE_MS = 8;
 
 /** Hands the event loop back when a slice is used up. */
 export class Pacer {

@@ -16,7 +16,7 @@ export function key(text: string): string {
   return new EntityUid(`AI::${type}`, id).key;
 }
 
-export function record(text: string, parents: readonly string[] = [], revision = 1): GraphRecord {
+function record(text: string, parents: readonly string[] = [], revision = 1): GraphRecord {
   const { type, id } = ref(text);
   const empty = new RecordValue(new Map());
   return {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
 import { AT, collect, pendingIds } from '../conformance/state-backend.ts';
@@ -45,9 +46,13 @@ test(`after each of ${KILLS} kills every acknowledged revision is whole, and the
 /** @returns the last revision that the writer acknowledged before it was killed */
 function writeAndKill(killAt: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const writer = spawn(process.execPath, [join(import.meta.dirname, 'state-writer.ts'), folder], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const writer = spawn(
+      process.execPath,
+      [fileURLToPath(new URL('state-writer.ts', import.meta.url)), folder],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     let output = '';
     writer.stdout.on('data', (text: Buffer) => {
       output += text.toString();

@@ -27,7 +27,7 @@ export interface MigrationResult {
 }
 
 /** How long a starter waits for another one that is migrating, in milliseconds. */
-export const MIGRATION_WAIT_MS = 30_000;
+const MIGRATION_WAIT_MS = 30_000;
 
 const FILE_NAME = /^(\d{4})_[a-z0-9]+(?:-[a-z0-9]+)*\.sql$/;
 

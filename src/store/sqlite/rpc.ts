@@ -8,10 +8,10 @@ import { AppError, type ErrorCode, messageOf, type Problem } from '../../domain/
 /** Most calls that wait for a worker: beyond, callers are told to come back instead of piling up memory. */
 export const MAX_PENDING_CALLS = 1_024;
 /** First and longest pause before a dead worker is started again, in milliseconds; it doubles in between. */
-export const RESTART_MIN_MS = 100;
-export const RESTART_MAX_MS = 5_000;
+const RESTART_MIN_MS = 100;
+const RESTART_MAX_MS = 5_000;
 /** How long `close` waits for a worker that has answered everything to end, in milliseconds. */
-export const CLOSE_WAIT_MS = 10_000;
+const CLOSE_WAIT_MS = 10_000;
 
 /** The methods of a worker: synchronous functions over values that can be cloned between threads. */
 export type WorkerApi<Api> = { readonly [Name in keyof Api]: (...args: never[]) => unknown };

@@ -9,7 +9,7 @@ import type { StateDatabase } from './state-database.ts';
 import type { OutboxTable } from './state-outbox.ts';
 
 /** Entities of one chunk. */
-export const CHUNK_ROWS = 2_000;
+const CHUNK_ROWS = 2_000;
 
 /** Writes as they cross the thread: names, and bodies at the same places; null deletes. */
 export interface StagedChunk {
