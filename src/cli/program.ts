@@ -1,20 +1,18 @@
 /**
  * The command line's grammar: every command with its arguments and options. Invariant: commander parses, zod
- * checks, the files beside this one act; nothing here talks to the service.
+ * checks, the files beside this one act. What brings the whole service along is loaded by the commands that run it,
+ * so that a question to a running one does not wait for it.
  */
 import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { ROLES } from '../domain/credential.ts';
 import { runBench } from './bench.ts';
-import { activate, checkFolder, listLayers, pushFolder, rollback } from './bundles.ts';
 import { printConfig } from './config.ts';
 import { decide, decideOptionsSchema } from './decide.ts';
-import { runDemo } from './demo.ts';
 import type { ExitCode } from './exit-code.ts';
 import { importFile } from './import.ts';
 import { createKey, listKeys, revokeKey } from './keys.ts';
 import { getDecision, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
-import { serve } from './serve.ts';
 import type { Terminal } from './terminal.ts';
 
 const output = z.enum(['table', 'json']);
@@ -46,11 +44,11 @@ function addService(program: Command, terminal: Terminal, exit: ExitReporter): v
   program
     .command('serve')
     .description('run the service until SIGTERM')
-    .action(() => serve(terminal));
+    .action(async () => (await import('./serve.ts')).serve(terminal));
   program
     .command('demo')
     .description('run the service; an empty store gets the shipped bundles and a demo directory')
-    .action(() => runDemo(terminal));
+    .action(async () => (await import('./demo.ts')).runDemo(terminal));
   withOutput(program.command('config'))
     .description('print the settings in force and where each came from')
     .action((options: unknown) => printConfig(terminal, z.object({ output }).parse(options).output));
@@ -89,9 +87,10 @@ function addBundles(program: Command, terminal: Terminal): void {
       .description(description)
       .argument('<dir>', 'folder with manifest.json')
       .option('--platform <dir>', 'the platform bundle to check a tenant bundle beside')
-      .action((dir: string, options: unknown) => {
+      .action(async (dir: string, options: unknown) => {
         const given = z.object({ output, platform: z.string().optional() }).parse(options);
-        return checkFolder(terminal, dir, { ...given, runTests });
+        const { checkFolder } = await import('./bundles.ts');
+        await checkFolder(terminal, dir, { ...given, runTests });
       });
   }
   withServer(program.command('push'))
@@ -99,25 +98,33 @@ function addBundles(program: Command, terminal: Terminal): void {
     .argument('<dir>', 'folder with manifest.json')
     .option('--activate', 'make it the active one of its layer', false)
     .option('--dry-run', 'check and report, store nothing', false)
-    .action((dir: string, options: unknown) => {
+    .action(async (dir: string, options: unknown) => {
       const given = common.extend({ activate: z.boolean(), dryRun: z.boolean() }).parse(options);
-      return pushFolder(terminal, dir, given);
+      const { pushFolder } = await import('./bundles.ts');
+      await pushFolder(terminal, dir, given);
     });
   withReason(withServer(program.command('activate')))
     .description('make a pushed bundle the active one of its layer')
     .argument('<digest>', 'sha256:…, as push printed it')
     .option('--expected-active <digest>', 'refuse when another bundle is active; `none`: when any is')
-    .action((digest: string, options: unknown) => activate(terminal, digest, activation.parse(options)));
+    .action(async (digest: string, options: unknown) => {
+      const { activate } = await import('./bundles.ts');
+      await activate(terminal, digest, activation.parse(options));
+    });
   withReason(withServer(program.command('rollback')))
     .description('activate the bundle that was active before')
     .argument('<layer>', 'platform or tenant:<id>')
-    .action((layer: string, options: unknown) => rollback(terminal, layer, activation.parse(options)));
+    .action(async (layer: string, options: unknown) => {
+      const { rollback } = await import('./bundles.ts');
+      await rollback(terminal, layer, activation.parse(options));
+    });
   withServer(program.command('layers'))
     .description('list the active bundles, or the activations of one layer')
     .argument('[layer]', 'platform or tenant:<id>')
-    .action((layer: string | undefined, options: unknown) =>
-      listLayers(terminal, layer, common.parse(options)),
-    );
+    .action(async (layer: string | undefined, options: unknown) => {
+      const { listLayers } = await import('./bundles.ts');
+      await listLayers(terminal, layer, common.parse(options));
+    });
   withServer(program.command('import'))
     .description('create or replace entities of the directory, all or nothing')
     .argument('<file>', 'NDJSON, one entity per line')

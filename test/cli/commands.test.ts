@@ -1,0 +1,269 @@
+/** The commands against a running service: what they print, where, and how they end. */
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { EXIT, type ExitCode } from '../../src/cli/exit-code.ts';
+import { runCli } from '../../src/cli/run.ts';
+import { loadConfig } from '../../src/config.ts';
+import { type RunningService, startService } from '../../src/main.ts';
+import { recordingTerminal } from './recording-terminal.ts';
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+const ADMIN_KEY = 'command-test-admin-key-0123456789abcdef';
+const DIGEST = /sha256:[0-9a-f]{64}/;
+
+let folder: string;
+let service: RunningService;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'duramen-cli-'));
+  const { config } = loadConfig({
+    env: {
+      DURAMEN_DATA_DIR: join(folder, 'data'),
+      DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
+      DURAMEN_LOG_LEVEL: 'silent',
+    },
+    readFile: () => '',
+  });
+  service = await startService(config, { writeLog: () => undefined });
+  for (const name of ['platform', 'tenants/acme', 'tenants/globex']) {
+    const pushed = await cli('push', join(REPOSITORY, 'policies', name), '--activate');
+    if (pushed.code !== EXIT.ok) throw new Error(pushed.stderr);
+  }
+  const imported = await cli('import', join(REPOSITORY, 'src/demo/directory.ndjson'), '-o', 'json');
+  if (imported.code !== EXIT.ok) throw new Error(imported.stderr);
+});
+
+afterAll(async () => {
+  await service.close();
+  rmSync(folder, { recursive: true });
+});
+
+interface Ended {
+  readonly code: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function cli(...args: string[]): Promise<Ended> {
+  return cliWith({ DURAMEN_KEY: ADMIN_KEY }, ...args);
+}
+
+async function cliWith(env: Readonly<Record<string, string>>, ...args: string[]): Promise<Ended> {
+  const terminal = recordingTerminal({
+    env: { DURAMEN_URL: service.url, ...env },
+    stdin: JSON.stringify(ASKED),
+    now: Date.now(),
+  });
+  const code = await runCli(args, terminal, '0.0.0-test');
+  return { code, stdout: terminal.stdout(), stderr: terminal.stderr() };
+}
+
+const ASKED = {
+  principal: { type: 'User', id: 'acme/alice' },
+  action: 'generate',
+  resource: { type: 'Model', id: 'acme/support-llm' },
+};
+const ALICE = ['--principal', 'User:acme/alice'];
+
+describe('decide', () => {
+  test('ends with 0 for an allow and shows each check', async () => {
+    const { code, stdout, stderr } = await cli('decide', '--file', '-');
+    expect(code).toBe(EXIT.ok);
+    expect(stdout).toContain('✓ allow  POLICY_ALLOW at level action');
+    expect(stdout).toContain('✓ tenant   useTenant AI::Tenant::"acme"  tenant:acme/acme.members');
+    expect(stderr).toBe('');
+  });
+
+  test('ends with 2 for a deny and says what was missing', async () => {
+    const asked = [...ALICE, '--action', 'classify', '--resource', 'Model:acme/card-fraud'];
+    const { code, stdout } = await cli('decide', ...asked);
+    expect(code).toBe(EXIT.deny);
+    expect(stdout).toContain('✗ deny  NO_MATCHING_PERMIT at level endpoint');
+    expect(stdout).toContain(
+      'nearest: tenant:acme/acme.org-pattern: `principal.clearance >= resource.risk` is false',
+    );
+  });
+
+  test('prints the decision itself as JSON', async () => {
+    const { code, stdout } = await cli('decide', '--file', '-', '-o', 'json');
+    expect(code).toBe(EXIT.ok);
+    expect(JSON.parse(stdout)).toMatchObject({ decision: 'allow', reason: { code: 'POLICY_ALLOW' } });
+  });
+
+  test('ends with 1 when the request is malformed, and names the place', async () => {
+    const file = join(folder, 'bad.json');
+    writeFileSync(file, JSON.stringify({ ...ASKED, principle: 'alice' }));
+    const { code, stderr } = await cli('decide', '--file', file);
+    expect(code).toBe(EXIT.failure);
+    expect(stderr).toContain('principle');
+    expect(stderr).toContain('did you mean');
+  });
+});
+
+describe('bundles', () => {
+  const acme = join(REPOSITORY, 'policies/tenants/acme');
+
+  test('pushing the same again changes nothing', async () => {
+    const { code, stdout } = await cli('push', acme, '-o', 'json');
+    expect(code).toBe(EXIT.ok);
+    expect(JSON.parse(stdout)).toMatchObject({ layer: 'tenant:acme', state: 'active' });
+  });
+
+  test('a bundle is staged, activated with a reason, and rolled back', async () => {
+    const next = join(folder, 'next');
+    cpSync(acme, next, { recursive: true });
+    writeFileSync(join(next, 'manifest.json'), '{"layer": "tenant:acme", "version": "2.0.0"}');
+    const staged = await cli('push', next);
+    expect(staged.stdout).toContain('staged');
+    const digest = DIGEST.exec(staged.stdout)?.[0] ?? '';
+    const late = await cli('activate', digest, '--reason', 'first', '--expected-active', 'none');
+    expect(late.code).toBe(EXIT.failure);
+    const activated = await cli('activate', digest, '--reason', 'a new version');
+    expect(activated.stdout).toContain('a new version');
+    const rolledBack = await cli('rollback', 'tenant:acme', '--reason', 'too early');
+    expect(rolledBack.stdout).toContain('rollback');
+    const history = await cli('layers', 'tenant:acme');
+    const kinds = history.stdout
+      .split('\n')
+      .slice(1)
+      .map(line => /rollback|activate /.exec(line)?.[0]?.trim());
+    expect(kinds.filter(kind => kind !== undefined)).toEqual(['rollback', 'activate', 'activate']);
+  });
+
+  test('a refused bundle ends with 3, a failing test with 4', async () => {
+    const bad = join(folder, 'bad');
+    cpSync(acme, bad, { recursive: true });
+    writeFileSync(join(bad, 'policies/open.cedar'), '@id("open")\npermit (principal, action, resource);\n');
+    const refused = await cli('push', bad, '--dry-run');
+    expect(refused.code).toBe(EXIT.invalid);
+    expect(refused.stderr).toContain('policies/open.cedar:1:1');
+    writeFileSync(
+      join(bad, 'policies/open.cedar'),
+      '@id("open")\n@reason("all")\npermit (principal, action, resource in AI::Tenant::"acme");\n',
+    );
+    expect((await cli('push', bad, '--dry-run')).code).toBe(EXIT.testsFailed);
+  });
+
+  test('layers lists what is active', async () => {
+    const { stdout } = await cli('layers');
+    const layers = stdout
+      .split('\n')
+      .slice(1)
+      .map(line => line.split(' ')[0]);
+    expect(layers.filter(layer => layer !== '')).toEqual(['platform', 'tenant:acme', 'tenant:globex']);
+  });
+});
+
+describe('import', () => {
+  test('counts what it replaced', async () => {
+    const { code, stdout } = await cli('import', join(REPOSITORY, 'src/demo/directory.ndjson'), '-o', 'json');
+    expect(code).toBe(EXIT.ok);
+    expect(JSON.parse(stdout)).toMatchObject({ created: 0, replaced: 47 });
+  });
+
+  test('ends with 3 and the line of what is wrong, and changes nothing', async () => {
+    const file = join(folder, 'bad.ndjson');
+    writeFileSync(file, '{"type":"Team","id":"acme/new"}\n{"type":"User","id":"acme/new","attributes":{}}\n');
+    const { code, stderr } = await cli('import', file);
+    expect(code).toBe(EXIT.invalid);
+    expect(stderr).toContain('clearance');
+    const asked = ['--principal', 'Team:acme/new', '--action', 'invoke', '--resource', 'Model:acme/fraud'];
+    expect((await cli('decide', ...asked)).stdout).toContain('UNKNOWN_PRINCIPAL');
+  });
+
+  test('a file that is not there is a usage error', async () => {
+    expect((await cli('import', join(folder, 'nothing'))).code).toBe(EXIT.usage);
+  });
+});
+
+describe('keys', () => {
+  test('a new key goes alone to stdout, works, and stops working when it is revoked', async () => {
+    const made = await cli(
+      'key',
+      'create',
+      '--role',
+      'pep',
+      '--tenant',
+      'acme',
+      '--description',
+      'a gateway',
+    );
+    const key = made.stdout.trim();
+    expect(key).toMatch(/^dmn_\S+$/);
+    expect(made.stderr).not.toContain(key);
+    expect((await cliWith({ DURAMEN_KEY: key }, 'decide', '--file', '-')).code).toBe(EXIT.ok);
+
+    const list = await cli('key', 'list', '-o', 'json');
+    const { items } = z
+      .object({ items: z.array(z.object({ id: z.string(), description: z.string() })) })
+      .parse(JSON.parse(list.stdout));
+    const id = items.find(({ description }) => description === 'a gateway')?.id ?? '';
+    expect((await cli('key', 'revoke', id)).code).toBe(EXIT.ok);
+    const refused = await cliWith({ DURAMEN_KEY: key }, 'decide', '--file', '-');
+    expect(refused.code).toBe(EXIT.failure);
+    expect(refused.stderr).toContain('DURAMEN_KEY is not a valid key');
+    expect((await cli('key', 'list')).stdout).toContain('revoked');
+  });
+
+  test('without a key the hint says how to get one', async () => {
+    const { code, stderr } = await cliWith({}, 'layers');
+    expect(code).toBe(EXIT.failure);
+    expect(stderr).toContain('duramen key create');
+  });
+});
+
+describe('log', () => {
+  test('finds decisions by their filters, prints one, and finds events', async () => {
+    const asked = [...ALICE, '--action', 'paint', '--resource', 'Model:acme/fraud'];
+    const decided = await cli('decide', ...asked, '-o', 'json');
+    const { decisionId } = z.object({ decisionId: z.string() }).parse(JSON.parse(decided.stdout));
+    const found = await cli(
+      'log',
+      'query',
+      '--since',
+      '1h',
+      '--code',
+      'UNKNOWN_ACTION',
+      '--principal',
+      'acme/alice',
+    );
+    expect(found.stdout.split('\n')[0]).toMatch(/^INDEX +TIME +DECISION +CODE/);
+    expect(found.stdout).toMatch(/deny +UNKNOWN_ACTION +action +User:acme\/alice +paint +Model:acme\/fraud/);
+    const one = await cli('log', 'get', decisionId);
+    expect(JSON.parse(one.stdout)).toMatchObject({ decisionId, decision: 'deny' });
+    const events = await cli('log', 'events', '--kind', 'entity.import');
+    expect(events.stdout).toContain('entity.import');
+  });
+
+  test('says when there is no such decision', async () => {
+    const { code, stderr } = await cli('log', 'get', '01900000-0000-7000-8000-000000000000');
+    expect(code).toBe(EXIT.failure);
+    expect(stderr).toContain('there is no decision');
+  });
+});
+
+describe('usage', () => {
+  test.each([
+    [[], 'Usage: duramen'],
+    [['decidee'], 'Did you mean decide?'],
+    [['push'], "missing required argument 'dir'"],
+    [['layers', '-o', 'xml'], 'Allowed choices are table, json'],
+    [['rollback', 'platform'], "required option '--reason <text>'"],
+    [['layers', '--url', 'nowhere'], '`nowhere` is not an address'],
+  ])('%j ends with 64', async (args, message) => {
+    const { code, stdout, stderr } = await cli(...args);
+    expect(code).toBe(EXIT.usage);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(message);
+  });
+
+  test('asking for help is no error', async () => {
+    const { code, stdout } = await cli('push', '--help');
+    expect(code).toBe(EXIT.ok);
+    expect(stdout).toContain('--activate');
+  });
+});
