@@ -81,7 +81,7 @@ export function evaluateCheck(
   const message =
     first === undefined
       ? verdict.message
-      : `${verdict.message}: ${first.policy} needs more, ${first.missing}`;
+      : `${verdict.message}; the nearest is ${first.policy}, but ${first.missing}`;
   return {
     result: {
       action,
@@ -181,8 +181,8 @@ function holds(clause: Clause): boolean {
 }
 
 function describe(clause: Clause): string {
-  const outcome = clause.result === 'error' ? 'cannot be evaluated' : `is ${clause.result}`;
+  if (clause.result === 'error') return `\`${clause.text}\` cannot be evaluated`;
   return clause.kind === 'when'
-    ? `\`${clause.text}\` ${outcome}`
-    : `unless \`${clause.text}\`, which ${outcome}`;
+    ? `\`${clause.text}\` is false`
+    : `\`${clause.text}\` is true, which excludes it`;
 }
