@@ -113,6 +113,14 @@ export class Activator {
   }
 
   /**
+   * Runs the tests of a stored bundle that the activation will ask for, where they have not passed beside what
+   * is active now. Unlike the other methods it may run beside them, so that long tests hold up nobody.
+   */
+  async rehearse(stored: StoredBundle): Promise<void> {
+    await this.#runTestsAgain(contentOf(stored), this.#current());
+  }
+
+  /**
    * Activates a stored bundle. `isRollback` skips its tests: going back must not be held up by a test that a
    * newer platform layer broke; the schema is checked all the same.
    * Rejects with AppError ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED, SCHEMA_BREAKS_ACTIVE or
@@ -168,7 +176,7 @@ export class Activator {
 
   /** Tests passed at push say nothing about layers that were activated since. */
   async #runTestsAgain(bundle: BundleContent, active: ActiveSet): Promise<void> {
-    if (this.#passed.get(bundle.digest) !== fingerprint(bundle, active)) await this.#runTests(bundle, active);
+    if (this.#passed.get(bundle.digest) !== fingerprint(bundle, active)) await this.check(bundle);
   }
 
   /** The schema under which a bundle is active: its own, or that of the active platform layer. */

@@ -59,12 +59,15 @@ export interface PolicyWorkerApi {
 }
 
 export interface CompilerClientOptions {
-  readonly thread: PolicyThread<PolicyWorkerApi>;
+  /** Opens and checks what is pushed: a large bundle with its tests takes it many seconds. */
+  readonly checker: PolicyThread<PolicyWorkerApi>;
+  /** Parses what is activated, so that a rollback never waits for somebody's push. */
+  readonly builder: PolicyThread<PolicyWorkerApi>;
   readonly clock: Clock;
   readonly defaultSchemaText: string;
 }
 
-/** BundleCompiler over a policy worker. */
+/** BundleCompiler over two policy workers, which may be one. */
 export class CompilerClient implements BundleCompiler {
   readonly #options: CompilerClientOptions;
   /** Digests that the worker keeps, and the worker that was told. */
@@ -76,14 +79,14 @@ export class CompilerClient implements BundleCompiler {
   }
 
   open(form: BundleForm, body: Uint8Array): Promise<OpenedBundle> {
-    return this.#options.thread.call('open', form, body, this.#options.defaultSchemaText);
+    return this.#options.checker.call('open', form, body, this.#options.defaultSchemaText);
   }
 
   async check({ bundle, schemaText, companions, runTests }: CheckJob): Promise<BundleReport> {
-    const { thread } = this.#options;
+    const { checker } = this.#options;
     const sent = this.#keep(companions);
     const digests = companions.map(companion => companion.digest);
-    const report = thread.call('check', contentOf(bundle), schemaText, digests, runTests);
+    const report = checker.call('check', contentOf(bundle), schemaText, digests, runTests);
     try {
       const [result] = await Promise.all([report, ...sent]);
       return result;
@@ -96,21 +99,21 @@ export class CompilerClient implements BundleCompiler {
 
   /** Sends companions that the worker does not have. Calls are answered in order, so no reply is awaited first. */
   #keep(companions: readonly BundleContent[]): Promise<unknown>[] {
-    const { thread } = this.#options;
-    thread.start();
-    if (this.#generation !== thread.generation) {
+    const { checker } = this.#options;
+    checker.start();
+    if (this.#generation !== checker.generation) {
       this.#kept.clear();
-      this.#generation = thread.generation;
+      this.#generation = checker.generation;
     }
     const missing = companions.filter(({ digest }) => !this.#kept.has(digest));
     const calls: Promise<unknown>[] = [];
     if (missing.length > 0) {
-      calls.push(thread.call('keep', missing.map(contentOf)));
+      calls.push(checker.call('keep', missing.map(contentOf)));
       for (const { digest } of missing) this.#kept.add(digest);
     }
     if (this.#kept.size > companions.length + MAX_STALE_BUNDLES) {
       const digests = companions.map(({ digest }) => digest);
-      calls.push(thread.call('retain', digests));
+      calls.push(checker.call('retain', digests));
       this.#kept.clear();
       for (const digest of digests) this.#kept.add(digest);
     }
@@ -118,11 +121,11 @@ export class CompilerClient implements BundleCompiler {
   }
 
   async schema(text: string): Promise<CedarSchema> {
-    return reviveSchema(await this.#options.thread.call('schema', text));
+    return reviveSchema(await this.#options.builder.call('schema', text));
   }
 
   async build(bundle: BundleContent, schema: CedarSchema): Promise<BuiltLayer> {
-    const { thread, clock } = this.#options;
+    const { builder: thread, clock } = this.#options;
     const { digest, manifest } = bundle;
     const { token, size } = await thread.call('parse', contentOf(bundle), schema.text);
     const builder = new PolicyIndexBuilder(schema.actions);

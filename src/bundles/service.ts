@@ -110,12 +110,17 @@ export class BundleService {
    * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED,
    * SCHEMA_BREAKS_ACTIVE or STORE_UNAVAILABLE.
    */
-  activate(digest: Digest, request: ActivateRequest, actor: Credential): Promise<Activation> {
+  async activate(digest: Digest, request: ActivateRequest, actor: Credential): Promise<Activation> {
+    const expected = request.expectedActive;
+    const bundle = await this.get(digest, actor);
+    const { layer } = bundle.manifest;
+    const active = this.#activator.activations.get(layer)?.digest ?? null;
+    if (active !== digest && (expected === undefined || expected === active)) {
+      await this.#activator.rehearse(bundle);
+    }
     return this.#activations.run(async () => {
       await this.#activator.synchronise();
-      const bundle = await this.get(digest, actor);
-      const current = this.#activator.activations.get(bundle.manifest.layer);
-      const expected = request.expectedActive;
+      const current = this.#activator.activations.get(layer);
       if (current?.digest === digest && (expected === undefined || expected === digest)) return current;
       return await this.#switchTo(bundle, 'activate', expected, request.reason, actor);
     });

@@ -61,7 +61,11 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     script: WORKER,
     onHealth,
   });
-  const oracleThread = new PolicyThread<OracleWorkerApi>({ name: 'the oracle', script: WORKER, onHealth });
+  const oracleThread = new PolicyThread<PolicyWorkerApi & OracleWorkerApi>({
+    name: 'the oracle',
+    script: WORKER,
+    onHealth,
+  });
   const snapshots = new SnapshotHolder();
   const directory = new DirectoryService({
     store: stores.directory,
@@ -72,7 +76,12 @@ export function assemblePolicy(parts: PolicyParts): Policy {
   });
   const bundles = new BundleService({
     store: stores.bundles,
-    compiler: new CompilerClient({ thread: compilerThread, clock, defaultSchemaText: schemaText }),
+    compiler: new CompilerClient({
+      checker: compilerThread,
+      builder: oracleThread,
+      clock,
+      defaultSchemaText: schemaText,
+    }),
     publisher: new SnapshotPublisher(snapshots, directory),
     events,
     clock,
@@ -98,7 +107,8 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     bundles,
     engine,
     quarantine,
-    compilerProblem: () => (compilerThread.healthy ? undefined : 'the policy compiler is restarting'),
+    compilerProblem: () =>
+      compilerThread.healthy && oracleThread.healthy ? undefined : 'a policy worker is restarting',
     async close() {
       await directory.close();
       await Promise.all([compilerThread.close(), oracleThread.close()]);

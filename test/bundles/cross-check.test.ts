@@ -25,7 +25,12 @@ let layer: BuiltLayer;
 
 beforeAll(async () => {
   const clock = { now: () => 0, monotonic: () => performance.now() };
-  const client = new CompilerClient({ thread: compilerThread, clock, defaultSchemaText: SHIPPED_SCHEMA });
+  const client = new CompilerClient({
+    checker: compilerThread,
+    builder: compilerThread,
+    clock,
+    defaultSchemaText: SHIPPED_SCHEMA,
+  });
   schema = await client.schema(SHIPPED_SCHEMA);
   layer = await client.build(
     {

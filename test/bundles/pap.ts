@@ -131,7 +131,12 @@ export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>
   };
   const service = new BundleService({
     store,
-    compiler: new CompilerClient({ thread, clock, defaultSchemaText: SHIPPED_SCHEMA }),
+    compiler: new CompilerClient({
+      checker: thread,
+      builder: thread,
+      clock,
+      defaultSchemaText: SHIPPED_SCHEMA,
+    }),
     publisher,
     events: {
       announce: record,

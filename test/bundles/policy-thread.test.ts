@@ -27,7 +27,16 @@ function start(script = SCRIPT, timeoutMs?: number): Started {
   });
   threads.push(thread);
   const clock = { now: () => 0, monotonic: () => performance.now() };
-  return { thread, health, client: new CompilerClient({ thread, clock, defaultSchemaText: SHIPPED_SCHEMA }) };
+  return {
+    thread,
+    health,
+    client: new CompilerClient({
+      checker: thread,
+      builder: thread,
+      clock,
+      defaultSchemaText: SHIPPED_SCHEMA,
+    }),
+  };
 }
 
 function tenantBundle(policies: number, tenant = 'acme'): BundleContent {

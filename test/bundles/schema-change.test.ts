@@ -102,9 +102,15 @@ describe('a schema that breaks what is active', () => {
       { layer: 'tenant:acme', files: { 'policies/a.cedar': GOLD } },
       { activate: true },
     );
+    await fresh.directory.put({ type: 'Tenant', id: 'acme' }, { ...TENANT, parents: [] }, ADMIN);
+    const body = { ...USER, parents: [], attributes: { ...USER.attributes, actsFor: [] } };
+    await fresh.directory.put({ type: 'User', id: 'acme/alice' }, body, ADMIN);
     const before = deciding(fresh);
     const error = await failure(fresh.service.activate(staged.digest, { reason: 'r' }, ADMIN));
     expect(error.code).toBe('SCHEMA_BREAKS_ACTIVE');
+    expect(JSON.stringify(error.problems)).toMatch(
+      /tenant:acme\/policies\/a\.cedar.*AI::User::\\"acme\/alice/,
+    );
     expect(deciding(fresh)).toEqual(before);
     expect(before).toMatchObject({ 'tenant:acme': acme.digest });
   });
