@@ -137,10 +137,13 @@ export function fullDecisionEntry(sequence: number): DecisionEntry {
 const TENANTS = ['acme', 'beta', 'gamma'] as const;
 const tenant = fc.constantFrom(...TENANTS);
 
+/** Offsets that meet the bounds of queries and of minutes. */
+export const halfMinutes = fc.integer({ min: 0, max: 20 }).map(count => count * 30_000);
+
 /** Few distinct values, so that filters meet. */
 export const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
   .record({
-    time: fc.integer({ min: 0, max: 600_000 }),
+    time: halfMinutes,
     tenant,
     owner: tenant,
     host: tenant,
@@ -181,7 +184,7 @@ export const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
 
 export const arbitraryEvent: fc.Arbitrary<Omit<EventEntry, 'id'>> = fc
   .record({
-    time: fc.integer({ min: 0, max: 600_000 }),
+    time: halfMinutes,
     kind: fc.constantFrom(...EVENT_KINDS),
     tenant: fc.option(tenant, { nil: undefined }),
   })

@@ -32,13 +32,12 @@ function serve(port: MessagePort, data: unknown): void {
     }
     try {
       handle(writer, message, send);
+      checkpoint(writer, send);
     } catch (error) {
-      // Anything but a commit that failed cleanly is a bug: the thread dies, and the owner starts another.
+      // Anything but a commit or checkpoint that failed is a bug: the thread dies, and the owner starts another.
       if (!(error instanceof CommitError)) throw error;
       send({ kind: 'failed', message: error.message, fatal: error.fatal });
-      return;
     }
-    checkpoint(writer, send);
   });
   const { origin, size, newerMigrations } = writer;
   send({ kind: 'ready', origin, size, newerMigrations });

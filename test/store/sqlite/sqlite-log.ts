@@ -26,7 +26,7 @@ export async function openBoth(folder = makeFolder(), over: Partial<LogClientOpt
     folder,
     log,
     reader,
-    async dispose() {
+    dispose: async (): Promise<void> => {
       await reader.close();
       await log.close();
       rmSync(folder, { recursive: true, force: true });
