@@ -18,23 +18,28 @@ export function readBody(incoming: IncomingMessage, maxBytes: number): Promise<B
   const declared = Number(incoming.headers['content-length'] ?? 0);
   if (declared > maxBytes) return Promise.reject(tooLarge(maxBytes));
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let first: Buffer | undefined;
+    let rest: Buffer[] | undefined;
     let size = 0;
+    let isComplete = false;
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= maxBytes) chunks.push(chunk);
-      else {
+      if (size > maxBytes) {
         // what still arrives is thrown away by this listener, so that the client can read its answer
-        chunks.length = 0;
+        rest = undefined;
         reject(tooLarge(maxBytes));
-      }
+      } else if (first === undefined) first = chunk;
+      else (rest ??= [first]).push(chunk);
     });
     incoming.on('end', () => {
-      const [first] = chunks;
-      resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
+      isComplete = true;
+      resolve(rest === undefined ? (first ?? Buffer.alloc(0)) : Buffer.concat(rest));
     });
     incoming.on('error', () => reject(new ClientGone()));
-    incoming.on('close', () => reject(new ClientGone()));
+    incoming.on('close', () => {
+      // it also comes after a complete body, and an error costs its stack
+      if (!isComplete) reject(new ClientGone());
+    });
   });
 }
 

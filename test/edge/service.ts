@@ -1,0 +1,175 @@
+/**
+ * A real service on a real socket over real SQLite, filled with the shipped bundles and the demo directory,
+ * and a small client that keeps status, headers and body together.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { readBundleFolder } from '../../src/cli/bundle-folder.ts';
+import { loadConfig } from '../../src/config.ts';
+import type { Clock } from '../../src/domain/clock.ts';
+import { type RunningService, startService } from '../../src/main.ts';
+
+const REPOSITORY = join(import.meta.dirname, '../..');
+export const ADMIN_KEY = 'edge-tests-admin-key-0123456789abcdefgh';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The body as JSON; a text that is none fails the test. */
+  readonly json: unknown;
+}
+
+export interface CallOptions {
+  readonly key?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as it is; other values are sent as JSON. */
+  readonly body?: unknown;
+  readonly type?: string;
+}
+
+export interface TestService {
+  readonly url: string;
+  readonly folder: string;
+  readonly running: RunningService;
+  /** Lines of the service's log. */
+  readonly logLines: string[];
+  call(method: string, path: string, options?: CallOptions): Promise<Reply>;
+  /** A key with these roles, and tenants when there are any. */
+  makeKey(roles: readonly string[], tenants?: readonly string[]): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface TestServiceOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly clock?: Clock;
+  /** Loads bundles and directory; otherwise the store is empty. */
+  readonly filled?: boolean;
+  /** Uses this folder and leaves it where it is. */
+  readonly folder?: string;
+}
+
+export function configFor(folder: string, env: Readonly<Record<string, string>> = {}) {
+  return loadConfig({
+    env: {
+      DURAMEN_DATA_DIR: folder,
+      DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
+      DURAMEN_LOG_REQUEST_SAMPLE_RATE: '1',
+      ...env,
+    },
+    readFile: path => readFileSync(path, 'utf8'),
+  }).config;
+}
+
+export function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'duramen-edge-'));
+}
+
+export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
+  const folder = options.folder ?? temporaryFolder();
+  const logLines: string[] = [];
+  const running = await startService(configFor(folder, options.env), {
+    writeLog: line => void logLines.push(line),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+  });
+  const call = (method: string, path: string, given: CallOptions = {}) =>
+    request(running.url, method, path, given);
+  const service: TestService = {
+    url: running.url,
+    folder,
+    running,
+    logLines,
+    call,
+    async makeKey(roles, tenants) {
+      const reply = await call('POST', '/v1/keys', {
+        body: { roles, ...(tenants === undefined ? {} : { tenants }) },
+      });
+      return z.object({ key: z.string() }).parse(reply.json).key;
+    },
+    async stop() {
+      await running.close();
+      if (options.folder === undefined) rmSync(folder, { recursive: true });
+    },
+  };
+  if (options.filled === true) await fill(service);
+  return service;
+}
+
+async function request(url: string, method: string, path: string, given: CallOptions): Promise<Reply> {
+  const { body, headers = {} } = given;
+  const key = 'key' in given ? given.key : ADMIN_KEY;
+  const response = await fetch(url + path, {
+    method,
+    headers: {
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(body === undefined ? {} : { 'content-type': given.type ?? 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: raw(body) }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    get json() {
+      const parsed: unknown = JSON.parse(text);
+      return parsed;
+    },
+  };
+}
+
+function raw(body: unknown): string | Uint8Array<ArrayBuffer> {
+  if (typeof body === 'string') return body;
+  return body instanceof Uint8Array ? new Uint8Array(body) : JSON.stringify(body);
+}
+
+/** A bundle of the repository in the JSON form. */
+export async function shippedBundle(
+  name: string,
+): Promise<{ manifest: unknown; files: Record<string, string> }> {
+  const { manifest, files } = await readBundleFolder(join(REPOSITORY, 'policies', name));
+  return { manifest, files: { ...files } };
+}
+
+async function fill(service: TestService): Promise<void> {
+  for (const name of ['platform', 'tenants/acme', 'tenants/globex']) {
+    const { status, text } = await service.call('POST', '/v1/bundles?activate=true', {
+      body: await shippedBundle(name),
+    });
+    if (status !== 201) throw new Error(`bundle ${name}: ${status} ${text}`);
+  }
+  const directory = readFileSync(join(REPOSITORY, 'src/demo/directory.ndjson'), 'utf8');
+  const { text } = await service.call('POST', '/v1/directory/import', {
+    body: directory,
+    type: 'application/x-ndjson',
+  });
+  if (!text.includes('"state":"done"')) throw new Error(`the directory was not imported: ${text}`);
+}
+
+/** A request that the shipped policies allow. */
+export const ALLOWED = {
+  principal: { type: 'User', id: 'acme/alice' },
+  action: 'generate',
+  resource: { type: 'Model', id: 'acme/support-llm' },
+} as const;
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: z.string(),
+  detail: z.string(),
+  errors: z.array(
+    z.object({ pointer: z.string().optional(), message: z.string(), hint: z.string().optional() }),
+  ),
+  requestId: z.string(),
+});
+
+/** The problem of a reply, whose form is checked. */
+export function problemOf(reply: Reply): z.output<typeof problem> {
+  return problem.parse(reply.json);
+}
