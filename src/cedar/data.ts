@@ -17,6 +17,8 @@ import { RESERVED_KEYS } from './schema-types.ts';
 export const MAX_SET_VALUES = 1_024;
 /** Longest string in UTF-16 code units: attributes are facts to compare, not documents. */
 export const MAX_STRING_LENGTH = 8_192;
+/** Most of the input that a message quotes, in UTF-16 code units. */
+const MAX_QUOTED = 64;
 /** Most problems of one document: a megabyte of wrong elements must not become a megabyte of complaints. */
 export const MAX_PROBLEMS = 100;
 
@@ -283,8 +285,8 @@ function describeJson(json: JsonValue): string {
 
 /** User input in backticks, short enough for a message and on one line. */
 export function quote(text: string): string {
-  const line = text.replaceAll(/[\p{C}\p{Zl}\p{Zp}`]/gu, '·');
-  return line.length > 64 ? `\`${line.slice(0, 64)}…\`` : `\`${line}\``;
+  const line = text.slice(0, MAX_QUOTED).replaceAll(/[\p{C}\p{Zl}\p{Zp}`]/gu, '·');
+  return text.length > MAX_QUOTED ? `\`${line}…\`` : `\`${line}\``;
 }
 
 /** A type name as the wire has it: without its namespace. */

@@ -107,7 +107,8 @@ export function draftLink(
       ...(principal !== undefined && { principal: qualify(principal) }),
       ...(resource !== undefined && { resource: qualify(resource) }),
     };
-    const ast = linkTemplate(template.ast, values);
+    // Refuses a missing or superfluous value; what is compiled is decoded from the text, like all policies.
+    linkTemplate(template.ast, values);
     const text = fillSlots(template.place.text, values);
     const answer = wasm.parsePolicy(text);
     if (!answer.ok) {
@@ -116,13 +117,9 @@ export function draftLink(
       );
       return undefined;
     }
-    const annotations = { ...Object.fromEntries(ast.annotations), ...link.annotations, id: link.id };
-    return {
-      link,
-      place: { ...template.place, text },
-      est: { ...answer.value, annotations },
-      ast: { ...ast, annotations: new Map(Object.entries(annotations)) },
-    };
+    const inherited = Object.fromEntries(template.ast.annotations);
+    const est = { ...answer.value, annotations: { ...inherited, ...link.annotations, id: link.id } };
+    return { link, place: { ...template.place, text }, est, ast: decodePolicy(est) };
   });
 }
 

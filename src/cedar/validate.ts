@@ -22,6 +22,7 @@ import {
   startOf,
   type TemplateDraft,
 } from './policy-draft.ts';
+import { splitPolicies } from './policy-text.ts';
 import type { CedarSchema } from './schema.ts';
 import type { Effect } from './types.ts';
 import type { CedarWasm } from './wasm.ts';
@@ -70,22 +71,29 @@ export function checkPolicies(
   wasm: CedarWasm,
   depth: CheckDepth = 'all',
 ): CheckResult {
+  const size = countPolicies(sources);
+  if (size > MAX_POLICIES) {
+    const message = `the layer has ${size} policies, templates and links, the most is ${MAX_POLICIES}`;
+    return { ok: false, problems: [{ message }] };
+  }
   const problems: Problem[] = [];
   const statics = sources.policies.flatMap(file => draftPolicies(file, wasm, problems));
   const templates = sources.templates.flatMap(file => draftTemplates(file, wasm, problems));
   for (const draft of [...statics, ...templates]) hardenDraft(draft, sources.layer, problems);
   const links = linkAll(sources, templates, wasm, problems);
   const policies = [...statics, ...links];
-  if (policies.length + templates.length > MAX_POLICIES) {
-    const message = `the layer has ${policies.length + templates.length} policies, the most is ${MAX_POLICIES}`;
-    return { ok: false, problems: [{ message }] };
-  }
   refuseDuplicates(policies, problems);
   refuseDuplicates(templates, problems);
   if (depth === 'all') problems.push(...typeCheck(policies, templates, sources.schema, wasm));
   if (depth === 'all' && problems.length === 0) problems.push(...tryOut(policies, sources.schema, wasm));
   if (problems.length > 0) return { ok: false, problems: arrange(problems) };
   return { ok: true, policies: policies.map(draft => finish(draft, sources.layer)) };
+}
+
+/** Counts before anything is parsed: splitting is a hundred times as fast. */
+function countPolicies({ policies, templates, links }: LayerSources): number {
+  const files = [...policies, ...templates];
+  return files.reduce((sum, { text }) => sum + splitPolicies(text).length, links.length);
 }
 
 function hardenDraft(draft: PolicyDraft | TemplateDraft, layer: LayerName, problems: Problem[]): void {

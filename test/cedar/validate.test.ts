@@ -1,7 +1,7 @@
 /** The policy gate as a whole: all problems at their places, links, and what it gives for what passes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { PolicyLink } from '../../src/cedar/policy-draft.ts';
+import { MAX_POLICIES, type PolicyLink } from '../../src/cedar/policy-draft.ts';
 import { MAX_REPORTED_PROBLEMS } from '../../src/cedar/validate.ts';
 import type { LayerName } from '../../src/domain/ids.ts';
 import { annotated, Gate } from './layer-sources.ts';
@@ -112,6 +112,17 @@ describe('places of problems', () => {
     const problems = gate.problems({ policies: [{ path: 'a', text }] });
     expect(problems).toHaveLength(MAX_REPORTED_PROBLEMS + 1);
     expect(problems.at(-1)?.message).toBe(`and ${MAX_REPORTED_PROBLEMS} further problems`);
+  });
+});
+
+describe('the size of a layer is bounded', () => {
+  it('before anything is parsed', () => {
+    const text = 'x;'.repeat(MAX_POLICIES);
+    expect(gate.problems({ policies: [{ path: 'a', text }], links: [link()] })).toEqual([
+      {
+        message: `the layer has ${MAX_POLICIES + 1} policies, templates and links, the most is ${MAX_POLICIES}`,
+      },
+    ]);
   });
 });
 
