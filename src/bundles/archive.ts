@@ -74,7 +74,7 @@ export function invalidBundle(problems: readonly Problem[]): AppError {
 }
 
 /** A tar.gz that depends on the content alone: sorted paths, no times, no owners, a fixed gzip header. */
-export async function makeArchive(
+async function makeArchive(
   manifest: BundleManifest,
   files: Readonly<Record<string, string>>,
 ): Promise<Uint8Array> {

@@ -15,7 +15,7 @@ import type { BuiltLayer, BundleCompiler, BundleContent, CheckJob } from './pipe
 import type { PolicyThread } from './policy-thread.ts';
 
 /** Longest work on the main thread without a pause, in milliseconds: a fraction of a decision with its commit. */
-export const SLICE_MS = 2;
+const SLICE_MS = 2;
 /** Policies per message: receiving one must fit in a slice. */
 export const CHUNK_POLICIES = 50;
 
@@ -161,7 +161,7 @@ function nextTurn(): Promise<void> {
 }
 
 /** A schema that came through a message port: clones keep maps, sets and shared types, but no classes. */
-export function reviveSchema(sent: CedarSchema): CedarSchema {
+function reviveSchema(sent: CedarSchema): CedarSchema {
   const actions = [...sent.actions].map(
     ([key, action]) => [key, { ...action, uid: new EntityUid(action.uid.type, action.uid.id) }] as const,
   );

@@ -14,7 +14,7 @@ import type { PolicyThread } from './policy-thread.ts';
 /** Most comparisons that wait: half a second of work for the oracle. */
 export const MAX_WAITING_SAMPLES = 64;
 /** Most layers that the oracle's thread keeps: about 2 KB a policy. */
-export const MAX_KEPT_LAYERS = 256;
+const MAX_KEPT_LAYERS = 256;
 
 /** A check as data: it can cross threads, and holds nothing but what the oracle reads. */
 export interface SentQuestion {

@@ -76,7 +76,7 @@ export function isSource(result: JsonSource | Problem): result is JsonSource {
 }
 
 /** Line and column of an offset into a text. */
-export function positionAt(text: string, offset: number): Position {
+function positionAt(text: string, offset: number): Position {
   let line = 1;
   let start = 0;
   for (let at = text.indexOf('\n'); at !== -1 && at < offset; at = text.indexOf('\n', at + 1)) {

@@ -14,16 +14,16 @@ import { printable, roleOf } from './paths.ts';
 import { MAX_CASES, overlay, TEST_KEYS, type TestCase, testFileSchema } from './test-case.ts';
 
 /** Most links of one bundle: each is a policy. */
-export const MAX_LINKS = 10_000;
+const MAX_LINKS = 10_000;
 const LINKS_FILE = 'links.json';
 
 /** A text file with its path in the bundle. */
-export interface SourceFile {
+interface SourceFile {
   readonly path: string;
   readonly text: string;
 }
 
-export const linkSchema = z.strictObject({
+const linkSchema = z.strictObject({
   /** `@id` of the template. */
   templateId: idSchema,
   /** The id of the policy that the link makes. */
@@ -36,7 +36,7 @@ const linksSchema = z.array(linkSchema).max(MAX_LINKS);
 const LINK_KEYS = [...Object.keys(linkSchema.shape), 'principal', 'resource', 'type', 'id'];
 
 /** A template made a policy by filling its slots. */
-export interface BundleLink extends Position {
+interface BundleLink extends Position {
   readonly templateId: string;
   readonly id: string;
   readonly values: { readonly principal?: EntityRef | undefined; readonly resource?: EntityRef | undefined };

@@ -6,7 +6,7 @@ import type { Problem } from '../domain/errors.ts';
 import { nearest } from '../domain/spelling.ts';
 
 /** Longest path in characters: what ustar can hold without extensions. */
-export const MAX_PATH_LENGTH = 256;
+const MAX_PATH_LENGTH = 256;
 
 /** What a file of a bundle is for. */
 export type FileRole = 'manifest' | 'schema' | 'links' | 'policies' | 'templates' | 'tests';

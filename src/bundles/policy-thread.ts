@@ -9,7 +9,7 @@ import { AppError, type ErrorCode, messageOf, type Problem } from '../domain/err
 /** Most calls that wait: each may hold a bundle of megabytes. */
 export const MAX_PENDING_CALLS = 256;
 /** Longest time that the worker may be silent over its calls, in milliseconds: the largest check takes a fraction. */
-export const CALL_TIMEOUT_MS = 120_000;
+const CALL_TIMEOUT_MS = 120_000;
 
 /** Largest heap of the worker in MB: a bundle that needs more ends the worker, not the service. */
 const MAX_HEAP_MB = 1024;

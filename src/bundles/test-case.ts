@@ -12,7 +12,7 @@ import type { Position } from './json-source.ts';
 /** Most cases of one bundle: each is a decision by two evaluators, one of which takes milliseconds. */
 export const MAX_CASES = 5_000;
 /** Most entities of one file or one case. */
-export const MAX_TEST_ENTITIES = 1_000;
+const MAX_TEST_ENTITIES = 1_000;
 /** The clock of a case that gives no `now`: any fixed instant, so that a test never depends on the day. */
 export const DEFAULT_TEST_NOW = '2026-01-01T12:00:00.000Z';
 
@@ -22,7 +22,7 @@ export type TestEntity = z.output<typeof testEntitySchema>;
 
 const entities = z.array(testEntitySchema).max(MAX_TEST_ENTITIES);
 
-export const expectationSchema = z.strictObject({
+const expectationSchema = z.strictObject({
   decision: z.enum(['allow', 'deny']),
   code: reasonCodeSchema.optional(),
   /** Full ids, `<layer>/<@id>`, of `reason.policies`, in any order. */
@@ -31,9 +31,9 @@ export const expectationSchema = z.strictObject({
     .max(64)
     .optional(),
 });
-export type Expectation = z.output<typeof expectationSchema>;
+type Expectation = z.output<typeof expectationSchema>;
 
-export const testCaseSchema = z.strictObject({
+const testCaseSchema = z.strictObject({
   name: z.string().min(1).max(256),
   /** Entities to add to those of the file, or to replace them by. */
   directory: entities.default([]),

@@ -52,20 +52,7 @@ export interface Policy {
 
 export function assemblePolicy(parts: PolicyParts): Policy {
   const { config, stores, events, clock, ids, metrics, logger, schemaText } = parts;
-  const onHealth = (healthy: boolean, detail: string) => {
-    if (healthy) logger.info({ detail }, 'worker recovered');
-    else logger.error({ detail }, 'worker failed');
-  };
-  const compilerThread = new PolicyThread<PolicyWorkerApi>({
-    name: 'the policy compiler',
-    script: WORKER,
-    onHealth,
-  });
-  const oracleThread = new PolicyThread<PolicyWorkerApi & OracleWorkerApi>({
-    name: 'the oracle',
-    script: WORKER,
-    onHealth,
-  });
+  const { compilerThread, oracleThread } = makeThreads(logger);
   const snapshots = new SnapshotHolder();
   const directory = new DirectoryService({
     store: stores.directory,
@@ -124,6 +111,25 @@ function observerOf(metrics: Metrics, logger: Logger): DecisionObserver {
       logger.error({ err: error }, 'a decision failed and was denied');
     },
   };
+}
+
+/** One thread checks what is pushed; the other, always at hand, builds what is activated and asks cedar-wasm. */
+function makeThreads(logger: Logger) {
+  const onHealth = (healthy: boolean, detail: string) => {
+    if (healthy) logger.info({ detail }, 'worker recovered');
+    else logger.error({ detail }, 'worker failed');
+  };
+  const compilerThread = new PolicyThread<PolicyWorkerApi>({
+    name: 'the policy compiler',
+    script: WORKER,
+    onHealth,
+  });
+  const oracleThread = new PolicyThread<PolicyWorkerApi & OracleWorkerApi>({
+    name: 'the oracle',
+    script: WORKER,
+    onHealth,
+  });
+  return { compilerThread, oracleThread };
 }
 
 function assembleEvaluator(

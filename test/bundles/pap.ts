@@ -38,7 +38,7 @@ class TickingClock implements Clock {
 export type StoreCall = 'put' | 'get' | 'list' | 'activate' | 'active' | 'history';
 
 /** A store whose next calls fail before or after they took effect. */
-export class FaultyBundleStore implements BundleStore {
+class FaultyBundleStore implements BundleStore {
   readonly #store: BundleStore;
   readonly #faults = new Map<StoreCall, { readonly when: 'before' | 'after'; times: number }>();
 
@@ -172,7 +172,7 @@ export interface BundleText {
 }
 
 /** The JSON form of a bundle. */
-export function bundle({ layer, version = '1', files = {} }: BundleText): Uint8Array {
+function bundle({ layer, version = '1', files = {} }: BundleText): Uint8Array {
   return Buffer.from(JSON.stringify({ manifest: { layer, version }, files }));
 }
 
