@@ -59,8 +59,8 @@ export class GraphEditor {
       if (before !== undefined) this.leaveParents(key, before.lineage.parents.uids);
       for (const uid of parents.uids) this.add(this.members, uid.key, key);
       this.dirty.add(key);
-      // A stand-in until `settle`: it knows the parents, its ancestors are not read before.
-      this.entities.set(key, new GraphEntity(record, { parents, sources: [], ancestors: new Set() }));
+      // Nobody reads the ancestors of the stand-in before `settle`.
+      this.entities.set(key, new GraphEntity(record, this.pool.standIn(parents)));
     }
     if (before?.tenant !== record.tenant) {
       if (before?.tenant !== undefined) this.remove(this.tenants, before.tenant, key);

@@ -40,33 +40,46 @@ export interface Lineage {
 
 /** Makes lineages and hands out the same object for the same content. */
 export class LineagePool {
-  private readonly parentSets = new Map<string, ParentSet>();
-  private readonly lineages = new Map<string, Lineage>();
+  /** By the references as they were written: most entities repeat those of another one word for word. */
+  readonly #written = new Map<string, ParentSet>();
+  readonly #parentSets = new Map<string, ParentSet>();
+  readonly #lineages = new Map<string, Lineage>();
 
   parentSet(refs: readonly EntityRef[]): ParentSet {
+    let text = '';
+    for (const { type, id } of refs) text += `${type} ${id} `;
+    const known = this.#written.get(text);
+    if (known !== undefined) return known;
     const uids = refs.map(uidOf).sort((a, b) => (a.key < b.key ? -1 : 1));
     const distinct = uids.filter((uid, at) => uid.key !== uids[at - 1]?.key);
     const key = distinct.map(uid => uid.key).join(' ');
-    const known = this.parentSets.get(key);
-    if (known !== undefined) return known;
-    if (this.parentSets.size >= MAX_SHARED) this.parentSets.clear();
-    const parents = { key, uids: distinct };
-    this.parentSets.set(key, parents);
+    const parents = this.#parentSets.get(key) ?? { key, uids: distinct };
+    remember(this.#parentSets, key, parents);
+    remember(this.#written, text, parents);
     return parents;
+  }
+
+  /** Some lineage of `parents`, to stand in until `lineage` can be called; its ancestors may be wrong. */
+  standIn(parents: ParentSet): Lineage {
+    return this.#lineages.get(parents.key) ?? { parents, sources: [], ancestors: new Set() };
   }
 
   /** The lineage of `parents`, given the lineage of each of them in the same order. */
   lineage(parents: ParentSet, sources: readonly (Lineage | undefined)[]): Lineage {
-    const known = this.lineages.get(parents.key);
+    const known = this.#lineages.get(parents.key);
     if (known !== undefined && known.sources.every((source, at) => source === sources[at])) return known;
     const ancestors = new Set<string>();
     parents.uids.forEach((uid, at) => {
       ancestors.add(uid.key);
       for (const key of sources[at]?.ancestors ?? []) ancestors.add(key);
     });
-    if (this.lineages.size >= MAX_SHARED) this.lineages.clear();
     const lineage = { parents, sources: sources.slice(), ancestors };
-    this.lineages.set(parents.key, lineage);
+    remember(this.#lineages, parents.key, lineage);
     return lineage;
   }
+}
+
+function remember<V>(pool: Map<string, V>, key: string, value: V): void {
+  if (pool.size >= MAX_SHARED) pool.clear();
+  pool.set(key, value);
 }

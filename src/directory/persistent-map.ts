@@ -41,7 +41,7 @@ export class PersistentMap<V> {
 export class MapEditor<V> {
   private readonly shards: Shard<V>[];
   /** Shards that belong to this editor alone, so that it may change them in place. */
-  private readonly owned: (Map<string, V> | undefined)[] = Array.from({ length: SHARDS });
+  private readonly owned = new Map<number, Map<string, V>>();
   private readonly build: (shards: readonly Shard<V>[], size: number) => PersistentMap<V>;
   private count: number;
 
@@ -83,10 +83,10 @@ export class MapEditor<V> {
   }
 
   private own(at: number): Map<string, V> {
-    const mine = this.owned[at];
+    const mine = this.owned.get(at);
     if (mine !== undefined) return mine;
     const copy = new Map(this.shards[at]);
-    this.owned[at] = copy;
+    this.owned.set(at, copy);
     this.shards[at] = copy;
     return copy;
   }
