@@ -7,6 +7,7 @@ import type { EntityBody, EntityPatch, EntityRecord } from '../domain/entity.ts'
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
+import { type CommitOptions, CommittedGraph } from './committed-graph.ts';
 import {
   checkEntity,
   count,
@@ -16,7 +17,7 @@ import {
   refusal,
   writeOf,
 } from './entity-checks.ts';
-import { DirectoryGraph, type GraphEntity } from './graph.ts';
+import type { DirectoryGraph, GraphEntity } from './graph.ts';
 import { GraphEditor } from './graph-editor.ts';
 import { type ImportOptions, type ImportResult, importEntities } from './import.ts';
 import { uidOf } from './lineage.ts';
@@ -24,7 +25,7 @@ import { collectLines, type Line } from './lines.ts';
 import { listEntities, type PageRequest } from './listing.ts';
 import { mergePatch } from './merge-patch.ts';
 import { Pacer } from './pacing.ts';
-import type { DirectoryStore, DirectoryTransaction, EntityParser, EntityWrite } from './ports.ts';
+import type { EntityParser, EntityWrite } from './ports.ts';
 import { checkPreconditions, type Preconditions } from './preconditions.ts';
 import { rebuild } from './rebuild.ts';
 import { type AllowedTenants, isAllowed, missing, ownerByName } from './tenancy.ts';
@@ -36,14 +37,9 @@ export interface Caller {
   readonly tenants: AllowedTenants;
 }
 
-export interface DirectoryOptions {
-  readonly store: DirectoryStore;
+export interface DirectoryOptions extends CommitOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
-  /** Told of each new graph synchronously, in the same turn in which reads begin to see it. */
-  readonly publish: (graph: DirectoryGraph) => void;
-  /** Called after a change and its event are durable in the store: carries the event to the log. */
-  readonly announce: (event: EventEntry) => Promise<void>;
 }
 
 /** A schema that was tried on every entity; writes wait until it is adopted or abandoned. */
@@ -67,20 +63,19 @@ const NOT_READY = 'no schema is active';
 export class DirectoryService {
   readonly #options: DirectoryOptions;
   readonly #queue = new WriteQueue();
-  #graph = DirectoryGraph.empty();
+  readonly #committed: CommittedGraph;
   /** undefined until the first schema is adopted. */
   #parser: EntityParser | undefined;
-  /** A graph whose commit was neither confirmed nor denied: decided before the next write. */
-  #unconfirmed: DirectoryGraph | undefined;
   #uploads = 0;
 
   constructor(options: DirectoryOptions) {
     this.#options = options;
+    this.#committed = new CommittedGraph(options, this.#queue);
   }
 
   /** The current state. */
   get graph(): DirectoryGraph {
-    return this.#graph;
+    return this.#committed.current;
   }
 
   /** @throws AppError NOT_FOUND, for entities of other tenants too */
@@ -93,7 +88,7 @@ export class DirectoryService {
     request: PageRequest,
     caller: Caller,
   ): { readonly items: readonly EntityRecord[]; readonly nextCursor: string | null } {
-    const { items, nextCursor } = listEntities(this.#graph, request, caller.tenants);
+    const { items, nextCursor } = listEntities(this.graph, request, caller.tenants);
     return { items: items.map(recordOf), nextCursor };
   }
 
@@ -105,7 +100,7 @@ export class DirectoryService {
     conditions: Preconditions = {},
   ): Promise<{ readonly record: EntityRecord; readonly created: boolean }> {
     return this.#change(async () => {
-      const before = this.#graph.get(uidOf(ref).key);
+      const before = this.graph.get(uidOf(ref).key);
       const seen =
         before !== undefined && isAllowed(before.tenant, caller.tenants) ? before.revision : undefined;
       if (isAllowed(ownerByName(ref), caller.tenants)) checkPreconditions(seen, conditions);
@@ -145,11 +140,11 @@ export class DirectoryService {
       const before = this.#visible(ref, caller);
       if (!isAllowed(ownerByName(ref), caller.tenants)) throw missing(ref);
       checkPreconditions(before.revision, conditions);
-      const editor = new GraphEditor(this.#graph);
+      const editor = new GraphEditor(this.graph);
       editor.delete(before.uid.key);
       const event = this.#event('entity.delete', before.uid.key, caller, before.tenant, {
         before: before.revision,
-        after: this.#graph.revision + 1,
+        after: this.graph.revision + 1,
       });
       const graph = await this.#settle(editor, ref);
       await this.#commitWrites([{ ref, body: null }], graph, event);
@@ -172,7 +167,7 @@ export class DirectoryService {
       const tx = await store.begin();
       try {
         const at = timestamp(clock.now());
-        const imported = await importEntities(lines, this.#graph, tx, {
+        const imported = await importEntities(lines, this.graph, tx, {
           ...options,
           parser,
           clock,
@@ -180,9 +175,9 @@ export class DirectoryService {
           tenants: caller.tenants,
         });
         const { tenant, created, replaced, graph } = imported;
-        const details = { created, replaced, before: this.#graph.revision, after: graph.revision };
+        const details = { created, replaced, before: this.graph.revision, after: graph.revision };
         const event = this.#event('entity.import', 'directory', caller, tenant, details);
-        await this.#commit(tx, graph, event);
+        await this.#committed.commit(tx, graph, event);
         return { result: { created, replaced, revision: graph.revision }, event };
       } catch (error) {
         await tx.rollback().catch(() => undefined);
@@ -198,11 +193,11 @@ export class DirectoryService {
   async prepareSchema(parser: EntityParser): Promise<SchemaChange> {
     const release = await this.#queue.acquire();
     try {
-      await this.#decideUnconfirmed();
+      await this.#committed.confirm();
       const { store, clock } = this.#options;
       const first = this.#parser === undefined;
-      const revision = first ? await store.revision() : this.#graph.revision;
-      const records = first ? store.load() : recordChunks(this.#graph);
+      const revision = first ? await store.revision() : this.graph.revision;
+      const records = first ? store.load() : recordChunks(this.graph);
       const rebuilt = await rebuild(records, revision, parser, clock);
       if (rebuilt.graph === undefined) {
         release();
@@ -211,7 +206,7 @@ export class DirectoryService {
       const { graph } = rebuilt;
       const adopt = (): void => {
         this.#parser = parser;
-        this.#graph = graph;
+        this.#committed.adopt(graph);
         release();
       };
       return { problems: [], graph, adopt, abandon: release };
@@ -222,14 +217,15 @@ export class DirectoryService {
   }
 
   /** Waits for accepted writes and refuses new ones. */
-  close(): Promise<void> {
-    return this.#queue.close();
+  async close(): Promise<void> {
+    await this.#queue.close();
+    this.#committed.close();
   }
 
   /** Runs a change in its turn; its event goes to the log afterwards, outside the turn. */
   async #change<T>(change: (parser: EntityParser) => Promise<{ result: T; event: EventEntry }>): Promise<T> {
     const { result, event } = await this.#queue.run(async () => {
-      await this.#decideUnconfirmed();
+      await this.#committed.confirm();
       if (this.#parser === undefined) throw new AppError('NOT_READY', NOT_READY);
       return change(this.#parser);
     });
@@ -244,7 +240,7 @@ export class DirectoryService {
     operation: 'put' | 'patch',
   ): Promise<{ record: EntityRecord; event: EventEntry }> {
     const { key } = uidOf(ref);
-    const graph = this.#graph;
+    const graph = this.graph;
     const before = graph.get(key);
     if (this.#parser === undefined) throw new AppError('NOT_READY', NOT_READY);
     const stamp = { revision: graph.revision + 1, updatedAt: timestamp(this.#options.clock.now()) };
@@ -299,7 +295,7 @@ export class DirectoryService {
         { problems: listed },
       );
     }
-    return editor.finish(this.#graph.revision + 1);
+    return editor.finish(this.graph.revision + 1);
   }
 
   async #commitWrites(
@@ -314,48 +310,11 @@ export class DirectoryService {
       await tx.rollback().catch(() => undefined);
       throw error;
     }
-    await this.#commit(tx, graph, event);
-  }
-
-  /**
-   * The point of no return: after `commit` the change survives a crash and is published at once. When the
-   * store fails in the middle, it is asked what it holds, so that memory never disagrees with it.
-   */
-  async #commit(tx: DirectoryTransaction, graph: DirectoryGraph, event: EventEntry): Promise<void> {
-    let revision: number;
-    try {
-      revision = await tx.commit(timestamp(event.time), event);
-    } catch (error) {
-      this.#unconfirmed = graph;
-      await this.#decideUnconfirmed().catch(() => undefined);
-      if (this.#graph !== graph) throw error;
-      return;
-    }
-    if (revision !== graph.revision) {
-      throw new Error(`the store is at revision ${revision}, the directory expected ${graph.revision}`);
-    }
-    this.#publish(graph);
-  }
-
-  /** Finds out whether an unconfirmed commit is in the store. @throws AppError while the store cannot say */
-  async #decideUnconfirmed(): Promise<void> {
-    const graph = this.#unconfirmed;
-    if (graph === undefined) return;
-    const revision = await this.#options.store.revision();
-    this.#unconfirmed = undefined;
-    if (revision === graph.revision) this.#publish(graph);
-    else if (revision !== this.#graph.revision) {
-      throw new Error(`the store is at revision ${revision}, the directory at ${this.#graph.revision}`);
-    }
-  }
-
-  #publish(graph: DirectoryGraph): void {
-    this.#graph = graph;
-    this.#options.publish(graph);
+    await this.#committed.commit(tx, graph, event);
   }
 
   #visible(ref: EntityRef, caller: Caller): GraphEntity {
-    const entity = this.#graph.get(uidOf(ref).key);
+    const entity = this.graph.get(uidOf(ref).key);
     if (entity === undefined || !isAllowed(entity.tenant, caller.tenants)) throw missing(ref);
     return entity;
   }

@@ -76,6 +76,20 @@ describe.each(WRITES)('%s', (_name, write) => {
   });
 });
 
+test('a persisted change that could not be confirmed shows and is announced without a further write', async () => {
+  const { service, store, published, announced } = await open();
+  store.fault = 'silence';
+  await expect(service.put(ALICE, user(), ADMIN)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  expect(published).toHaveLength(1);
+  store.fault = undefined;
+  await expect.poll(() => published.length, { timeout: 10_000 }).toBe(2);
+  expect(service.get(ALICE, ADMIN).revision).toBe(2);
+  expect(announced.map(({ subject }) => subject)).toEqual([
+    'AI::Role::"acme/first"',
+    'AI::User::"acme/alice"',
+  ]);
+});
+
 test('a change whose event cannot be announced fails, but is durable and visible, with its event in the outbox', async () => {
   const directory = await openDirectory(parser, {
     announce: () => Promise.reject(new Error('the log is down')),
