@@ -154,26 +154,22 @@ function findNearMisses(
   request: EvaluationRequest,
   full: boolean,
 ): readonly NearMiss[] {
-  const misses: { readonly miss: NearMiss; readonly failing: number }[] = [];
-  for (const policy of nearMisses(
+  const ranked = nearMisses(
     layers.map(layer => layer.index),
     request,
-  )) {
-    const clauses = policy.explain(request, full);
-    const failing = clauses.filter(clause => !holds(clause));
+  )
+    .map(policy => ({ policy, failing: policy.explain(request, false).filter(clause => !holds(clause)) }))
+    .toSorted((a, b) => a.failing.length - b.failing.length || (a.policy.id < b.policy.id ? -1 : 1))
+    .slice(0, MAX_NEAR_MISSES);
+  return ranked.map(({ policy, failing }) => {
     const first = failing[0];
-    const miss = {
+    return {
       policy: policy.id,
       reason: policy.reason,
       missing: first === undefined ? 'its conditions do not hold together' : describe(first),
-      ...(full ? { clauses: [...clauses] } : {}),
+      ...(full ? { clauses: [...policy.explain(request, true)] } : {}),
     };
-    misses.push({ miss, failing: failing.length });
-  }
-  return misses
-    .toSorted((a, b) => a.failing - b.failing || (a.miss.policy < b.miss.policy ? -1 : 1))
-    .slice(0, MAX_NEAR_MISSES)
-    .map(({ miss }) => miss);
+  });
 }
 
 function holds(clause: Clause): boolean {
