@@ -7,7 +7,7 @@ import { messageOf, type Problem } from '../domain/errors.ts';
 import { CliError, EXIT, exitCodeOf } from './exit-code.ts';
 import type { Terminal } from './terminal.ts';
 
-export const DEFAULT_URL = 'http://127.0.0.1:8181';
+const DEFAULT_URL = 'http://127.0.0.1:8181';
 
 /** The body of every failure, as far as it is shown. */
 export const problemSchema = z.looseObject({

@@ -31,7 +31,7 @@ interface Ban {
   readonly instead: string;
 }
 
-export const BANS: readonly Ban[] = [
+const BANS: readonly Ban[] = [
   {
     name: 'clock',
     matches: use =>

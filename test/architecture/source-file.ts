@@ -6,21 +6,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { parseAst } from 'vitest/node';
 
-export interface Import {
+interface Import {
   readonly specifier: string;
   readonly typeOnly: boolean;
   readonly line: number;
 }
 
 /** A function, method or arrow function with the number of lines from its first to its last. */
-export interface FunctionSpan {
+interface FunctionSpan {
   readonly name: string;
   readonly line: number;
   readonly lines: number;
 }
 
 /** An expression that the bans may name: `Date.now`, `new Date`, `console.log`, `process.env`. */
-export interface Use {
+interface Use {
   readonly text: string;
   readonly line: number;
 }
