@@ -1,7 +1,7 @@
 /**
  * Calls to the policy worker as promises. Invariants: every call settles exactly once, also when the worker
- * dies or takes too long; a dead worker is started again before the next call; a failure keeps its AppError
- * code across the threads.
+ * dies or takes too long; a dead worker is started again, at the latest by the next call; a failure keeps its
+ * AppError code across the threads.
  */
 import { type MessagePort, Worker } from 'node:worker_threads';
 import { AppError, type ErrorCode, messageOf, type Problem } from '../domain/errors.ts';
@@ -10,6 +10,10 @@ import { AppError, type ErrorCode, messageOf, type Problem } from '../domain/err
 export const MAX_PENDING_CALLS = 256;
 /** Longest time that the worker may be silent over its calls, in milliseconds: the largest check takes a fraction. */
 const CALL_TIMEOUT_MS = 120_000;
+
+/** First and longest pause before a dead worker is started again, in milliseconds; it doubles in between. */
+const RESTART_MIN_MS = 100;
+const RESTART_MAX_MS = 10_000;
 
 /** Largest heap of the worker in MB: a bundle that needs more ends the worker, not the service. */
 const MAX_HEAP_MB = 1024;
@@ -33,6 +37,7 @@ interface SentFailure {
 }
 
 type Reply =
+  | { readonly isReady: true }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly failure: SentFailure };
 
@@ -44,6 +49,8 @@ export function serveThread<Api extends ThreadApi<Api>>(port: MessagePort, api: 
       port.postMessage(await answer(api, call), []);
     });
   });
+  const ready: Reply = { isReady: true };
+  port.postMessage(ready, []);
 }
 
 async function answer<Api extends ThreadApi<Api>>(api: Api, { id, name, args }: Call<Api>): Promise<Reply> {
@@ -85,12 +92,14 @@ export class PolicyThread<Api extends ThreadApi<Api>> {
   #isHealthy = true;
   #isClosed = false;
   #deadline: NodeJS.Timeout | undefined;
+  #restart: NodeJS.Timeout | undefined;
+  #restartMs = RESTART_MIN_MS;
 
   constructor(options: PolicyThreadOptions) {
     this.#options = options;
   }
 
-  /** False from the death of the worker until it has answered again. */
+  /** False from the death of the worker until another one is ready. */
   get healthy(): boolean {
     return this.#isHealthy;
   }
@@ -127,11 +136,15 @@ export class PolicyThread<Api extends ThreadApi<Api>> {
   /** Starts the worker unless it runs; the first call does so too. */
   start(): Worker {
     if (this.#worker !== undefined) return this.#worker;
+    clearTimeout(this.#restart);
     const worker = new Worker(this.#options.script, {
       resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
     });
     let cause: unknown;
-    worker.on('message', (reply: Reply) => this.#settle(worker, reply));
+    worker.on('message', (reply: Reply) => {
+      if ('isReady' in reply) this.#recover();
+      else this.#settle(worker, reply);
+    });
     worker.on('error', error => {
       cause = error;
     });
@@ -144,20 +157,24 @@ export class PolicyThread<Api extends ThreadApi<Api>> {
   /** Ends the worker; calls without an answer are rejected. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#restart);
     const worker = this.#worker;
     if (worker === undefined) return;
     await worker.terminate();
     this.#abandon(worker, undefined);
   }
 
-  #settle(worker: Worker, reply: Reply): void {
+  #recover(): void {
+    this.#restartMs = RESTART_MIN_MS;
+    if (this.#isHealthy) return;
+    this.#isHealthy = true;
+    this.#options.onHealth?.(true, `${this.#options.name} runs again`);
+  }
+
+  #settle(worker: Worker, reply: Exclude<Reply, { isReady: true }>): void {
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
     this.#watch(worker);
-    if (!this.#isHealthy) {
-      this.#isHealthy = true;
-      this.#options.onHealth?.(true, `${this.#options.name} answers again`);
-    }
     if ('failure' in reply) pending?.reject(restore(reply.failure));
     else pending?.resolve(reply.value);
   }
@@ -182,6 +199,9 @@ export class PolicyThread<Api extends ThreadApi<Api>> {
     if (!this.#isClosed) {
       this.#isHealthy = false;
       this.#options.onHealth?.(false, `${this.#options.name} stopped: ${messageOf(cause ?? 'it ended')}`);
+      this.#restart = setTimeout(() => this.start(), this.#restartMs);
+      this.#restart.unref();
+      this.#restartMs = Math.min(2 * this.#restartMs, RESTART_MAX_MS);
     }
     const waiting = [...this.#pending.values()];
     this.#pending.clear();

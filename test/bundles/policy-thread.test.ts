@@ -1,5 +1,5 @@
 /** The policy worker dies, hangs, is flooded: every call settles, and the next one finds a fresh worker. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CHUNK_POLICIES, CompilerClient, type PolicyWorkerApi } from '../../src/bundles/compiler-client.ts';
 import type { BundleContent } from '../../src/bundles/pipeline.ts';
 import { MAX_PENDING_CALLS, PolicyThread } from '../../src/bundles/policy-thread.ts';
@@ -61,8 +61,26 @@ describe('a policy worker', () => {
     expect(thread.generation).toBe(2);
     expect(health).toEqual([
       'false the policy compiler stopped: it ended',
-      'true the policy compiler answers again',
+      'true the policy compiler runs again',
     ]);
+  });
+
+  test('that died comes back by itself, so that readiness does', async () => {
+    const { thread, client, health } = start();
+    await client.schema(SHIPPED_SCHEMA);
+    await thread.start().terminate();
+    expect(thread.healthy).toBe(false);
+    await vi.waitFor(() => expect(thread.healthy).toBe(true), { timeout: 20_000 });
+    expect(health.at(-1)).toBe('true the policy compiler runs again');
+    expect(thread.generation).toBe(2);
+  });
+
+  test('that was closed stays closed', async () => {
+    const { thread, client, health } = start();
+    await client.schema(SHIPPED_SCHEMA);
+    await thread.close();
+    expect(health).toEqual([]);
+    expect((await failure(client.schema(SHIPPED_SCHEMA))).message).toBe('the policy compiler is closed');
   });
 
   test('that died is sent its companions again', async () => {
