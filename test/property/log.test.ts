@@ -95,10 +95,10 @@ class SqliteLog {
   private writer: LogWriter;
   private log: Database;
   private index: { db: Database; indexer: QueryIndexer; search: QuerySearch };
-  private readonly maxSeeks: number;
+  private readonly maxSteps: number;
 
-  constructor(maxSeeks: number) {
-    this.maxSeeks = maxSeeks;
+  constructor(maxSteps: number) {
+    this.maxSteps = maxSteps;
     this.writer = this.openWriter();
     this.log = openLogForReading(this.folder);
     this.index = this.openIndex();
@@ -160,7 +160,7 @@ class SqliteLog {
     return {
       db,
       indexer: new QueryIndexer(db, this.log),
-      search: new QuerySearch(db, this.log, this.maxSeeks),
+      search: new QuerySearch(db, this.log, this.maxSteps),
     };
   }
 }
@@ -169,9 +169,9 @@ test('the SQLite log equals the log in memory over random command sequences', as
   await fc.assert(
     fc.asyncProperty(
       fc.array(command, { minLength: 3, maxLength: 20 }),
-      fc.constantFrom(3, 50, 1_000_000),
-      async (commands, maxSeeks) => {
-        const sqlite = new SqliteLog(maxSeeks);
+      fc.constantFrom(1, 250, 1_000, 10_000_000),
+      async (commands, maxSteps) => {
+        const sqlite = new SqliteLog(maxSteps);
         const memory = new MemoryLog(ORIGIN);
         try {
           for (const one of commands) {

@@ -1,5 +1,6 @@
 -- The index of the decision log, rebuilt from the leaves whenever this file is missing, damaged or of another log.
--- An inverted index: every fact of a leaf (leaf-facts.ts) is a term, and a posting says which leaf has which term.
+-- An inverted index: every fact of a leaf (leaf-facts.ts) is a term, and its postings say which leaves have it.
+-- Postings and times are kept in blocks of 1,024 consecutive leaves, so that indexing costs a few statements per leaf.
 
 -- Which log this is, and the first entry that is not indexed yet.
 CREATE TABLE progress (
@@ -8,18 +9,17 @@ CREATE TABLE progress (
   next   INTEGER NOT NULL
 ) STRICT;
 
--- Every entry: when it was made, and whether it is an event (a repeated event is 2: counted, never answered).
-CREATE TABLE entry (
-  idx   INTEGER PRIMARY KEY,
-  time  INTEGER NOT NULL,
-  event INTEGER NOT NULL
+-- Earliest and latest time in a block, so that a range of time becomes a range of blocks even when clocks step.
+CREATE TABLE block (
+  block    INTEGER PRIMARY KEY,
+  earliest INTEGER NOT NULL,
+  latest   INTEGER NOT NULL
 ) STRICT;
 
--- First and last entry of each minute, so that a range of time becomes a range of indexes even when clocks step.
-CREATE TABLE minute (
-  minute INTEGER PRIMARY KEY,
-  first  INTEGER NOT NULL,
-  last   INTEGER NOT NULL
+-- The times of a block's entries, in order, as 64-bit floats, little-endian.
+CREATE TABLE block_time (
+  block INTEGER PRIMARY KEY,
+  times BLOB NOT NULL
 ) STRICT;
 
 -- Distinct facts as small integers. `alias` is a second spelling: a principal's id without its type.
@@ -32,10 +32,12 @@ CREATE TABLE term (
 ) STRICT;
 CREATE INDEX term_alias ON term (field, alias) WHERE alias IS NOT NULL;
 
+-- Which entries of a block have a term: see query-block.ts for `slots`.
 CREATE TABLE posting (
-  term INTEGER NOT NULL,
-  idx  INTEGER NOT NULL,
-  PRIMARY KEY (term, idx)
+  term  INTEGER NOT NULL,
+  block INTEGER NOT NULL,
+  slots BLOB NOT NULL,
+  PRIMARY KEY (term, block)
 ) STRICT, WITHOUT ROWID;
 
 -- Facts that are nearly unique (ids, request ids): a term for each would only make the dictionary large.

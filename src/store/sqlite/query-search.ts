@@ -4,8 +4,18 @@
  */
 import type { Database, Statement } from 'better-sqlite3';
 import { cursorAfter, type Condition, type QueryPlan } from '../../decision-log/query-plan.ts';
-import { DECISION_ID, LOOKUP_FIELDS, MINUTE_MS } from './query-indexer.ts';
-import { countedSeek, type Direction, type Seek, SeekBudget, union, walk } from './query-source.ts';
+import { BLOCK_ENTRIES, blockOf } from './query-block.ts';
+import { DECISION_ID, LOOKUP_FIELDS } from './query-indexer.ts';
+import {
+  countedSeek,
+  type Direction,
+  type PostingRow,
+  postingSeek,
+  type Seek,
+  union,
+  walk,
+  WorkBudget,
+} from './query-source.ts';
 
 /** Most bytes of leaves in one page: a page may hold a thousand leaves of the largest size otherwise. */
 export const MAX_PAGE_BYTES = 8_388_608;
@@ -30,36 +40,32 @@ interface LeafRow {
 
 /** The statements of one direction. */
 interface Searches {
-  readonly posting: Statement<[number, number], number>;
+  readonly posting: Statement<[number, number], PostingRow>;
   readonly lookup: Statement<[string, string, number], number>;
 }
 
 export class QuerySearch {
   private readonly searches: Readonly<Record<Direction, Searches>>;
   private readonly readLeaf: Statement<[number], LeafRow>;
-  private readonly timeOf: Statement<[number], number>;
+  private readonly timesOf: Statement<[number], Buffer>;
   private readonly termsOf: Statement<[string, string, string, string], number>;
-  private readonly firstMinute: Statement<[number, number], number | null>;
-  private readonly lastMinute: Statement<[number, number], number | null>;
-  private readonly maxSeeks: number | undefined;
+  private readonly blocksIn: Statement<[number, number], { first: number | null; last: number | null }>;
+  private readonly maxSteps: number | undefined;
 
-  /** @param maxSeeks searches that one page may spend; default MAX_SEEKS */
-  constructor(db: Database, log: Database, maxSeeks?: number) {
-    this.maxSeeks = maxSeeks;
+  /** @param maxSteps work that one page may spend; default MAX_STEPS */
+  constructor(db: Database, log: Database, maxSteps?: number) {
+    this.maxSteps = maxSteps;
     this.searches = { asc: prepareSearches(db, '>=', 'ASC'), desc: prepareSearches(db, '<=', 'DESC') };
     this.readLeaf = log.prepare('SELECT body, hash FROM leaf WHERE idx = ?');
-    this.timeOf = db.prepare<[number], number>('SELECT time FROM entry WHERE idx = ?').pluck();
+    this.timesOf = db.prepare<[number], Buffer>('SELECT times FROM block_time WHERE block = ?').pluck();
     this.termsOf = db
       .prepare<[string, string, string, string], number>(
         'SELECT code FROM term WHERE field = ? AND value = ? UNION SELECT code FROM term WHERE field = ? AND alias = ?',
       )
       .pluck();
-    this.firstMinute = db
-      .prepare<[number, number], number | null>('SELECT min(first) FROM minute WHERE minute BETWEEN ? AND ?')
-      .pluck();
-    this.lastMinute = db
-      .prepare<[number, number], number | null>('SELECT max(last) FROM minute WHERE minute BETWEEN ? AND ?')
-      .pluck();
+    this.blocksIn = db.prepare(
+      'SELECT min(block) AS first, max(block) AS last FROM block WHERE latest >= ? AND earliest < ?',
+    );
   }
 
   /** @param size entries that are indexed */
@@ -67,8 +73,9 @@ export class QuerySearch {
     const bounds = this.bounds(plan, size);
     if (bounds === undefined) return { items: [], nextCursor: null };
     const direction = plan.order;
-    const budget = new SeekBudget(this.maxSeeks);
+    const budget = new WorkBudget(this.maxSteps);
     const lists = plan.conditions.map(condition => this.seekOf(condition, direction, budget));
+    const isInTime = this.timeCheck(plan, budget);
     const items: SentLeaf[] = [];
     let bytes = 0;
     const end = walk(
@@ -84,7 +91,7 @@ export class QuerySearch {
         budget,
       },
       index => {
-        if (!this.isInTime(index, plan)) return true;
+        if (!isInTime(index)) return true;
         if (items.length >= plan.limit || bytes > MAX_PAGE_BYTES) return false;
         const leaf = this.leaf(index);
         bytes += leaf.json.length;
@@ -104,7 +111,7 @@ export class QuerySearch {
     if (index === undefined) return undefined;
     if (tenants !== undefined) {
       const visible: Condition = { field: 'visible', values: tenants, negated: false };
-      if (this.seekOf(visible, 'asc', new SeekBudget())(index) !== index) return undefined;
+      if (this.seekOf(visible, 'asc', new WorkBudget())(index) !== index) return undefined;
     }
     return this.leaf(index);
   }
@@ -120,10 +127,20 @@ export class QuerySearch {
     return { index, leafHash: row.hash.toString('hex'), json: row.body.toString('utf8') };
   }
 
-  private isInTime(index: number, { from, to }: QueryPlan): boolean {
-    if (from === undefined && to === undefined) return true;
-    const time = this.timeOf.get(index);
-    return time !== undefined && (from === undefined || time >= from) && (to === undefined || time < to);
+  /** Whether an entry is in the range of time; remembers the times of the block that it looked at last. */
+  private timeCheck({ from, to }: QueryPlan, budget: WorkBudget): (index: number) => boolean {
+    if (from === undefined && to === undefined) return () => true;
+    let block: number | undefined;
+    let times: Buffer | undefined;
+    return index => {
+      if (blockOf(index) !== block) {
+        budget.spendRead();
+        block = blockOf(index);
+        times = this.timesOf.get(block);
+      }
+      const time = times?.readDoubleLE((index % BLOCK_ENTRIES) * Float64Array.BYTES_PER_ELEMENT);
+      return time !== undefined && (from === undefined || time >= from) && (to === undefined || time < to);
+    };
   }
 
   /** First and last index that can match, in the order of the walk; undefined when none can. */
@@ -132,10 +149,9 @@ export class QuerySearch {
     let low = 0;
     let high = size - 1;
     if (from !== undefined || to !== undefined) {
-      const first = Math.floor((from ?? Number.MIN_SAFE_INTEGER) / MINUTE_MS);
-      const last = Math.floor(((to ?? Number.MAX_SAFE_INTEGER) - 1) / MINUTE_MS);
-      low = this.firstMinute.get(first, last) ?? size;
-      high = this.lastMinute.get(first, last) ?? -1;
+      const range = this.blocksIn.get(from ?? Number.MIN_SAFE_INTEGER, to ?? Number.MAX_SAFE_INTEGER);
+      low = (range?.first ?? size) * BLOCK_ENTRIES;
+      high = Math.min(high, (range?.last ?? -1) * BLOCK_ENTRIES + BLOCK_ENTRIES - 1);
     }
     if (after !== undefined && order === 'asc') low = Math.max(low, after + 1);
     if (after !== undefined && order === 'desc') high = Math.min(high, after - 1);
@@ -143,22 +159,23 @@ export class QuerySearch {
     return order === 'asc' ? { start: low, end: high } : { start: high, end: low };
   }
 
-  private seekOf(condition: Condition, direction: Direction, budget: SeekBudget): Seek {
+  private seekOf(condition: Condition, direction: Direction, budget: WorkBudget): Seek {
     const { posting, lookup } = this.searches[direction];
     const { field, values } = condition;
-    const seeks = LOOKUP_FIELDS.has(field)
-      ? values.map(
-          (value): Seek =>
-            start =>
-              lookup.get(field, value, start),
-        )
-      : [...new Set(values.flatMap(value => this.termsOf.all(field, value, field, value)))].map(
-          (term): Seek =>
-            start =>
-              posting.get(term, start),
-        );
+    if (LOOKUP_FIELDS.has(field)) {
+      const seeks = values.map(
+        (value): Seek =>
+          start =>
+            lookup.get(field, value, start),
+      );
+      return union(
+        seeks.map(seek => countedSeek(seek, direction, budget)),
+        direction,
+      );
+    }
+    const terms = new Set(values.flatMap(value => this.termsOf.all(field, value, field, value)));
     return union(
-      seeks.map(seek => countedSeek(seek, direction, budget)),
+      [...terms].map(term => postingSeek(block => posting.get(term, block), direction, budget)),
       direction,
     );
   }
@@ -168,11 +185,9 @@ const ANY_DECISION: Condition = { field: 'decision', values: ['allow', 'deny'], 
 
 function prepareSearches(db: Database, compare: '>=' | '<=', order: 'ASC' | 'DESC'): Searches {
   return {
-    posting: db
-      .prepare<[number, number], number>(
-        `SELECT idx FROM posting WHERE term = ? AND idx ${compare} ? ORDER BY idx ${order} LIMIT 1`,
-      )
-      .pluck(),
+    posting: db.prepare(
+      `SELECT block, slots FROM posting WHERE term = ? AND block ${compare} ? ORDER BY block ${order} LIMIT 1`,
+    ),
     lookup: db
       .prepare<[string, string, number], number>(
         `SELECT idx FROM lookup WHERE field = ? AND value = ? AND idx ${compare} ? ORDER BY idx ${order} LIMIT 1`,

@@ -14,7 +14,8 @@ import {
   type QueryDatabaseOptions,
   readLogSize,
 } from './query-database.ts';
-import { CHUNK_LEAVES, QueryIndexer } from './query-indexer.ts';
+import { BLOCK_ENTRIES } from './query-block.ts';
+import { QueryIndexer } from './query-indexer.ts';
 import { QuerySearch, type SentLeaf, type SentPage } from './query-search.ts';
 
 /** Most entries that a query waits for, some 50 µs each; a query that would wait longer is told to come back. */
@@ -128,7 +129,7 @@ export class QueryService {
       const grows = size !== this.lastSize;
       this.lastSize = size;
       const indexed = this.guarded(() => this.indexer.step());
-      if (indexed < CHUNK_LEAVES) return IDLE_PAUSE_MS;
+      if (indexed === 0 || this.indexer.next % BLOCK_ENTRIES !== 0) return IDLE_PAUSE_MS;
       return grows ? BUSY_PAUSE_MS : 0;
     } catch {
       // A full disk, or an index just replaced. The next query meets the same failure and reports it.

@@ -1,35 +1,87 @@
 /**
  * Sorted lists of entry indexes that can be searched, and their intersection. Invariant: a walk visits entries in
- * strict order and spends at most its budget of searches, because a running SQLite statement cannot be stopped.
+ * strict order and spends no more than its budget, because a running SQLite statement cannot be stopped.
  */
+import { BLOCK_ENTRIES, blockOf, decodeSlots, slotFrom, slotUpTo } from './query-block.ts';
 
 export type Direction = 'asc' | 'desc';
 
 /** The first index at or behind `start` in the direction of the walk; undefined when there is none. */
 export type Seek = (start: number) => number | undefined;
 
-/** Searches that one page may spend, each some microseconds: about half a second. */
-export const MAX_SEEKS = 200_000;
+/** Work that one page may spend, in steps of some tens of nanoseconds: about half a second. */
+export const MAX_STEPS = 5_000_000;
+/** What a read from the database costs, in such steps. */
+const READ_STEPS = 100;
 
-/** Counts searches down. */
-export class SeekBudget {
+/** Counts work down. */
+export class WorkBudget {
   private left: number;
 
-  constructor(seeks = MAX_SEEKS) {
-    this.left = seeks;
+  constructor(steps = MAX_STEPS) {
+    this.left = steps;
   }
 
   get exhausted(): boolean {
     return this.left <= 0;
   }
 
-  spend(): void {
+  spendStep(): void {
     this.left--;
+  }
+
+  spendRead(): void {
+    this.left -= READ_STEPS;
   }
 }
 
+/** A block that has an entry with a term. */
+export interface PostingRow {
+  readonly block: number;
+  readonly slots: Buffer;
+}
+
+/**
+ * The entries of one term, read block by block.
+ * @param read the first block at or behind the given one, in the direction of the walk
+ */
+export function postingSeek(
+  read: (block: number) => PostingRow | undefined,
+  direction: Direction,
+  budget: WorkBudget,
+): Seek {
+  const forward = direction === 'asc';
+  // The loaded block answers for every block from `from` on to itself; undefined: for all of them.
+  let loaded: { from: number; block: number | undefined; slots: readonly number[] } | undefined;
+  const covers = (block: number): boolean => {
+    if (loaded === undefined) return false;
+    const { from, block: to } = loaded;
+    return forward
+      ? from <= block && (to === undefined || block <= to)
+      : from >= block && (to === undefined || block >= to);
+  };
+  return start => {
+    let block = blockOf(start);
+    let slot = start % BLOCK_ENTRIES;
+    for (;;) {
+      if (loaded === undefined || !covers(block)) {
+        budget.spendRead();
+        const row = read(block);
+        loaded = { from: block, block: row?.block, slots: row === undefined ? [] : decodeSlots(row.slots) };
+      }
+      if (loaded.block === undefined) return undefined;
+      if (loaded.block !== block) slot = forward ? 0 : BLOCK_ENTRIES - 1;
+      const hit = forward ? slotFrom(loaded.slots, slot) : slotUpTo(loaded.slots, slot);
+      if (hit !== undefined) return loaded.block * BLOCK_ENTRIES + hit;
+      block = loaded.block + (forward ? 1 : -1);
+      slot = forward ? 0 : BLOCK_ENTRIES - 1;
+      if (block < 0) return undefined;
+    }
+  };
+}
+
 /** Counts against the budget, and remembers the last answer: a search before it has the same answer. */
-export function countedSeek(seek: Seek, direction: Direction, budget: SeekBudget): Seek {
+export function countedSeek(seek: Seek, direction: Direction, budget: WorkBudget): Seek {
   let asked: number | undefined;
   let answer: number | undefined;
   return start => {
@@ -39,7 +91,7 @@ export function countedSeek(seek: Seek, direction: Direction, budget: SeekBudget
         ? asked <= start && (answer === undefined || start <= answer)
         : asked >= start && (answer === undefined || start >= answer));
     if (!known) {
-      budget.spend();
+      budget.spendRead();
       asked = start;
       answer = seek(start);
     }
@@ -76,7 +128,7 @@ export interface Walk {
   /** First and last index to look at, in the direction of the walk. */
   readonly start: number;
   readonly end: number;
-  readonly budget: SeekBudget;
+  readonly budget: WorkBudget;
 }
 
 export interface WalkEnd {
@@ -94,6 +146,7 @@ export function walk(plan: Walk, visit: (index: number) => boolean): WalkEnd {
   let candidate = start;
   while (!beyond(candidate)) {
     if (budget.exhausted) return { finished: false, at: candidate - step };
+    budget.spendStep();
     const found = leap(within, candidate);
     if (found === undefined) return { finished: true, at: end };
     if (found === candidate) {
