@@ -48,7 +48,12 @@ export interface CheckOptions {
 export async function checkFolder(terminal: Terminal, folder: string, options: CheckOptions): Promise<void> {
   const thread = new PolicyThread<PolicyWorkerApi>({ name: 'the policy compiler', script: WORKER });
   const defaultSchemaText = readFileSync(SHIPPED_SCHEMA, 'utf8');
-  const compiler = new CompilerClient({ thread, clock: terminal.clock, defaultSchemaText });
+  const compiler = new CompilerClient({
+    checker: thread,
+    builder: thread,
+    clock: terminal.clock,
+    defaultSchemaText,
+  });
   try {
     const bundle = await openFolder(terminal, compiler, folder);
     const companions: OpenedBundle[] = [];

@@ -26,7 +26,7 @@ beforeAll(() => {
   const script = new URL('../../src/policy-worker.ts', import.meta.url);
   thread = new PolicyThread<PolicyWorkerApi>({ name: 'the policy compiler', script });
   const clock = { now: () => 0, monotonic: () => 0 };
-  compiler = new CompilerClient({ thread, clock, defaultSchemaText: schemaText });
+  compiler = new CompilerClient({ checker: thread, builder: thread, clock, defaultSchemaText: schemaText });
 });
 afterAll(() => thread.close());
 
