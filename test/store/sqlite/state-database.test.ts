@@ -82,6 +82,24 @@ test('commits are flushed to the disk, and pages and foreign keys are checked', 
   }
 });
 
+test('a change that throws after it has written leaves no trace, and the next one is written', () => {
+  const state = StateDatabase.open({ folder, at: AT });
+  const add = (revision: number): unknown =>
+    state.db.prepare('INSERT INTO directory_revision VALUES (?, ?, ?)').run(revision, AT, 'e');
+  try {
+    expect(() =>
+      state.write(() => {
+        add(1);
+        throw new Error('half-way');
+      }),
+    ).toThrow('half-way');
+    state.write(() => add(2));
+    expect(state.db.prepare('SELECT revision FROM directory_revision').pluck().all()).toEqual([2]);
+  } finally {
+    state.close();
+  }
+});
+
 test('an earlier state of an entity can be neither changed nor deleted', async () => {
   const store = await open();
   await commit(store, [put('a')], 'e1');
