@@ -35,7 +35,7 @@ export interface ActivatorOptions {
   readonly defaultSchemaText: string;
 }
 
-/** Holds the active layers. Its methods must not run at the same time: the service queues them. */
+/** Holds the active layers. Only `check` and `rehearse` may run beside other methods: the service queues the rest. */
 export class Activator {
   readonly #options: ActivatorOptions;
   #active: ActiveSet | undefined;
@@ -62,6 +62,8 @@ export class Activator {
     const schema = await this.#schemaOf(bundles, undefined);
     // The directory is read while the worker parses policies.
     const preparing = this.#prepare(schema);
+    // It may fail before it is awaited below, which must not count as unhandled.
+    preparing.catch(() => undefined);
     try {
       const loaded = { schema, layers: await this.#buildAll(recorded, bundles, schema, undefined) };
       (await preparing).commit(policyOf(loaded));
@@ -114,14 +116,14 @@ export class Activator {
 
   /**
    * Runs the tests of a stored bundle that the activation will ask for, where they have not passed beside what
-   * is active now. Unlike the other methods it may run beside them, so that long tests hold up nobody.
+   * is active now. Comes before the queue, so that long tests hold up nobody.
    */
   async rehearse(stored: StoredBundle): Promise<void> {
     await this.#runTestsAgain(contentOf(stored), this.#current());
   }
 
   /**
-   * Activates a stored bundle. `isRollback` skips its tests: going back must not be held up by a test that a
+   * Activates a stored bundle. A rollback skips its tests: going back must not be held up by a test that a
    * newer platform layer broke; the schema is checked all the same.
    * Rejects with AppError ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED, SCHEMA_BREAKS_ACTIVE or
    * STORE_UNAVAILABLE; then nothing changed.

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { BundleStore } from '../../src/bundles/ports.ts';
 import type { StoredBundle } from '../../src/domain/bundle.ts';
+import type { DirectoryStore } from '../../src/directory/ports.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
 import {
@@ -175,6 +176,7 @@ describe('a store that failed', () => {
     for (const broken of [
       { ...disk, bundles: without(disk.bundles, 'get') },
       { ...disk, bundles: without(disk.bundles, 'active') },
+      { ...disk, directory: unreadable(disk.directory) },
     ]) {
       expect((await failure(startPap(broken, thread))).code).toBe('STORE_UNAVAILABLE');
     }
@@ -224,4 +226,15 @@ function without(store: BundleStore, call: 'get' | 'active'): BundleStore {
   const failing = (): Promise<never> =>
     Promise.reject(new AppError('STORE_UNAVAILABLE', `the store failed at ${call}`));
   return Object.assign(delegate(store), { [call]: failing });
+}
+
+/** A directory store that fails at once, long before the policies are built. */
+function unreadable(store: DirectoryStore): DirectoryStore {
+  return {
+    revision: () => Promise.reject(new AppError('STORE_UNAVAILABLE', 'the store failed at revision')),
+    load: () => store.load(),
+    begin: () => store.begin(),
+    at: (ref, revision) => store.at(ref, revision),
+    loadAt: revision => store.loadAt(revision),
+  };
 }
