@@ -51,7 +51,8 @@ export async function listen(
       headersTimeout: Math.min(HEADERS_TIMEOUT_MS, options.requestTimeoutSeconds * 1000),
       requestTimeout: options.requestTimeoutSeconds * 1000,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      requireHostHeader: true,
+      // checked below, so that its absence is a problem like any other
+      requireHostHeader: false,
     },
     makeListener(services, routes, options),
   );
@@ -79,6 +80,10 @@ function makeListener(
   const control = getRequestListener(makeApp(services, routes).fetch, { overrideGlobalObjects: false });
   return (incoming, outgoing) => {
     const { url = '', method } = incoming;
+    if (incoming.headers.host === undefined && incoming.httpVersion !== '1.0') {
+      refuseTarget(services, incoming, outgoing, 'the `Host` header is missing');
+      return;
+    }
     if (method === 'POST' && (url === DECIDE_PATH || url === BATCH_PATH)) {
       void decide.serve(incoming, outgoing, url);
       return;
@@ -98,8 +103,10 @@ function refuseTarget(
   const requestId = requestIdOf(incoming, () => services.ids.next());
   const { status, headers, body } = problemOf(new AppError('INVALID_REQUEST', problem), requestId);
   services.metrics.requestServed('unknown', incoming.method ?? '', status, 0);
-  outgoing.writeHead(status, { ...headers, [REQUEST_ID_HEADER]: requestId });
-  outgoing.end(`${JSON.stringify(body)}\n`);
+  const text = `${JSON.stringify(body)}\n`;
+  const length = { 'content-length': Buffer.byteLength(text) };
+  outgoing.writeHead(status, { ...headers, ...length, [REQUEST_ID_HEADER]: requestId });
+  outgoing.end(text);
 }
 
 /** The answer to bytes that are no request: there is no request object to answer through. */
