@@ -15,7 +15,7 @@ export const MAX_TRACKED = 256;
 /** Subject and cause of the failures beyond. */
 export const OTHERS = 'others';
 /** Minutes whose summaries wait because the log refuses entries; beyond, the oldest two are added up. */
-export const MAX_PENDING_SUMMARIES = 4 * MAX_TRACKED;
+const MAX_PENDING_SUMMARIES = 4 * MAX_TRACKED;
 /** Longest cause, in characters. */
 const MAX_CAUSE = 64;
 const MINUTE_MS = 60_000;

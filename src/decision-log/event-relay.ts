@@ -10,7 +10,7 @@ import type { DecisionLog, Outbox } from './ports.ts';
 /** Events moved at once: a small part of the log's queue, so that a backlog cannot crowd out decisions. */
 export const RELAY_CHUNK = 256;
 /** Pause before a failed flush is tried again without anybody asking, in milliseconds. */
-export const RELAY_RETRY_MS = 1_000;
+const RELAY_RETRY_MS = 1_000;
 
 export class EventRelay {
   private readonly outbox: Outbox;

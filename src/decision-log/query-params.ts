@@ -25,7 +25,7 @@ export const DEFAULT_PAGE_ITEMS = 100;
 /** Most values in one filter: each is a walk through an index. */
 export const MAX_FILTER_VALUES = 50;
 /** Longest value in characters: a policy id is a layer and an id. */
-export const MAX_VALUE_LENGTH = 600;
+const MAX_VALUE_LENGTH = 600;
 
 const PAGE_PARAMETERS = ['from', 'to', 'limit', 'cursor', 'order'] as const;
 

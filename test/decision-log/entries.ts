@@ -141,7 +141,7 @@ const tenant = fc.constantFrom(...TENANTS);
 export const halfMinutes = fc.integer({ min: 0, max: 20 }).map(count => count * 30_000);
 
 /** Few distinct values, so that filters meet. */
-export const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
+const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
   .record({
     time: halfMinutes,
     tenant,
@@ -182,7 +182,7 @@ export const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
     };
   });
 
-export const arbitraryEvent: fc.Arbitrary<Omit<EventEntry, 'id'>> = fc
+const arbitraryEvent: fc.Arbitrary<Omit<EventEntry, 'id'>> = fc
   .record({
     time: halfMinutes,
     kind: fc.constantFrom(...EVENT_KINDS),

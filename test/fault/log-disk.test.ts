@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import SqliteDatabase from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../src/domain/errors.ts';
@@ -9,8 +10,9 @@ import type { LogClient } from '../../src/store/sqlite/log-client.ts';
 import { isTransient } from '../../src/store/sqlite/log-writer.ts';
 import { decisionEntry, entryId } from '../decision-log/entries.ts';
 import { makeFolder, openBoth, openLog, until } from '../store/sqlite/sqlite-log.ts';
+import { ThreadlessLog } from '../store/sqlite/threadless-log.ts';
 
-const CHILD = join(import.meta.dirname, 'log-child.ts');
+const CHILD = fileURLToPath(new URL('./log-child.ts', import.meta.url));
 
 let folder: string;
 beforeEach(() => {
@@ -29,6 +31,11 @@ async function fill(log: LogClient, firstSequence = 0) {
       return { taken, error };
     }
   }
+}
+
+/** Whether a command of the system succeeded. */
+function shell(command: string): boolean {
+  return spawnSync('sh', ['-c', command]).status === 0;
 }
 
 describe('a full disk', () => {
@@ -55,7 +62,7 @@ describe('a full disk', () => {
   });
 
   test('of its own file system refuses entries until space is freed, without a restart', async ctx => {
-    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder]).status === 0;
+    const mounted = shell(`mount -t tmpfs -o size=6m tmpfs "${folder}"`);
     ctx.skip(!mounted, 'mounting a small file system is not permitted here');
     try {
       const { log, reader, dispose } = await openBoth(join(folder, mkdir('data')));
@@ -70,7 +77,7 @@ describe('a full disk', () => {
       for (const [id, index] of taken) expect((await reader.decision(id))?.index).toBe(index);
       await dispose();
     } finally {
-      spawnSync('umount', [folder]);
+      shell(`umount "${folder}"`);
     }
   });
 
@@ -129,10 +136,9 @@ describe('a disk that fails', () => {
 });
 
 describe('a start is refused, with what to do,', () => {
-  const refusal = async (over: { folder?: string } = {}): Promise<string> => {
+  const refusal = (over: { folder?: string } = {}): string => {
     try {
-      const log = await openLog(over.folder ?? folder);
-      await log.close();
+      new ThreadlessLog({ folder: over.folder ?? folder }).close();
       return 'it started';
     } catch (error) {
       return error instanceof AppError
@@ -140,10 +146,10 @@ describe('a start is refused, with what to do,', () => {
         : `not an AppError: ${String(error)}`;
     }
   };
-  const seed = async (): Promise<void> => {
-    const log = await openLog(folder);
-    await Promise.all([0, 1, 2].map(at => log.append(decisionEntry(at))));
-    await log.close();
+  const seed = (): void => {
+    const log = new ThreadlessLog({ folder });
+    log.append([0, 1, 2].map(at => decisionEntry(at)));
+    log.close();
   };
   const edit = (sql: string): void => {
     const db = new SqliteDatabase(join(folder, 'log.db'));
@@ -151,65 +157,65 @@ describe('a start is refused, with what to do,', () => {
     db.close();
   };
 
-  test('when the folder is missing or cannot be written', async () => {
-    expect(await refusal({ folder: join(folder, 'missing') })).toMatch(
+  test('when the folder is missing or cannot be written', () => {
+    expect(refusal({ folder: join(folder, 'missing') })).toMatch(
       /LOG_UNAVAILABLE.*cannot be written.*create it/,
     );
     // Nobody, root included, can make files there.
     const unwritable = existsSync('/proc/self') ? '/proc' : join(folder, 'missing');
-    expect(await refusal({ folder: unwritable })).toMatch(/LOG_UNAVAILABLE.*cannot be/);
+    expect(refusal({ folder: unwritable })).toMatch(/LOG_UNAVAILABLE.*cannot be/);
   });
 
   test('when another process uses the folder', async () => {
     const log = await openLog(folder);
-    expect(await refusal()).toMatch(/LOG_UNAVAILABLE.*in use by another duramen process/);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*in use by another duramen process/);
     await log.close();
-    expect(await refusal()).toBe('it started');
+    expect(refusal()).toBe('it started');
   });
 
-  test('when the database is not one', async () => {
+  test('when the database is not one', () => {
     writeFileSync(join(folder, 'log.db'), 'this is not a database, it only has the right name '.repeat(40));
-    expect(await refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged.*restore all three from a backup/);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged.*restore all three from a backup/);
   });
 
-  test('when the database was cut short', async () => {
-    await seed();
+  test('when the database was cut short', () => {
+    seed();
     truncateSync(join(folder, 'log.db'), 12_288);
-    expect(await refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged/);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged/);
   });
 
-  test('when a leaf was changed behind its hash', async () => {
-    await seed();
+  test('when a leaf was changed behind its hash', () => {
+    seed();
     const file = join(folder, 'log.db');
     const bytes = readFileSync(file);
     const at = bytes.lastIndexOf('acme/alice');
     expect(at).toBeGreaterThan(0);
     bytes.write('acme/mallo', at);
     writeFileSync(file, bytes);
-    expect(await refusal()).toMatch(/LOG_UNAVAILABLE.*does not match its hash/);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*does not match its hash/);
   });
 
-  test('when a leaf was taken out', async () => {
-    await seed();
+  test('when a leaf was taken out', () => {
+    seed();
     edit('DROP TRIGGER leaf_is_never_deleted; DELETE FROM leaf WHERE idx = 1');
-    expect(await refusal()).toMatch(/LOG_UNAVAILABLE.*entry 1 is missing/);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*entry 1 is missing/);
   });
 
-  test('when a newer version has changed it incompatibly, not when compatibly', async () => {
-    await seed();
+  test('when a newer version has changed it incompatibly, not when compatibly', () => {
+    seed();
     const add = (number: number, breaking: 0 | 1) =>
       edit(`INSERT INTO migration (number, name, breaking, sql, applied_at)
             VALUES (${number}, '000${number}_newer.sql', ${breaking}, '', '2026-01-01T00:00:00.000Z')`);
     add(2, 0);
-    expect(await refusal()).toBe('it started');
+    expect(refusal()).toBe('it started');
     add(3, 1);
-    expect(await refusal()).toMatch(/STORE_UNAVAILABLE.*newer version of duramen/);
+    expect(refusal()).toMatch(/STORE_UNAVAILABLE.*newer version of duramen/);
   });
 
-  test('when the leaves are of another format', async () => {
-    await seed();
+  test('when the leaves are of another format', () => {
+    seed();
     edit("UPDATE meta SET value = '2' WHERE key = 'format'");
-    expect(await refusal()).toMatch(/LOG_UNAVAILABLE.*format `2`/);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*format `2`/);
   });
 });
 

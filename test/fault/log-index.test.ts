@@ -3,11 +3,14 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import { QueryClient } from '../../src/store/sqlite/query-client.ts';
+import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
+import { planDecisions, type QueryPlan } from '../../src/decision-log/query-plan.ts';
+import { AppError } from '../../src/domain/errors.ts';
 import { decisionEntry, entryId } from '../decision-log/entries.ts';
-import { clock, makeFolder, openBoth, openLog } from '../store/sqlite/sqlite-log.ts';
+import { makeFolder, openBoth, until } from '../store/sqlite/sqlite-log.ts';
+import { ThreadlessLog } from '../store/sqlite/threadless-log.ts';
 
-const COUNT = 300;
+const COUNT = 500;
 
 const FAULTS: readonly [string, (file: string) => void, RegExp][] = [
   ['nothing', () => undefined, /^not rebuilt$/],
@@ -29,26 +32,57 @@ const FAULTS: readonly [string, (file: string) => void, RegExp][] = [
   ],
 ];
 
-test.each(FAULTS)('an index that %s is built again', async (_name, breakIt, reason) => {
-  const folder = makeFolder();
-  const first = await openBoth(folder);
-  await Promise.all(Array.from({ length: COUNT }, (_, at) => first.log.append(decisionEntry(at))));
-  await first.reader.decision(entryId(0));
-  await first.reader.close();
-  await first.log.close();
-  breakIt(join(folder, 'query.db'));
+test.each(FAULTS)('an index that %s is built again', (_name, breakIt, reason) => {
+  const first = new ThreadlessLog();
+  first.append(Array.from({ length: COUNT }, (_, at) => decisionEntry(at)));
+  expect(first.all(everything)).toHaveLength(COUNT);
+  first.close();
+  breakIt(join(first.folder, 'query.db'));
 
-  const log = await openLog(folder);
-  const reader = await QueryClient.open({ folder, clock });
-  const page = await reader.decisions({ filters: {}, limit: 1_000, order: 'asc' });
-  expect(page.items.map(({ content }) => content['id'])).toEqual(
+  const second = new ThreadlessLog({ folder: first.folder });
+  expect(second.all(everything).map(json => parseLeaf(json)['id'])).toEqual(
     Array.from({ length: COUNT }, (_, at) => entryId(at)),
   );
-  expect(reader.rebuilt ?? 'not rebuilt').toMatch(reason);
-  await reader.close();
-  await log.close();
-  rmSync(folder, { recursive: true });
+  expect(second.rebuilt ?? 'not rebuilt').toMatch(reason);
+  second.dispose();
 });
+
+test('an index that is damaged while it is used is built again, and the caller asked to come back', async () => {
+  const folder = makeFolder();
+  const seed = new ThreadlessLog({ folder });
+  seed.append(Array.from({ length: COUNT }, (_, at) => decisionEntry(at)));
+  seed.all(everything);
+  seed.close();
+  // The header and the dictionary stay whole, so that opening finds nothing wrong.
+  const file = join(folder, 'query.db');
+  const bytes = readFileSync(file);
+  bytes.fill(0xff, Math.floor(bytes.length / 2));
+  writeFileSync(file, bytes);
+
+  const { log, reader, dispose } = await openBoth(folder);
+  let answer: readonly unknown[] = [];
+  await until(async () => {
+    try {
+      answer = (await reader.decisions({ filters: {}, limit: 1_000, order: 'asc' })).items;
+      return true;
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === 'NOT_READY')) throw error;
+      return false;
+    }
+  });
+  expect(answer).toHaveLength(COUNT);
+  expect(log.size).toBe(COUNT);
+  await dispose();
+});
+
+function everything(cursor?: string): QueryPlan {
+  return planDecisions({
+    filters: {},
+    limit: 1_000,
+    order: 'asc',
+    ...(cursor === undefined ? {} : { cursor }),
+  });
+}
 
 function edit(file: string, sql: string): void {
   const db = new SqliteDatabase(file);

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { leafHash } from '../../src/decision-log/leaf-hash.ts';
 import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
@@ -11,7 +11,7 @@ import { openLogForReading } from '../../src/store/sqlite/query-database.ts';
 import { makeFolder, openBoth } from '../store/sqlite/sqlite-log.ts';
 
 const KILLS = 20;
-const CHILD = join(import.meta.dirname, 'log-child.ts');
+const CHILD = fileURLToPath(new URL('./log-child.ts', import.meta.url));
 
 const folder = makeFolder();
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,10 +1,6 @@
 /** The SQLite log answers like the one in memory, whatever is appended, asked, closed, lost or cut short. */
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Database } from 'better-sqlite3';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { leafText } from '../../src/decision-log/leaf.ts';
 import {
   DECISION_FILTERS,
   type DecisionFilterName,
@@ -12,25 +8,13 @@ import {
   type EventQuery,
   type ValueFilter,
 } from '../../src/decision-log/ports.ts';
-import { planDecisions, planEvents, type QueryPlan } from '../../src/decision-log/query-plan.ts';
+import { planDecisions, planEvents } from '../../src/decision-log/query-plan.ts';
 import { EVENT_KINDS, type LogEntry } from '../../src/domain/log-entry.ts';
 import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
-import { LeafBatch } from '../../src/store/sqlite/log-batch.ts';
-import { LogWriter } from '../../src/store/sqlite/log-writer.ts';
-import { readMigrations } from '../../src/store/sqlite/migrations.ts';
-import {
-  deleteQueryDatabase,
-  openLogForReading,
-  openQueryDatabase,
-} from '../../src/store/sqlite/query-database.ts';
-import { QueryIndexer } from '../../src/store/sqlite/query-indexer.ts';
-import { QuerySearch } from '../../src/store/sqlite/query-search.ts';
 import { arbitraryEntries, entryId, halfMinutes, TIME } from '../decision-log/entries.ts';
-import { makeFolder, ORIGIN } from '../store/sqlite/sqlite-log.ts';
-
-const MIGRATIONS = join(import.meta.dirname, '../../migrations/sqlite');
-const AT = '2026-01-01T00:00:00.000Z';
+import { ORIGIN } from '../store/sqlite/sqlite-log.ts';
+import { ThreadlessLog } from '../store/sqlite/threadless-log.ts';
 
 const VALUES: Readonly<Record<DecisionFilterName, readonly string[]>> = {
   tenant: ['acme', 'beta', 'none'],
@@ -89,89 +73,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.constantFrom<Command>({ kind: 'reopen' }, { kind: 'lose index' }, { kind: 'checkpoint' }),
 );
 
-/** The SQLite log without its threads. */
-class SqliteLog {
-  private readonly folder = makeFolder();
-  private writer: LogWriter;
-  private log: Database;
-  private index: { db: Database; indexer: QueryIndexer; search: QuerySearch };
-  private readonly maxSteps: number;
-
-  constructor(maxSteps: number) {
-    this.maxSteps = maxSteps;
-    this.writer = this.openWriter();
-    this.log = openLogForReading(this.folder);
-    this.index = this.openIndex();
-  }
-
-  append(entries: readonly LogEntry[]): number {
-    const batch = new LeafBatch();
-    for (const entry of entries) batch.add(leafText(entry));
-    return this.writer.append(batch.shared, batch.used);
-  }
-
-  /** Follows the cursors to the end. */
-  all(plan: (cursor?: string) => QueryPlan): string[] {
-    const { indexer, search } = this.index;
-    while (indexer.step() > 0);
-    const leaves: string[] = [];
-    let cursor: string | undefined;
-    for (;;) {
-      const page = search.page(plan(cursor), indexer.next);
-      leaves.push(...page.items.map(({ json }) => json));
-      if (page.nextCursor === null) return leaves;
-      if (page.nextCursor === cursor) throw new Error('a page made no progress');
-      cursor = page.nextCursor;
-    }
-  }
-
-  run(kind: 'reopen' | 'lose index' | 'checkpoint'): void {
-    if (kind === 'checkpoint') {
-      this.writer.checkpoint();
-      return;
-    }
-    this.close();
-    if (kind === 'lose index') deleteQueryDatabase(this.folder);
-    this.writer = this.openWriter();
-    this.log = openLogForReading(this.folder);
-    this.index = this.openIndex();
-  }
-
-  dispose(): void {
-    this.close();
-    rmSync(this.folder, { recursive: true });
-  }
-
-  private close(): void {
-    this.index.db.close();
-    this.log.close();
-    this.writer.close();
-  }
-
-  private openWriter(): LogWriter {
-    const migrations = readMigrations(join(MIGRATIONS, 'log'));
-    return LogWriter.open({ folder: this.folder, migrations, newOrigin: ORIGIN, at: AT });
-  }
-
-  private openIndex() {
-    const migrations = readMigrations(join(MIGRATIONS, 'query'));
-    const { db, rebuilt } = openQueryDatabase({ folder: this.folder, migrations, at: AT }, this.log);
-    if (rebuilt !== undefined) throw new Error(`the index was rebuilt: ${rebuilt}`);
-    return {
-      db,
-      indexer: new QueryIndexer(db, this.log),
-      search: new QuerySearch(db, this.log, this.maxSteps),
-    };
-  }
-}
-
 test('the SQLite log equals the log in memory over random command sequences', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(command, { minLength: 3, maxLength: 20 }),
       fc.constantFrom(1, 250, 1_000, 10_000_000),
       async (commands, maxSteps) => {
-        const sqlite = new SqliteLog(maxSteps);
+        const sqlite = new ThreadlessLog({ maxSteps });
         const memory = new MemoryLog(ORIGIN);
         try {
           for (const one of commands) {
@@ -189,7 +97,7 @@ test('the SQLite log equals the log in memory over random command sequences', as
 
 async function runBoth(
   one: Command,
-  sqlite: SqliteLog,
+  sqlite: ThreadlessLog,
   memory: MemoryLog,
 ): Promise<{ found: readonly unknown[]; expected: readonly unknown[] }> {
   switch (one.kind) {

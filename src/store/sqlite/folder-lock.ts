@@ -7,7 +7,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
 
 /** How long a starter waits for a predecessor that is just ending, in milliseconds. */
-export const LOCK_WAIT_MS = 2_000;
+const LOCK_WAIT_MS = 2_000;
 
 /**
  * Takes the lock of a data folder until the returned handle is closed.

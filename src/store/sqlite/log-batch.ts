@@ -7,9 +7,9 @@ import { LEAF_PREFIX } from '../../decision-log/leaf-hash.ts';
 import { MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
 
 /** Most bytes in one batch: what one commit writes, and so how long the slowest answer waits. */
-export const MAX_BATCH_BYTES = 1_048_576;
+const MAX_BATCH_BYTES = 1_048_576;
 /** Most entries in one batch. */
-export const MAX_BATCH_ENTRIES = 1_024;
+const MAX_BATCH_ENTRIES = 1_024;
 
 const LENGTH_BYTES = 4;
 const FRAME_BYTES = LENGTH_BYTES + 1;

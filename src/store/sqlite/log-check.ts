@@ -10,9 +10,9 @@ import { LEAF_VERSION } from '../../domain/log-entry.ts';
 /** Earlier versions can corrupt a WAL database that is written and checkpointed at once (sqlite.org/wal.html). */
 export const MIN_SQLITE_VERSION = '3.51.3';
 /** Leaves at the end of the log whose place and hash are checked at every start. */
-export const TAIL_LEAVES = 1_024;
+const TAIL_LEAVES = 1_024;
 /** Largest database whose whole structure is checked at every start, in bytes: some tenths of a second. */
-export const FULL_CHECK_BYTES = 67_108_864;
+const FULL_CHECK_BYTES = 67_108_864;
 
 /** @throws Error when the SQLite library is too old to be trusted with the log */
 export function refuseOldSqlite(db: Database): void {

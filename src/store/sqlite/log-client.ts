@@ -34,7 +34,7 @@ export interface LogClientOptions {
 }
 
 /** Hears what happens; for metrics and the service log. Must not throw. */
-export interface LogObserver {
+interface LogObserver {
   /** After each commit. `commitSeconds` is the writer's time for inserts, hashes and the flush. */
   onCommit?(batch: {
     readonly entries: number;

@@ -15,7 +15,7 @@ import { checkLog, damagedLog, refuseOldSqlite } from './log-check.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 /** WAL pages after which a checkpoint moves them into the database: about 1 MiB, so that it stalls 2 to 3 ms. */
-export const CHECKPOINT_PAGES = 250;
+const CHECKPOINT_PAGES = 250;
 /** Largest WAL that is kept for reuse, in bytes; overwriting it is faster than growing it again. */
 const WAL_LIMIT_BYTES = 67_108_864;
 /** Page cache in KiB. */

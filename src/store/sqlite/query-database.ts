@@ -8,6 +8,8 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import { type Migration, migrate } from './migrations.ts';
 
+/** WAL pages between checkpoints: 16 MiB, since postings touch many pages that the next chunk touches again. */
+const CHECKPOINT_PAGES = 4_096;
 /** Page cache in KiB. */
 const CACHE_KIB = 32_768;
 
@@ -34,7 +36,7 @@ export function openLogForReading(folder: string): Database {
 }
 
 /** Origin and number of leaves of a log. */
-export function readLogState(log: Database): { readonly origin: string; readonly size: number } {
+function readLogState(log: Database): { readonly origin: string; readonly size: number } {
   const origin = log.prepare<[], string>("SELECT value FROM meta WHERE key = 'origin'").pluck().get();
   return { origin: origin ?? '', size: readLogSize(log) };
 }
@@ -79,6 +81,7 @@ function open(file: string, options: QueryDatabaseOptions, log: Database): Datab
     db.pragma('journal_mode = WAL');
     // A power cut may take back the last chunks; they are indexed again from the leaves.
     db.pragma('synchronous = NORMAL');
+    db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     db.pragma(`cache_size = -${CACHE_KIB}`);
     db.pragma('temp_store = MEMORY');
     db.pragma('mmap_size = 0');

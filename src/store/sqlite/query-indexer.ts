@@ -14,7 +14,7 @@ const MAX_CACHED_TERMS = 65_536;
 export const LOOKUP_FIELDS: ReadonlySet<string> = new Set<FactField>(['requestId']);
 /** Lookup field of entry ids; events and decisions apart. */
 export const DECISION_ID = 'decisionId';
-export const EVENT_ID = 'eventId';
+const EVENT_ID = 'eventId';
 
 interface LeafRow {
   readonly idx: number;

@@ -18,7 +18,7 @@ import {
 } from './query-source.ts';
 
 /** Most bytes of leaves in one page: a page may hold a thousand leaves of the largest size otherwise. */
-export const MAX_PAGE_BYTES = 8_388_608;
+const MAX_PAGE_BYTES = 8_388_608;
 
 /** A leaf on its way to the main thread. */
 export interface SentLeaf {

@@ -19,10 +19,10 @@ import { QueryIndexer } from './query-indexer.ts';
 import { QuerySearch, type SentLeaf, type SentPage } from './query-search.ts';
 
 /** Most entries that a query waits for, some 50 µs each; a query that would wait longer is told to come back. */
-export const MAX_CATCH_UP = 20_000;
+const MAX_CATCH_UP = 20_000;
 /** Pause of the background indexer when it has caught up, and between chunks while the log grows, in ms. */
-export const IDLE_PAUSE_MS = 250;
-export const BUSY_PAUSE_MS = 50;
+const IDLE_PAUSE_MS = 250;
+const BUSY_PAUSE_MS = 50;
 
 /** The methods that the main thread calls. */
 export interface QueryApi {

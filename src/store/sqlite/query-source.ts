@@ -10,7 +10,7 @@ export type Direction = 'asc' | 'desc';
 export type Seek = (start: number) => number | undefined;
 
 /** Work that one page may spend, in steps of some tens of nanoseconds: about half a second. */
-export const MAX_STEPS = 5_000_000;
+const MAX_STEPS = 5_000_000;
 /** What a read from the database costs, in such steps. */
 const READ_STEPS = 100;
 

@@ -1,0 +1,103 @@
+/** The SQLite log without its threads: the same code, quick to open, for tests that open it often. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Database } from 'better-sqlite3';
+import { leafText } from '../../../src/decision-log/leaf.ts';
+import type { QueryPlan } from '../../../src/decision-log/query-plan.ts';
+import type { LogEntry } from '../../../src/domain/log-entry.ts';
+import { LeafBatch } from '../../../src/store/sqlite/log-batch.ts';
+import { LogWriter } from '../../../src/store/sqlite/log-writer.ts';
+import { readMigrations } from '../../../src/store/sqlite/migrations.ts';
+import {
+  deleteQueryDatabase,
+  openLogForReading,
+  openQueryDatabase,
+} from '../../../src/store/sqlite/query-database.ts';
+import { QueryIndexer } from '../../../src/store/sqlite/query-indexer.ts';
+import { QuerySearch } from '../../../src/store/sqlite/query-search.ts';
+import { makeFolder, ORIGIN } from './sqlite-log.ts';
+
+const MIGRATIONS = join(import.meta.dirname, '../../../migrations/sqlite');
+const AT = '2026-01-01T00:00:00.000Z';
+
+/** The SQLite log without its threads. */
+export class ThreadlessLog {
+  readonly folder: string;
+  /** Why the index was built anew at the last opening. */
+  rebuilt: string | undefined;
+  private writer: LogWriter;
+  private log: Database;
+  private index: { db: Database; indexer: QueryIndexer; search: QuerySearch };
+  private readonly maxSteps: number | undefined;
+
+  /** @param options `maxSteps`: work that one page may spend */
+  constructor({ folder = makeFolder(), maxSteps }: { folder?: string; maxSteps?: number } = {}) {
+    this.folder = folder;
+    this.maxSteps = maxSteps;
+    this.writer = this.openWriter();
+    this.log = openLogForReading(this.folder);
+    this.index = this.openIndex();
+  }
+
+  append(entries: readonly LogEntry[]): number {
+    const batch = new LeafBatch();
+    for (const entry of entries) {
+      if (!batch.add(leafText(entry))) throw new Error('the entries do not fit into one batch');
+    }
+    return this.writer.append(batch.shared, batch.used);
+  }
+
+  /** Follows the cursors to the end. */
+  all(plan: (cursor?: string) => QueryPlan): string[] {
+    const { indexer, search } = this.index;
+    while (indexer.step() > 0);
+    const leaves: string[] = [];
+    let cursor: string | undefined;
+    for (;;) {
+      const page = search.page(plan(cursor), indexer.next);
+      leaves.push(...page.items.map(({ json }) => json));
+      if (page.nextCursor === null) return leaves;
+      if (page.nextCursor === cursor) throw new Error('a page made no progress');
+      cursor = page.nextCursor;
+    }
+  }
+
+  run(kind: 'reopen' | 'lose index' | 'checkpoint'): void {
+    if (kind === 'checkpoint') {
+      this.writer.checkpoint();
+      return;
+    }
+    this.close();
+    if (kind === 'lose index') deleteQueryDatabase(this.folder);
+    this.writer = this.openWriter();
+    this.log = openLogForReading(this.folder);
+    this.index = this.openIndex();
+  }
+
+  dispose(): void {
+    this.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  close(): void {
+    this.index.db.close();
+    this.log.close();
+    this.writer.close();
+  }
+
+  private openWriter(): LogWriter {
+    const migrations = readMigrations(join(MIGRATIONS, 'log'));
+    return LogWriter.open({ folder: this.folder, migrations, newOrigin: ORIGIN, at: AT });
+  }
+
+  private openIndex() {
+    const migrations = readMigrations(join(MIGRATIONS, 'query'));
+    const { db, rebuilt } = openQueryDatabase({ folder: this.folder, migrations, at: AT }, this.log);
+    this.rebuilt = rebuilt;
+    return {
+      db,
+      indexer: new QueryIndexer(db, this.log),
+      search: new QuerySearch(db, this.log, this.maxSteps),
+    };
+  }
+}
