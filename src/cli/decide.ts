@@ -140,13 +140,16 @@ function printDecision(terminal: Terminal, format: OutputFormat, decision: Decis
   for (const level of LEVELS) {
     for (const check of decision.levels[level]?.checks ?? []) {
       const because = check.policies.length > 0 ? check.policies.join(', ') : check.code;
-      lines.push(
-        `  ${mark(check.decision)} ${level.padEnd(8)} ${check.action} ${check.resource}  ${because}`,
-      );
-      for (const miss of check.nearMisses) lines.push(`      nearest: ${miss.policy}: ${miss.missing}`);
+      const what = printable(`${level.padEnd(8)} ${check.action} ${check.resource}  ${because}`);
+      lines.push(`  ${mark(check.decision)} ${what}`);
+      for (const miss of check.nearMisses) {
+        lines.push(printable(`      nearest: ${miss.policy}: ${miss.missing}`));
+      }
     }
   }
-  for (const { type, policy } of decision.obligations) lines.push(`  obligation: ${type} (${policy})`);
-  lines.push(colors.dim(`  decision ${decision.decisionId}, log entry ${decision.log.index}`));
-  terminal.out(`${lines.map(line => line.split('\n').join(' ')).join('\n')}\n`);
+  for (const { type, policy } of decision.obligations) {
+    lines.push(printable(`  obligation: ${type} (${policy})`));
+  }
+  lines.push(colors.dim(printable(`  decision ${decision.decisionId}, log entry ${decision.log.index}`)));
+  terminal.out(`${lines.join('\n')}\n`);
 }
