@@ -28,7 +28,7 @@ export class ConfigError extends Error {
 }
 
 /** One setting as it is in force. */
-export interface EffectiveSetting {
+interface EffectiveSetting {
   readonly name: string;
   readonly env: string;
   /** JSON text, or `(secret)`, or `(none)`. */

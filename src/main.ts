@@ -89,7 +89,7 @@ async function start(
   cleanup.add(() => identity.close());
 
   const startedAt = timestamp(clock.now());
-  const services = assembleEdge({ ...core, stores, policy, identity, version, startedAt });
+  const services = assembleEdge({ ...core, stores, events, policy, identity, version, startedAt });
   const mark = lifecycleMarks(events, clock, ids, version);
   await mark('service.start');
   cleanup.add(() => mark('service.stop'));

@@ -16,7 +16,7 @@ export interface SettingNotes {
 export const settingNotes = z.registry<SettingNotes>();
 
 /** Shortest secret that may be set by hand, in characters. */
-export const MIN_SECRET_LENGTH = 32;
+const MIN_SECRET_LENGTH = 32;
 /** Fewest different characters in such a secret: refuses `aaaa…`, passes any random hex string of 32. */
 const MIN_DISTINCT_CHARACTERS = 8;
 const MIB = 1024 * 1024;

@@ -4,11 +4,11 @@
  */
 
 /** First characters of every key, for people and for secret scanners. */
-export const KEY_PREFIX = 'dmn';
+const KEY_PREFIX = 'dmn';
 /** 16 characters of base62 are 95 bits: ids do not collide by chance. */
-export const KEY_ID_LENGTH = 16;
+const KEY_ID_LENGTH = 16;
 /** 43 characters of base62 are 256.03 bits. */
-export const KEY_SECRET_LENGTH = 43;
+const KEY_SECRET_LENGTH = 43;
 /** 6 characters of base62 hold the 32 bits of a CRC. */
 const CHECKSUM_LENGTH = 6;
 

@@ -14,7 +14,7 @@ import { BOOTSTRAP_KEY_ID, type KeyRing } from './key-ring.ts';
 import type { KeyStore } from './ports.ts';
 
 /** Most keys of one service: they are all held in memory, about 1 KB each. */
-export const MAX_KEYS = 100_000;
+const MAX_KEYS = 100_000;
 
 /** What a key looks like to its keepers: everything but the hash. */
 export type KeyRecord = Omit<ApiKey, 'hash'>;

@@ -5,6 +5,8 @@ import { Health } from '../edge/http/health.ts';
 import type { Services } from '../edge/http/services.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { QuarantineKeeper } from './engine-trust.ts';
+import type { Events } from './events.ts';
 import { healthChecks } from './health-checks.ts';
 import type { Identity } from './identity.ts';
 import type { Policy } from './policy.ts';
@@ -13,6 +15,7 @@ import type { Stores } from './stores.ts';
 export interface EdgeParts {
   readonly config: Config;
   readonly stores: Stores;
+  readonly events: Events;
   readonly policy: Policy;
   readonly identity: Identity;
   readonly clock: Clock;
@@ -24,7 +27,7 @@ export interface EdgeParts {
 }
 
 export function assembleEdge(parts: EdgeParts): Services {
-  const { config, stores, policy, identity, clock, ids, metrics, logger, version, startedAt } = parts;
+  const { config, stores, events, policy, identity, clock, ids, metrics, logger, version, startedAt } = parts;
   const { snapshots, quarantine, bundles, directory } = policy;
   const operator = {
     keyId: 'system',
@@ -51,6 +54,7 @@ export function assembleEdge(parts: EdgeParts): Services {
     keys: identity.keys,
     directory,
     bundles,
+    trust: new QuarantineKeeper(quarantine, events, clock, ids),
     log: stores.reader,
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,

@@ -14,7 +14,7 @@ import type { Logger } from '../telemetry/logger.ts';
 const ORIGIN_BYTES = 8;
 
 /** Numbers of the log's queue, for metrics. */
-export interface LogPressure {
+interface LogPressure {
   readonly queuedEntries: number;
   readonly oldestUnflushedSeconds: number;
   readonly walBytes: number;

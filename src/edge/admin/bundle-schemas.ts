@@ -66,4 +66,4 @@ export const activateSchema = z
     reason: reasonText,
   })
   .meta({ id: 'ActivateRequest' });
-export const rollbackSchema = z.strictObject({ reason: reasonText }).meta({ id: 'RollbackRequest' });
+export const reasonBodySchema = z.strictObject({ reason: reasonText }).meta({ id: 'ReasonBody' });

@@ -4,6 +4,7 @@ import { type Digest, digestSchema } from '../../domain/bundle.ts';
 import type { BundleView } from '../../bundles/service.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type LayerName, layerNameSchema } from '../../domain/ids.ts';
+import { mayActOnLayer } from '../../identity/authority.ts';
 import { requireType } from '../http/request-body.ts';
 import { type Route, route } from '../http/route.ts';
 import { parseWith } from '../http/validation.ts';
@@ -12,7 +13,7 @@ import {
   activationSchema,
   bundleSchema,
   pushResultSchema,
-  rollbackSchema,
+  reasonBodySchema,
 } from './bundle-schemas.ts';
 import { cursorSchema, flagSchema, limitSchema, pageOf } from './paging.ts';
 
@@ -30,6 +31,7 @@ export function bundleRoutes(): readonly Route[] {
     rollbackLayer(),
     listLayers(),
     layerHistory(),
+    restoreEngine(),
   ];
 }
 
@@ -187,7 +189,7 @@ function rollbackLayer(): Route {
     tag: 'bundles',
     summary: 'Activate the bundle that was active before',
     access: ['approver'],
-    body: { kind: 'json', schema: rollbackSchema },
+    body: { kind: 'json', schema: reasonBodySchema },
     answers: { 200: { description: 'the activation', schema: activationSchema } },
     failures: [
       'NOT_FOUND',
@@ -240,6 +242,28 @@ function layerHistory(): Route {
     async handle({ services, credential, query, param }) {
       const items = await services.bundles.history(layerOf(param('layer')), query.limit, credential);
       return { status: 200, json: { items, nextCursor: null } };
+    },
+  });
+}
+
+function restoreEngine(): Route {
+  return route({
+    method: 'POST',
+    path: '/v1/layers/{layer}/engine/restore',
+    operation: 'restoreEngine',
+    tag: 'bundles',
+    summary: 'Let the compiled evaluator decide a layer again after a disagreement with cedar-wasm',
+    access: ['approver'],
+    body: { kind: 'json', schema: reasonBodySchema },
+    answers: { 204: { description: 'the compiled evaluator decides the layer again' } },
+    failures: ['NOT_FOUND', 'LOG_UNAVAILABLE', 'LOG_BACKPRESSURE'],
+    async handle({ services, credential, body, param }) {
+      const layer = layerOf(param('layer'));
+      if (!mayActOnLayer(credential, layer)) {
+        throw new AppError('NOT_FOUND', `layer \`${layer}\` is not decided by cedar-wasm`);
+      }
+      await services.trust.restore(layer, body.reason, credential);
+      return { status: 204 };
     },
   });
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 /** Largest page (api.md, first paragraph). */
-export const MAX_LIMIT = 1000;
+const MAX_LIMIT = 1000;
 const DEFAULT_LIMIT = 100;
 
 /** `limit` of a query: text that is a number from 1 to 1000. */

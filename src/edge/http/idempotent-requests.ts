@@ -9,7 +9,7 @@ import { readBody, requireType } from './request-body.ts';
 import { type Answer, bodyLimit, type RawExchange, type Route } from './route.ts';
 import type { Services } from './services.ts';
 
-export const IDEMPOTENCY_HEADER = 'idempotency-key';
+const IDEMPOTENCY_HEADER = 'idempotency-key';
 const KEY = /^[\x21-\x7e]{1,128}$/;
 /** Headers of an answer that a repetition gets too. */
 const KEPT_HEADERS = ['etag', 'location'];

@@ -14,10 +14,10 @@ import { invalidRequest, parseWith } from './validation.ts';
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /** `public`: no credential at all; `any`: every valid credential; else one of the roles. */
-export type Access = 'public' | 'any' | readonly Role[];
+type Access = 'public' | 'any' | readonly Role[];
 
 /** How a route takes its body. */
-export type BodyKind<B extends z.ZodType> =
+type BodyKind<B extends z.ZodType> =
   | { readonly kind: 'json'; readonly schema: B }
   | { readonly kind: 'bytes'; readonly types: readonly string[]; readonly description: string }
   | { readonly kind: 'stream'; readonly types: readonly string[]; readonly description: string };

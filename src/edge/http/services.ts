@@ -6,6 +6,7 @@ import type { BundleService } from '../../bundles/service.ts';
 import type { DirectoryService } from '../../directory/service.ts';
 import type { LogReader } from '../../decision-log/ports.ts';
 import type { Clock, IdSource } from '../../domain/clock.ts';
+import type { Credential } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
@@ -16,14 +17,14 @@ import type { Authenticator } from './authentication.ts';
 import type { Health } from './health.ts';
 
 /** Limits of the edge, from the configuration. In bytes. */
-export interface EdgeLimits {
+interface EdgeLimits {
   readonly maxBodyBytes: number;
   readonly maxBundleBytes: number;
   readonly maxImportBytes: number;
 }
 
 /** How things stand, for GET /v1/status. */
-export interface StatusSource {
+interface StatusSource {
   readonly layers: () => readonly { layer: LayerName; digest: string; activatedAt: string }[];
   readonly directory: () => { revision: number; entities: number };
   /** `sha256:…` of the active schema; null before there is one. */
@@ -33,12 +34,22 @@ export interface StatusSource {
   readonly logSize: () => number;
 }
 
+/** Layers that cedar-wasm decides because the compiled evaluator disagreed with it. */
+interface EngineTrust {
+  /**
+   * Lets a layer be decided by the compiled evaluator again, and logs who did it.
+   * Rejects with AppError NOT_FOUND when it is, or LOG_UNAVAILABLE, LOG_BACKPRESSURE; then nothing changed.
+   */
+  restore(layer: LayerName, reason: string, actor: Credential): Promise<void>;
+}
+
 export interface Services {
   readonly engine: Pick<DecisionEngine, 'decide'>;
   readonly authenticator: Authenticator;
   readonly keys: KeyService;
   readonly directory: DirectoryService;
   readonly bundles: BundleService;
+  readonly trust: EngineTrust;
   readonly log: LogReader;
   readonly idempotency: IdempotencyStore;
   readonly health: Health;

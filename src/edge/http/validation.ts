@@ -61,7 +61,7 @@ export function describeIssues(
 }
 
 /** RFC 6901 pointer to a path. */
-export function pointerOf(path: Path): string {
+function pointerOf(path: Path): string {
   return path.map(part => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
