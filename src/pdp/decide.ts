@@ -4,7 +4,7 @@
  */
 import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
-import type { LayerName } from '../domain/ids.ts';
+import { type LayerName, tenantPrefix } from '../domain/ids.ts';
 import type { JsonValue } from '../domain/json.ts';
 import type { LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
 import type { Level } from '../domain/reason.ts';
@@ -14,7 +14,7 @@ import { timestamp } from '../domain/clock.ts';
 import { type CheckOutcome, evaluateCheck, layersFor, refuse } from './check.ts';
 import { buildContexts, contextJson } from './context.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
-import { type PlannedCheck, qualify } from './plan.ts';
+import type { PlannedCheck } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 import { CheckEntities, type Parties, resolveParties } from './parties.ts';
 import { type Objection, objectToRequest, objectToResource } from './standing.ts';
@@ -56,25 +56,22 @@ export function evaluateDecision(
   const action = snapshot.planner.find(request.action);
   if (action === undefined) return decideUnknownAction(snapshot, request, parties, inputs.id, evaluatedAt);
 
-  const checks = snapshot.planner.plan(request, action, parties.tenant);
+  const checks = snapshot.planner.plan(request, action, parties);
   const json = contextJson(request, evaluatedAt, inputs.defaultEnv);
   const contexts = buildContexts(checks, json, request, inputs.now);
   const scene: Scene = { snapshot, evaluator, request, parties };
   const objection = objectToRequest(snapshot, request, parties);
   const entities = startRevisions(parties);
   const outcomes: LeveledOutcome[] = [];
-  let entity: DirectoryEntity | undefined;
-  let located: EntityUid | undefined;
   for (let position = 0; position < checks.length; position++) {
     const check = checks[position];
     const context = contexts[position];
     if (check === undefined || context === undefined) throw new Error('a check without a context');
-    // endpoint and action ask about the same model: it is looked up once
-    if (located !== check.resource) {
-      located = check.resource;
-      entity = snapshot.directory.get(located.key);
-      if (entity !== undefined) entities[located.key] = entity.revision;
-    }
+    const { resource } = check;
+    // most checks ask about the model, which was looked up already
+    const entity =
+      resource === parties.resource ? parties.resourceEntity : snapshot.directory.get(resource.key);
+    if (entity !== undefined) entities[resource.key] = entity.revision;
     const outcome =
       objection === undefined ? runCheck(scene, check, context, entity) : object(check, objection);
     outcomes.push({ level: check.level, outcome });
@@ -82,7 +79,7 @@ export function evaluateDecision(
   }
   return {
     decision: combine({ snapshot, request, outcomes, tenant: parties.tenant, id: inputs.id, evaluatedAt }),
-    request: loggedRequest(request, parties.tenant, json),
+    request: loggedRequest(request, parties, json),
     entities,
     engine: outcomes.some(({ outcome }) => outcome.engine === 'wasm') ? 'wasm' : 'compiled',
   };
@@ -146,10 +143,9 @@ function decideUnknownAction(
     request.levels === undefined || request.levels.includes('action')
       ? 'action'
       : (request.levels[0] ?? 'action');
-  const resource = qualify(request.resource.type, request.resource.id);
   const outcome = refuse(
     request.action,
-    resource,
+    parties.resource,
     'UNKNOWN_ACTION',
     `there is no action \`${request.action}\``,
   );
@@ -162,7 +158,7 @@ function decideUnknownAction(
       id,
       evaluatedAt,
     }),
-    request: loggedRequest(request, parties.tenant, { now: evaluatedAt }),
+    request: loggedRequest(request, parties, { now: evaluatedAt }),
     entities: startRevisions(parties),
     engine: 'compiled',
   };
@@ -233,18 +229,23 @@ function revisionOf(snapshot: Snapshot, layers: Partial<Record<LayerName, string
   return { layers, directory: snapshot.revision.directory, schema: snapshot.revision.schema };
 }
 
+/** Owners are logged where the id does not tell them: they decide which auditors may see the entry. */
 function loggedRequest(
   request: DecisionRequest,
-  tenant: string,
+  parties: Parties,
   context: Readonly<Record<string, JsonValue>>,
 ): LoggedRequest {
+  const principalOwner = parties.principalEntity?.tenant;
+  const resourceOwner = parties.resourceEntity?.tenant;
   const { requestId, principal, action, resource, partitions, tools, outputs, levels, input } = request;
   return {
     ...(requestId === undefined ? {} : { requestId }),
     principal,
+    ...(isUntold(principalOwner, principal.id) ? { principalTenant: principalOwner } : {}),
     action,
     resource,
-    tenant,
+    ...(isUntold(resourceOwner, resource.id) ? { resourceTenant: resourceOwner } : {}),
+    tenant: parties.tenant,
     ...(partitions === undefined ? {} : { partitions }),
     ...(tools === undefined ? {} : { tools }),
     ...(outputs === undefined ? {} : { outputs }),
@@ -252,6 +253,10 @@ function loggedRequest(
     ...(input?.hash === undefined ? {} : { inputHash: input.hash }),
     context,
   };
+}
+
+function isUntold(owner: string | undefined, id: string): owner is string {
+  return owner !== undefined && owner !== tenantPrefix(id);
 }
 
 /** Directory revisions of the entities that the request names: a reader of the log sees what was known. */

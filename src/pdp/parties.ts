@@ -13,6 +13,9 @@ import type { Snapshot } from './snapshot.ts';
 export interface Parties {
   readonly principal: EntityUid;
   readonly principalEntity: DirectoryEntity | undefined;
+  /** The model, partition, tool or sink that the request names first. */
+  readonly resource: EntityUid;
+  readonly resourceEntity: DirectoryEntity | undefined;
   /** The tenant whose data is used; empty when neither the request, the directory nor the id tells. */
   readonly tenant: string;
 }
@@ -22,7 +25,14 @@ export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Pa
   const principal = qualify(request.principal.type, request.principal.id);
   const principalEntity = snapshot.directory.get(principal.key);
   const tenant = request.tenant ?? principalEntity?.tenant ?? tenantPrefix(request.principal.id) ?? '';
-  return { principal, principalEntity, tenant };
+  const resource = qualify(request.resource.type, request.resource.id);
+  return {
+    principal,
+    principalEntity,
+    resource,
+    resourceEntity: snapshot.directory.get(resource.key),
+    tenant,
+  };
 }
 
 /**

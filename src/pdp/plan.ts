@@ -30,6 +30,13 @@ export interface PlannableAction {
   readonly kind: ActionKind;
 }
 
+/** What a plan is about, as the directory resolved it. */
+export interface PlanSubject {
+  readonly resource: EntityUid;
+  /** The tenant whose data is used. */
+  readonly tenant: string;
+}
+
 /** Actions that plans ask by name: a platform schema must declare them. */
 const PLAN_ACTIONS = [
   'invoke',
@@ -118,11 +125,10 @@ export class Planner {
 
   /**
    * The checks of a request whose action is known, in the order endpoint, tenant, action.
-   * @param tenant the tenant whose data is used.
    * @throws AppError INVALID_REQUEST when the request names things that its action or levels never check.
    */
-  plan(request: DecisionRequest, action: PlannableAction, tenant: string): readonly PlannedCheck[] {
-    const resource = qualify(request.resource.type, request.resource.id);
+  plan(request: DecisionRequest, action: PlannableAction, subject: PlanSubject): readonly PlannedCheck[] {
+    const { resource, tenant } = subject;
     let checks: readonly PlannedCheck[];
     if (action.kind === 'inference' || action.kind === 'lifecycle') {
       checks = this.#planOperation(request, action, resource, tenant);
@@ -150,8 +156,8 @@ export class Planner {
       checks.push({ level, ...check });
     };
     if (request.partitions === undefined || request.partitions.length === 0) {
-      const resourceTenant = qualify('Tenant', tenant);
-      add('tenant', { action: named.useTenant, resource: resourceTenant, extra: model, pointer: '/tenant' });
+      const dataTenant = qualify('Tenant', tenant);
+      add('tenant', { action: named.useTenant, resource: dataTenant, extra: model, pointer: '/tenant' });
     } else {
       for (const [position, { id, access }] of request.partitions.entries()) {
         const partition = qualify('DataPartition', id);

@@ -244,3 +244,22 @@ describe('ModalEvaluator', () => {
     expect(await engineOf()).toBe('compiled/test');
   });
 });
+
+describe('the logged request', () => {
+  it('names owners that the ids do not tell, so that their auditors see the entry', async () => {
+    const { decide, log } = setup(modal().evaluator);
+    const requestOf = async (fields: Partial<DecisionRequestInput>) => {
+      await decide(fields);
+      const entry = log.entries.at(-1);
+      return entry?.kind === 'decision' ? entry.request : undefined;
+    };
+    expect(await requestOf({})).not.toHaveProperty('resourceTenant');
+    expect(await requestOf({})).not.toHaveProperty('principalTenant');
+    const tenant = { type: 'Tenant', id: 'acme' };
+    expect(
+      await requestOf({ action: 'useTenant', resource: tenant, context: { model: 'acme/support-llm' } }),
+    ).toMatchObject({
+      resourceTenant: 'acme',
+    });
+  });
+});

@@ -6,7 +6,7 @@ import {
   decisionRequestSchema,
 } from '../../src/domain/decision-request.ts';
 import { AppError } from '../../src/domain/errors.ts';
-import { checkPlanVocabulary, Planner } from '../../src/pdp/plan.ts';
+import { checkPlanVocabulary, Planner, qualify } from '../../src/pdp/plan.ts';
 import { schemaForTest, shippedSchemaText } from './shipped-schema.ts';
 
 const planner = new Planner(schemaForTest());
@@ -20,12 +20,16 @@ function request(fields: Partial<DecisionRequestInput>): DecisionRequest {
   });
 }
 
+function subjectOf(asked: DecisionRequest) {
+  return { resource: qualify(asked.resource.type, asked.resource.id), tenant: 'acme' };
+}
+
 function plan(fields: Partial<DecisionRequestInput>): string[] {
   const asked = request(fields);
   const action = planner.find(asked.action);
   if (action === undefined) throw new Error('unknown action');
   return planner
-    .plan(asked, action, 'acme')
+    .plan(asked, action, subjectOf(asked))
     .map(check => `${check.level} ${check.action.uid.id} ${check.resource.type}:${check.resource.id}`);
 }
 
@@ -121,7 +125,8 @@ describe('plan', () => {
       outputs: [{ id: 'acme/s3', path: 'a/b', classification: 2 }],
     });
     const action = planner.find('generate');
-    const extras = action === undefined ? [] : planner.plan(asked, action, 'acme').map(check => check.extra);
+    const extras =
+      action === undefined ? [] : planner.plan(asked, action, subjectOf(asked)).map(check => check.extra);
     expect(extras).toEqual([
       {},
       { model: 'acme/support-llm' },
