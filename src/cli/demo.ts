@@ -44,6 +44,7 @@ export async function runDemo(terminal: Terminal): Promise<void> {
     await fillEmptyStore(terminal, services);
     const key = await makeKey(services);
     printTour(terminal, url, key.token);
+    terminal.err('this is a demo: `duramen serve` starts the service without its data and its key\n');
     await stopped;
     await services.keys.revoke(key.id, DEMO);
   });
