@@ -29,12 +29,12 @@ function parsePrefix(text: string, width: number): number | undefined {
 function parseV4(text: string): bigint | undefined {
   const octets = text.split('.');
   if (octets.length !== 4) return undefined;
-  let bits = 0n;
+  let bits = 0;
   for (const octet of octets) {
     if (!/^(?:0|[1-9][0-9]{0,2})$/.test(octet) || Number(octet) > 255) return undefined;
-    bits = (bits << 8n) | BigInt(octet);
+    bits = bits * 256 + Number(octet);
   }
-  return bits;
+  return BigInt(bits);
 }
 
 function parseV6(text: string): bigint | undefined {
