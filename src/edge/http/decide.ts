@@ -105,6 +105,11 @@ export class DecideEdge {
 
   #fail(error: unknown, outgoing: ServerResponse, requestId: string): number {
     const { status, headers, body } = problemOf(error, requestId);
+    if (outgoing.headersSent) {
+      // half an answer must not look like a whole one
+      outgoing.destroy();
+      return status;
+    }
     const text = `${JSON.stringify(body)}\n`;
     outgoing.writeHead(status, {
       ...headers,
