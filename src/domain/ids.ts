@@ -13,10 +13,7 @@ export const ID_PATTERN = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/;
 /** 1–256 printable ASCII characters without space, double quote and backslash (api.md, first paragraph). */
 export const idSchema = z
   .string()
-  .regex(
-    ID_PATTERN,
-    'must be 1 to 256 printable ASCII characters without space, double quote and backslash',
-  )
+  .regex(ID_PATTERN, 'must be 1 to 256 printable ASCII characters without space, double quote and backslash')
   .meta({ id: 'Id' });
 
 /** A Cedar entity type of the `AI` namespace, written without the namespace. */

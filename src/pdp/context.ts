@@ -3,13 +3,12 @@
  * Invariant: no key reaches Cedar unparsed, and a key that no asked check declares is a 400, never ignored.
  */
 import { child, parseAttribute, quote } from '../cedar/data.ts';
-import type { CedarType } from '../cedar/schema.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
 import { nearest } from '../domain/spelling.ts';
 import { DatetimeValue, RecordValue, type Value } from '../domain/value.ts';
-import type { PlannedCheck } from './plan.ts';
+import { type ContextKey, NO_EXTRA, type PlannedCheck, type Planner } from './plan.ts';
 
 /** Context keys that have a field of their own in the request; taking them from `context` would let it forge them. */
 const OWN_FIELDS: ReadonlyMap<string, string> = new Map([
@@ -51,58 +50,64 @@ export function contextJson(
  * @throws AppError INVALID_REQUEST naming every bad, missing or undeclared key.
  */
 export function buildContexts(
+  planner: Planner,
   checks: readonly PlannedCheck[],
   json: Readonly<Record<string, JsonValue>>,
   request: DecisionRequest,
   now: number,
 ): readonly RecordValue[] {
-  const parser = new ContextParser(json, now);
-  const contexts = checks.map(check => parser.build(check));
+  const parser = new ContextParser(planner.slots, json, now);
+  if (request.context !== undefined) refuseUndeclared(request.context, checks, parser.problems);
+  // a key that does not belong there is told before its value is looked at
+  const contexts = parser.problems.length > 0 ? [] : checks.map(check => parser.build(check));
   const { problems } = parser;
-  if (request.context !== undefined) refuseUndeclared(request.context, checks, problems);
   if (problems.length > 0) {
     throw new AppError('INVALID_REQUEST', problems[0]?.message ?? 'the context is malformed', { problems });
   }
   return contexts;
 }
 
-/** Parses context attributes, remembering what it parsed within one request. */
+/** Parses context attributes, remembering by slot what it parsed within one request. */
 class ContextParser {
   readonly problems: Problem[] = [];
   readonly #json: Readonly<Record<string, JsonValue>>;
   readonly #now: DatetimeValue;
-  /** By key; a key whose type differs between actions is parsed again. */
-  readonly #parsed = new Map<string, { readonly type: CedarType; readonly value: Value | undefined }>();
+  /** By slot: the value, undefined when there is none, null while it was not asked for. */
+  readonly #parsed: (Value | undefined | null)[];
 
-  constructor(json: Readonly<Record<string, JsonValue>>, now: number) {
+  constructor(slots: number, json: Readonly<Record<string, JsonValue>>, now: number) {
     this.#json = json;
     this.#now = new DatetimeValue(now);
+    this.#parsed = Array.from<null>({ length: slots }).fill(null);
   }
 
   build(check: PlannedCheck): RecordValue {
+    const { contextKeys, extra } = check;
     const entries = new Map<string, Value>();
-    for (const [key, { type, required }] of check.action.context.attributes) {
-      const extra = Object.hasOwn(check.extra, key) ? check.extra[key] : undefined;
+    for (const contextKey of contextKeys) {
+      const own =
+        extra === NO_EXTRA || !Object.hasOwn(extra, contextKey.key) ? undefined : extra[contextKey.key];
       const value =
-        extra === undefined
-          ? this.#shared(key, type)
-          : parseAttribute(type, extra, check.pointer, this.problems);
-      if (value !== undefined) entries.set(key, value);
-      else if (required && extra === undefined && !Object.hasOwn(this.#json, key))
-        this.#report(missing(key, check));
+        own === undefined
+          ? this.#shared(contextKey, check)
+          : parseAttribute(contextKey.type, own, check.pointer, this.problems);
+      if (value !== undefined) entries.set(contextKey.key, value);
     }
     return new RecordValue(entries);
   }
 
-  #shared(key: string, type: CedarType): Value | undefined {
-    const known = this.#parsed.get(key);
-    if (known !== undefined && known.type === type) return known.value;
-    const value = this.#parse(key, type);
-    this.#parsed.set(key, { type, value });
+  #shared(contextKey: ContextKey, check: PlannedCheck): Value | undefined {
+    const { slot, key, required } = contextKey;
+    let value = this.#parsed[slot];
+    if (value === null) {
+      value = this.#parse(contextKey);
+      this.#parsed[slot] = value;
+    }
+    if (value === undefined && required && !Object.hasOwn(this.#json, key)) this.#report(missing(key, check));
     return value;
   }
 
-  #parse(key: string, type: CedarType): Value | undefined {
+  #parse({ key, type }: ContextKey): Value | undefined {
     if (key === 'now' && type.kind === 'extension' && type.name === 'datetime') return this.#now;
     const given = Object.hasOwn(this.#json, key) ? this.#json[key] : undefined;
     return given === undefined ? undefined : parseAttribute(type, given, pointerOf(key), this.problems);

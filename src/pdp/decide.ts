@@ -58,7 +58,7 @@ export function evaluateDecision(
 
   const checks = snapshot.planner.plan(request, action, parties);
   const json = contextJson(request, evaluatedAt, inputs.defaultEnv);
-  const contexts = buildContexts(checks, json, request, inputs.now);
+  const contexts = buildContexts(snapshot.planner, checks, json, request, inputs.now);
   const scene: Scene = { snapshot, evaluator, request, parties };
   const objection = objectToRequest(snapshot, request, parties);
   const entities = startRevisions(parties);

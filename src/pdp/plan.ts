@@ -2,7 +2,7 @@
  * The plan of a decision: which Cedar checks a request asks, level by level (api.md, "The plan"). Invariant:
  * nothing the request names is left unchecked; what cannot be checked at the asked levels is refused.
  */
-import type { ActionDefinition, CedarSchema } from '../cedar/schema.ts';
+import type { ActionDefinition, CedarSchema, CedarType } from '../cedar/schema.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import { NAMESPACE } from '../domain/ids.ts';
@@ -10,10 +10,20 @@ import type { JsonValue } from '../domain/json.ts';
 import { LEVELS, type Level } from '../domain/reason.ts';
 import { EntityUid } from '../domain/value.ts';
 
+/** One attribute of an action's context. */
+export interface ContextKey {
+  readonly key: string;
+  readonly type: CedarType;
+  readonly required: boolean;
+  /** The same number for the same key and type in every action: its value is parsed once per request. */
+  readonly slot: number;
+}
+
 /** One Cedar check: (principal, action, resource) with the context keys that only this check has. */
 export interface PlannedCheck {
   readonly level: Level;
   readonly action: ActionDefinition;
+  readonly contextKeys: readonly ContextKey[];
   readonly resource: EntityUid;
   /** JSON by context key: `model`, `amountCents`, `path`, `classification`. */
   readonly extra: Readonly<Record<string, JsonValue>>;
@@ -28,6 +38,7 @@ type ActionKind = 'endpoint' | 'inference' | 'lifecycle' | 'tenant' | 'single';
 export interface PlannableAction {
   readonly definition: ActionDefinition;
   readonly kind: ActionKind;
+  readonly contextKeys: readonly ContextKey[];
 }
 
 /** What a plan is about, as the directory resolved it. */
@@ -67,7 +78,8 @@ const PARTITION_ACTIONS = {
   write: 'writePartition',
   export: 'exportPartition',
 } as const;
-const NO_EXTRA: Readonly<Record<string, JsonValue>> = {};
+/** The extra keys of a check that has none; known by identity. */
+export const NO_EXTRA: Readonly<Record<string, JsonValue>> = {};
 
 /** Fully qualified uid of an entity named without its namespace. */
 export function qualify(type: string, id: string): EntityUid {
@@ -91,20 +103,30 @@ export function checkPlanVocabulary(schema: CedarSchema): readonly Problem[] {
 /** Plans requests under one schema; built once per schema. */
 export class Planner {
   readonly #actions: ReadonlyMap<string, PlannableAction>;
-  readonly #named: Readonly<Record<PlanAction, ActionDefinition>>;
+  readonly #named: Readonly<Record<PlanAction, PlannableAction>>;
+  /** How many slots the context keys of all actions take together. */
+  readonly slots: number;
 
   /** @throws Error when the schema lacks the plan's vocabulary; checkPlanVocabulary tells beforehand. */
   constructor(schema: CedarSchema) {
     const actions = new Map<string, PlannableAction>();
+    const slots = new SlotNumbers();
     for (const definition of schema.actions.values()) {
       if (definition.uid.type !== `${NAMESPACE}::Action` || definition.principalTypes.size === 0) continue;
-      actions.set(definition.uid.id, { definition, kind: classify(definition) });
+      const contextKeys = [...definition.context.attributes].map(([key, { type, required }]) => ({
+        key,
+        type,
+        required,
+        slot: slots.of(key, type),
+      }));
+      actions.set(definition.uid.id, { definition, kind: classify(definition), contextKeys });
     }
     this.#actions = actions;
-    const named = (id: PlanAction): ActionDefinition => {
-      const definition = askable(schema, id);
-      if (definition === undefined) throw new Error(`the schema declares no action ${id}`);
-      return definition;
+    this.slots = slots.count;
+    const named = (id: PlanAction): PlannableAction => {
+      const action = actions.get(id);
+      if (action === undefined) throw new Error(`the schema declares no action ${id}`);
+      return action;
     };
     this.#named = {
       invoke: named('invoke'),
@@ -135,7 +157,7 @@ export class Planner {
     } else {
       refuseItems(request);
       const level = action.kind === 'single' ? 'action' : action.kind;
-      checks = [{ level, action: action.definition, resource, extra: NO_EXTRA, pointer: '/resource' }];
+      checks = [checkOf(level, action, resource, '/resource', NO_EXTRA)];
     }
     return request.levels === undefined ? checks : keepLevels(checks, request.levels, request.action);
   }
@@ -149,44 +171,52 @@ export class Planner {
     const named = this.#named;
     const model = { model: request.resource.id };
     const endpoint = action.kind === 'inference' ? named.invoke : named.manage;
-    const checks: PlannedCheck[] = [
-      { level: 'endpoint', action: endpoint, resource, extra: NO_EXTRA, pointer: '/resource' },
-    ];
-    const add = (level: Level, check: Omit<PlannedCheck, 'level'>): void => {
-      checks.push({ level, ...check });
-    };
+    const checks = [checkOf('endpoint', endpoint, resource, '/resource', NO_EXTRA)];
     if (request.partitions === undefined || request.partitions.length === 0) {
-      const dataTenant = qualify('Tenant', tenant);
-      add('tenant', { action: named.useTenant, resource: dataTenant, extra: model, pointer: '/tenant' });
+      checks.push(checkOf('tenant', named.useTenant, qualify('Tenant', tenant), '/tenant', model));
     } else {
       for (const [position, { id, access }] of request.partitions.entries()) {
         const partition = qualify('DataPartition', id);
-        const pointer = `/partitions/${position}`;
-        add('tenant', {
-          action: named[PARTITION_ACTIONS[access]],
-          resource: partition,
-          extra: model,
-          pointer,
-        });
+        const asked = named[PARTITION_ACTIONS[access]];
+        checks.push(checkOf('tenant', asked, partition, `/partitions/${position}`, model));
       }
     }
-    add('action', { action: action.definition, resource, extra: NO_EXTRA, pointer: '/resource' });
+    checks.push(checkOf('action', action, resource, '/resource', NO_EXTRA));
     for (const [position, { id, amountCents }] of (request.tools ?? []).entries()) {
       const extra = amountCents === undefined ? model : { ...model, amountCents };
-      add('action', {
-        action: named.callTool,
-        resource: qualify('Tool', id),
-        extra,
-        pointer: `/tools/${position}`,
-      });
+      checks.push(checkOf('action', named.callTool, qualify('Tool', id), `/tools/${position}`, extra));
     }
     for (const [position, { id, path, classification }] of (request.outputs ?? []).entries()) {
       const extra = { ...model, path, classification };
-      const pointer = `/outputs/${position}`;
-      add('action', { action: named.writeOutput, resource: qualify('OutputSink', id), extra, pointer });
+      const sink = qualify('OutputSink', id);
+      checks.push(checkOf('action', named.writeOutput, sink, `/outputs/${position}`, extra));
     }
     return checks;
   }
+}
+
+/** Numbers the distinct pairs of context key and type. */
+class SlotNumbers {
+  readonly #byKey = new Map<string, Map<CedarType, number>>();
+  count = 0;
+
+  of(key: string, type: CedarType): number {
+    const byType = this.#byKey.get(key) ?? new Map<CedarType, number>();
+    this.#byKey.set(key, byType);
+    const slot = byType.get(type) ?? this.count++;
+    byType.set(type, slot);
+    return slot;
+  }
+}
+
+function checkOf(
+  level: Level,
+  { definition, contextKeys }: PlannableAction,
+  resource: EntityUid,
+  pointer: string,
+  extra: Readonly<Record<string, JsonValue>>,
+): PlannedCheck {
+  return { level, action: definition, contextKeys, resource, extra, pointer };
 }
 
 function keepLevels(
