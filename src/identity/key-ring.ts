@@ -1,11 +1,12 @@
 /**
  * The keys in memory, by id: authentication touches no store. Invariants: unknown and known ids cost the same
- * work; expiry and revocation count from the next request on.
+ * work; expiry and revocation count from the next request on, also on a connection that proved its key before.
  */
 import type { Clock } from '../domain/clock.ts';
 import type { ApiKey, Credential } from '../domain/credential.ts';
 import { readKey } from './key-format.ts';
 import { HASH_BYTES, type KeyHasher, sameHash } from './key-hash.ts';
+import { ProvenKey } from './proven-key.ts';
 
 /** Longest token that is looked at, in characters: twice the longest that can be right. */
 const MAX_TOKEN_LENGTH = 1024;
@@ -32,12 +33,20 @@ export type Authentication =
   | { readonly credential: Credential; readonly failure?: undefined }
   | { readonly credential?: undefined; readonly failure: AuthFailure };
 
+/** A key as it is compared. It is replaced, never changed: whoever holds one can tell that the key changed. */
 interface Entry {
   readonly key: ApiKey;
   readonly hash: Uint8Array;
   /** Milliseconds since the epoch; Infinity: never. */
   readonly expiresAt: number;
   readonly authentication: Authentication;
+}
+
+/** What a connection remembers between its requests; a new one knows nothing. */
+export type ConnectionMemory = ProvenKey<Entry>;
+
+export function rememberNothing(): ConnectionMemory {
+  return new ProvenKey();
 }
 
 /** Every key of the store, ready to be compared with what is presented. */
@@ -77,8 +86,19 @@ export class KeyRing {
     return key.revokedAt === undefined && this.#clock.now() < expiryOf(key);
   }
 
-  /** @param header the value of `Authorization`. */
-  authenticate(header: string | undefined): Authentication {
+  /**
+   * Verifies a header in full, unless the connection proved the same text against an entry that still stands.
+   * @param header the value of `Authorization`.
+   * @param memory of the connection on which the header came, and of no other.
+   */
+  authenticate(header: string | undefined, memory = rememberNothing()): Authentication {
+    const proven = header === undefined ? undefined : memory.recall(header);
+    // any change of a key makes a new entry, revocation too, and then the text is verified anew
+    if (proven !== undefined && this.#entries.get(proven.key.id) === proven) return this.#standing(proven);
+    return this.#verify(header, memory);
+  }
+
+  #verify(header: string | undefined, memory: ConnectionMemory): Authentication {
     if (header === undefined || header === '') return { failure: { cause: 'missing' } };
     const token = bearerToken(header);
     if (token === undefined) return { failure: { cause: 'scheme' } };
@@ -91,7 +111,14 @@ export class KeyRing {
       if (reading.kind !== 'key') return { failure: { cause: reading.kind } };
       return { failure: { cause: entry === undefined ? 'unknown' : 'mismatch', keyId: id } };
     }
-    if (entry.key.revokedAt !== undefined) return { failure: { cause: 'revoked', keyId: id } };
+    memory.keep(header, entry);
+    return this.#standing(entry);
+  }
+
+  /** Whether the proven key works now. */
+  #standing(entry: Entry): Authentication {
+    const { id, revokedAt } = entry.key;
+    if (revokedAt !== undefined) return { failure: { cause: 'revoked', keyId: id } };
     if (this.#clock.now() >= entry.expiresAt) return { failure: { cause: 'expired', keyId: id } };
     return entry.authentication;
   }

@@ -1,4 +1,5 @@
 /** Keys over HTTP: shown once, revoked at once, never stronger than their maker, invisible across tenants. */
+import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { manualClock } from '../identity/clock.ts';
@@ -67,6 +68,64 @@ describe('a new key', () => {
       items: [{ kind: 'key.create', subject: id, actor: 'bootstrap', tenant: 'acme' }],
     });
     expect(events.text).not.toContain(key.slice(21));
+  });
+});
+
+/** One connection: the statuses of requests that follow each other on it. */
+function liveConnection() {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let isFirst = true;
+  const status = (key: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const sent = request(
+        `${service.url}/v1/decisions`,
+        { agent, headers: { authorization: `Bearer ${key}` } },
+        reply => {
+          expect(sent.reusedSocket).toBe(!isFirst);
+          isFirst = false;
+          reply.resume().once('end', () => resolve(reply.statusCode));
+        },
+      );
+      sent.once('error', reject).end();
+    });
+  return { status, close: () => agent.destroy() };
+}
+
+describe('a connection that stays open', () => {
+  test('is refused as soon as its key is revoked', async () => {
+    const { id, key } = await make({ roles: ['auditor'] });
+    const connection = liveConnection();
+    expect([await connection.status(key), await connection.status(key)]).toEqual([200, 200]);
+    expect((await service.call('DELETE', `/v1/keys/${id}`)).status).toBe(204);
+    expect([await connection.status(key), await connection.status(key)]).toEqual([401, 401]);
+    connection.close();
+  });
+
+  test('is refused as soon as its key expires', async () => {
+    const { key } = await make({
+      roles: ['auditor'],
+      expiresAt: new Date(clock.now() + 60_000).toISOString(),
+    });
+    const connection = liveConnection();
+    expect([await connection.status(key), await connection.status(key)]).toEqual([200, 200]);
+    clock.advance(60_000);
+    expect(await connection.status(key)).toBe(401);
+    connection.close();
+  });
+
+  test('has every other key verified, and shares nothing with other connections', async () => {
+    const [one, two] = [await make({ roles: ['auditor'] }), await make({ roles: ['pep'] })];
+    const last = one.key.endsWith('0') ? '1' : '0';
+    const wrong = one.key.slice(0, -1) + last;
+    const [first, second] = [liveConnection(), liveConnection()];
+    expect(await first.status(one.key)).toBe(200);
+    expect(await first.status(wrong)).toBe(401);
+    expect(await first.status(two.key)).toBe(403);
+    expect(await first.status(one.key)).toBe(200);
+    expect(await second.status(wrong)).toBe(401);
+    expect(await second.status(one.key)).toBe(200);
+    first.close();
+    second.close();
   });
 });
 

@@ -4,14 +4,24 @@ import { describe, expect, test } from 'vitest';
 import type { ApiKey } from '../../src/domain/credential.ts';
 import { makeKey } from '../../src/identity/key-format.ts';
 import { KeyHasher, sameHash } from '../../src/identity/key-hash.ts';
-import { KeyRing } from '../../src/identity/key-ring.ts';
+import { KeyRing, rememberNothing } from '../../src/identity/key-ring.ts';
 import { manualClock } from './clock.ts';
 
 const DAY = 86_400_000;
 
+/** Counts what it hashes. */
+class CountingHasher extends KeyHasher {
+  count = 0;
+
+  override hash(token: string): Buffer {
+    this.count += 1;
+    return super.hash(token);
+  }
+}
+
 function scene() {
   const clock = manualClock();
-  const hasher = new KeyHasher(randomBytes(32));
+  const hasher = new CountingHasher(randomBytes(32));
   const ring = new KeyRing(hasher, clock);
   const add = (change: Partial<ApiKey> = {}, token?: string) => {
     const made = makeKey(randomBytes);
@@ -28,7 +38,7 @@ function scene() {
     });
     return { id: change.id ?? made.id, token: text };
   };
-  return { clock, ring, add };
+  return { clock, hasher, ring, add };
 }
 
 describe('a valid key', () => {
@@ -104,6 +114,89 @@ describe('no credential', () => {
     expect(ring.authenticate(`Bearer ${forged.token}`)).toEqual({
       failure: { cause: 'mismatch', keyId: id },
     });
+  });
+});
+
+describe('a connection that proved a key', () => {
+  /** A key that a connection has proved; hashes are counted from there on. */
+  function proven(change: Partial<ApiKey> = {}) {
+    const { clock, hasher, ring, add } = scene();
+    const { id, token } = add(change);
+    const memory = rememberNothing();
+    const header = `Bearer ${token}`;
+    expect(ring.authenticate(header, memory).credential?.keyId).toBe(id);
+    hasher.count = 0;
+    const key = ring.find(id);
+    if (key === undefined) throw new Error('the ring lost the key');
+    return { clock, ring, add, id, key, header, memory, hasher };
+  }
+
+  test('is not asked to prove the same text again', () => {
+    const { ring, id, header, memory, hasher } = proven();
+    expect(ring.authenticate(header, memory).credential?.keyId).toBe(id);
+    expect(hasher.count).toBe(0);
+  });
+
+  test('is refused from the moment of the revocation', () => {
+    const { clock, ring, id, key, header, memory } = proven();
+    ring.put({ ...key, revokedAt: new Date(clock.now()).toISOString() });
+    const refused = { failure: { cause: 'revoked', keyId: id } };
+    expect(ring.authenticate(header, memory)).toEqual(refused);
+    expect(ring.authenticate(header, memory)).toEqual(refused);
+  });
+
+  test('is refused from the instant of the expiry', () => {
+    const { clock, ring, id, header, memory } = proven({
+      expiresAt: new Date(manualClock().now() + DAY).toISOString(),
+    });
+    clock.advance(DAY - 1);
+    expect(ring.authenticate(header, memory).failure).toBeUndefined();
+    clock.advance(1);
+    expect(ring.authenticate(header, memory)).toEqual({ failure: { cause: 'expired', keyId: id } });
+  });
+
+  test('is verified anew when the key got another hash', () => {
+    const { ring, id, key, header, memory } = proven();
+    ring.put({ ...key, hash: randomBytes(32).toString('base64url') });
+    expect(ring.authenticate(header, memory)).toEqual({ failure: { cause: 'mismatch', keyId: id } });
+  });
+
+  test('gets the roles that the key has now', () => {
+    const { ring, key, header, memory } = proven();
+    ring.put({ ...key, roles: ['auditor'] });
+    expect(ring.authenticate(header, memory).credential?.roles).toEqual(new Set(['auditor']));
+  });
+
+  test('is refused when the ring no longer holds the key', () => {
+    const { ring, id, header, memory } = proven();
+    ring.replace([]);
+    expect(ring.authenticate(header, memory)).toEqual({ failure: { cause: 'unknown', keyId: id } });
+  });
+
+  test('proves nothing for another text', () => {
+    const { ring, add, id, header, memory, hasher } = proven();
+    const other = add();
+    const last = header.endsWith('0') ? '1' : '0';
+    for (const text of [
+      header.slice(0, -1) + last,
+      header.slice(0, -1),
+      `${header}0`,
+      header.toLowerCase(),
+    ]) {
+      expect(ring.authenticate(text, memory).credential).toBeUndefined();
+    }
+    expect(ring.authenticate(undefined, memory)).toEqual({ failure: { cause: 'missing' } });
+    expect(ring.authenticate('', memory)).toEqual({ failure: { cause: 'missing' } });
+    expect(hasher.count).toBeGreaterThan(0);
+    expect(ring.authenticate(`Bearer ${other.token}`, memory).credential?.keyId).toBe(other.id);
+    expect(ring.authenticate(header, memory).credential?.keyId).toBe(id);
+  });
+
+  test('proves nothing for another connection', () => {
+    const { ring, header, hasher } = proven();
+    const other = rememberNothing();
+    expect(ring.authenticate(header, other).failure).toBeUndefined();
+    expect(hasher.count).toBe(1);
   });
 });
 

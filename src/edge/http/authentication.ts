@@ -1,13 +1,21 @@
 /**
  * From the `Authorization` header to a credential, once for every route. Invariants: a failure is recorded
- * and counted before it is answered; an answer tells an unknown key from a wrong secret by nothing.
+ * and counted before it is answered; an answer tells an unknown key from a wrong secret by nothing; what a
+ * connection proved is known to that connection alone.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Credential, Role } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import { holdsRole } from '../../identity/authority.ts';
 import type { FailureLimiter } from '../../identity/failure-limiter.ts';
-import type { AuthFailure, AuthFailureCause, KeyRing } from '../../identity/key-ring.ts';
+import {
+  type AuthFailure,
+  type AuthFailureCause,
+  type ConnectionMemory,
+  type KeyRing,
+  rememberNothing,
+} from '../../identity/key-ring.ts';
 import type { ClientAddresses } from './client-address.ts';
 
 /** Hears of every failed authentication: the decision log and the metrics. Must not throw. */
@@ -29,6 +37,8 @@ export class Authenticator {
   readonly #limiter: FailureLimiter;
   readonly #addresses: ClientAddresses;
   readonly #record: FailureRecorder;
+  /** What each connection proved, forgotten with it. */
+  readonly #connections = new WeakMap<Socket, ConnectionMemory>();
 
   constructor(ring: KeyRing, limiter: FailureLimiter, addresses: ClientAddresses, record: FailureRecorder) {
     this.#ring = ring;
@@ -39,7 +49,10 @@ export class Authenticator {
 
   /** @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS. */
   authenticate(incoming: IncomingMessage): Credential {
-    const { credential, failure } = this.#ring.authenticate(incoming.headers.authorization);
+    const { credential, failure } = this.#ring.authenticate(
+      incoming.headers.authorization,
+      this.#memoryOf(incoming.socket),
+    );
     if (credential !== undefined) return credential;
     const source = this.#addresses.sourceOf(incoming);
     this.#record(source, failure);
@@ -52,6 +65,15 @@ export class Authenticator {
         retryAfterSeconds: wait,
       },
     );
+  }
+
+  #memoryOf(socket: Socket): ConnectionMemory {
+    let memory = this.#connections.get(socket);
+    if (memory === undefined) {
+      memory = rememberNothing();
+      this.#connections.set(socket, memory);
+    }
+    return memory;
   }
 }
 
