@@ -117,7 +117,7 @@ function timeOracle(wasm: CedarWasm, snapshot: Snapshot, asked: readonly Decisio
   return timeDecisions(snapshot, contexts, few);
 }
 
-export function compiledEvaluator(): CheckEvaluator {
+function compiledEvaluator(): CheckEvaluator {
   return new ModalEvaluator({
     mode: { evaluator: 'compiled', crossCheck: 'off' },
     oracle: new WasmOracle(),
@@ -127,18 +127,18 @@ export function compiledEvaluator(): CheckEvaluator {
   });
 }
 
-export function parseRequests(size: WorldSize): DecisionRequest[] {
+function parseRequests(size: WorldSize): DecisionRequest[] {
   return requests(size, SAMPLE, 11).map(body => decisionRequestSchema.parse(JSON.parse(body)));
 }
 
-export function readSchema(wasm: CedarWasm): CedarSchema {
+function readSchema(wasm: CedarWasm): CedarSchema {
   const text = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
   const result = parseSchema(text, wasm);
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.schema;
 }
 
-export function buildSnapshot(wasm: CedarWasm, schema: CedarSchema, size: WorldSize): Snapshot {
+function buildSnapshot(wasm: CedarWasm, schema: CedarSchema, size: WorldSize): Snapshot {
   const layers = new Map<LayerName, CompiledLayer>();
   const platform = Object.entries(platformBundle().files).map(([path, text]) => ({ path, text }));
   layers.set('platform', compileLayer(wasm, schema, 'platform', platform));

@@ -51,7 +51,7 @@ export async function stage(service: RunningService, tenant: string, policies: n
 }
 
 /** A tenant's bundle in the JSON form. */
-export function tenantBundle(tenant: string, policies: number, version: string): unknown {
+function tenantBundle(tenant: string, policies: number, version: string): unknown {
   return {
     manifest: { layer: `tenant:${tenant}`, version, description: 'benchmark' },
     files: { 'policies/grants.cedar': tenantPolicies(tenant, policies).join('\n\n') },

@@ -91,11 +91,11 @@ export function* entities(size: WorldSize): Generator<BenchEntity> {
   }
 }
 
-export function modelName(position: number, size: WorldSize): string {
+function modelName(position: number, size: WorldSize): string {
   return `${tenantName(position % size.tenants)}/m${Math.floor(position / size.tenants)}`;
 }
 
-export function principalName(position: number, size: WorldSize): string {
+function principalName(position: number, size: WorldSize): string {
   return `${tenantName(position % size.tenants)}/u${Math.floor(position / size.tenants)}`;
 }
 
