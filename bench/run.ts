@@ -37,3 +37,5 @@ mkdirSync(new URL('./results/', import.meta.url), { recursive: true });
 const result = { at: new Date().toISOString(), machine, fsync, inProcess, http, table };
 writeFileSync(new URL('./results/latest.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
 say('written to bench/results/latest.json');
+// 5: a gate failed (api.md, CLI)
+process.exitCode = table.some(row => row.met === false) ? 5 : 0;
