@@ -4,6 +4,7 @@ import type { CedarSchema, EntityTypeDefinition } from '../cedar/schema.ts';
 import type { EntityParser, EntityTraits, ParsedEntity } from '../directory/ports.ts';
 import type { EntityBody } from '../domain/entity.ts';
 import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import { EntityUid } from '../domain/value.ts';
 
 /** A parser of directory entities for one schema. */
 export function entityParser(schema: CedarSchema): EntityParser {
@@ -30,6 +31,12 @@ function parse(schema: CedarSchema, ref: EntityRef, body: EntityBody): ParsedEnt
   const result = parseEntityData(schema, completed);
   if (!result.ok) return result;
   const { data } = result;
+  const owner = data.attributes.entries.get('tenant');
+  // the isolation guard compares owners: a tenant that named another would share everything asked of it
+  if (ref.type === 'Tenant' && owner instanceof EntityUid && owner.id !== ref.id) {
+    const message = `a tenant belongs to itself, not to \`${owner.id}\``;
+    return { ok: false, problems: [{ pointer: '/attributes/tenant', message, hint: 'leave `tenant` out' }] };
+  }
   return {
     ok: true,
     attributes: data.attributes,
