@@ -14,7 +14,24 @@ export const MAX_SET_ELEMENTS = 64;
 /** Most requests in one batch. */
 export const MAX_BATCH = 100;
 
-const shortText = z.string().max(256);
+/** Longest short text (method, scope, class, modality) in UTF-16 code units. */
+export const MAX_SHORT_TEXT = 256;
+/** Longest name of an action in UTF-16 code units. */
+export const MAX_ACTION_LENGTH = 64;
+/** Longest path of an output in UTF-16 code units. */
+export const MAX_OUTPUT_PATH = 1024;
+/** The strongest assurance, hardware-bound; 0 is the weakest. */
+export const MAX_ASSURANCE = 3;
+/** What is done with a partition. */
+export const ACCESS = ['read', 'write', 'export'] as const;
+/** How much of the near misses is explained. */
+export const EXPLANATIONS = ['none', 'summary', 'full'] as const;
+/** Most levels in a request: there are no more. */
+export const MAX_LEVELS = 3;
+/** What a hash of the input may hold: printable ASCII. */
+export const HASH_PATTERN = /^[\x21-\x7e]*$/;
+
+const shortText = z.string().max(MAX_SHORT_TEXT);
 const count = z.int().min(0);
 const strings = z.array(shortText).max(MAX_SET_ELEMENTS);
 
@@ -32,7 +49,7 @@ export const viaSchema = z
 export const authSchema = z
   .strictObject({
     method: shortText,
-    assurance: z.int().min(0).max(3),
+    assurance: z.int().min(0).max(MAX_ASSURANCE),
     scopes: strings,
     keyId: shortText.optional(),
     issuer: shortText.optional(),
@@ -43,11 +60,11 @@ export const decisionRequestSchema = z
   .strictObject({
     requestId: idSchema.optional(),
     principal: entityRefSchema,
-    action: z.string().min(1).max(64),
+    action: z.string().min(1).max(MAX_ACTION_LENGTH),
     resource: entityRefSchema,
     tenant: idSchema.optional(),
     partitions: z
-      .array(z.strictObject({ id: idSchema, access: z.enum(['read', 'write', 'export']).default('read') }))
+      .array(z.strictObject({ id: idSchema, access: z.enum(ACCESS).default('read') }))
       .max(MAX_CHECKED_ITEMS)
       .optional(),
     onBehalfOf: idSchema.optional(),
@@ -57,7 +74,7 @@ export const decisionRequestSchema = z
       .max(MAX_CHECKED_ITEMS)
       .optional(),
     outputs: z
-      .array(z.strictObject({ id: idSchema, path: z.string().max(1024), classification: z.int() }))
+      .array(z.strictObject({ id: idSchema, path: z.string().max(MAX_OUTPUT_PATH), classification: z.int() }))
       .max(MAX_CHECKED_ITEMS)
       .optional(),
     input: z
@@ -65,7 +82,7 @@ export const decisionRequestSchema = z
         classes: strings.optional(),
         modality: shortText.optional(),
         tokens: count.optional(),
-        hash: shortText.regex(/^[\x21-\x7e]*$/, 'must be printable ASCII').optional(),
+        hash: shortText.regex(HASH_PATTERN, 'must be printable ASCII').optional(),
       })
       .optional(),
     params: z.strictObject({ maxOutputTokens: count.optional(), stream: z.boolean().optional() }).optional(),
@@ -74,8 +91,8 @@ export const decisionRequestSchema = z
       description: 'env, ip, region, and further keys that the schema declares for the action',
     }),
     auth: authSchema.optional(),
-    levels: z.array(levelSchema).min(1).max(3).optional(),
-    explain: z.enum(['none', 'summary', 'full']).default('summary'),
+    levels: z.array(levelSchema).min(1).max(MAX_LEVELS).optional(),
+    explain: z.enum(EXPLANATIONS).default('summary'),
   })
   .meta({ id: 'DecisionRequest' });
 
@@ -87,6 +104,7 @@ export const batchRequestSchema = z
   .strictObject({ requests: z.array(z.unknown()).min(1).max(MAX_BATCH) })
   .meta({ id: 'BatchRequest' });
 
-function isJsonObject(value: unknown): value is JsonObject {
+/** Whether a value is an object as JSON knows it. */
+export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

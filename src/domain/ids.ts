@@ -16,10 +16,13 @@ export const idSchema = z
   .regex(ID_PATTERN, 'must be 1 to 256 printable ASCII characters without space, double quote and backslash')
   .meta({ id: 'Id' });
 
+/** What `entityTypeSchema` accepts. */
+export const ENTITY_TYPE_PATTERN = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+
 /** A Cedar entity type of the `AI` namespace, written without the namespace. */
 export const entityTypeSchema = z
   .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a Cedar type name without its namespace')
+  .regex(ENTITY_TYPE_PATTERN, 'must be a Cedar type name without its namespace')
   .meta({ id: 'EntityType' });
 
 /** A reference to an entity as it stands on the wire: `{"type": "User", "id": "acme/alice"}`. */

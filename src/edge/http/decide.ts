@@ -6,8 +6,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Credential } from '../../domain/credential.ts';
 import type { Decision } from '../../domain/decision.ts';
-import { batchRequestSchema, decisionRequestSchema } from '../../domain/decision-request.ts';
+import {
+  batchRequestSchema,
+  type DecisionRequest,
+  decisionRequestSchema,
+} from '../../domain/decision-request.ts';
 import { AppError } from '../../domain/errors.ts';
+import { plainRequest } from '../../domain/plain-request.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { requireRole } from './authentication.ts';
 import { parseJson } from './json-body.ts';
@@ -78,7 +83,7 @@ export class DecideEdge {
     outgoing: ServerResponse,
     requestId: string,
   ): Promise<void> {
-    const decision = await this.#services.engine.decide(parseWith(decisionRequestSchema, body), caller);
+    const decision = await this.#services.engine.decide(parseRequest(body), caller);
     send(outgoing, JSON.stringify(decision), [
       REQUEST_ID_HEADER,
       requestId,
@@ -139,12 +144,17 @@ export async function decideItem(
   caller: DecisionCaller,
 ): Promise<Decision | { error: ProblemDetails }> {
   try {
-    return await services.engine.decide(parseWith(decisionRequestSchema, item), caller);
+    return await services.engine.decide(parseRequest(item), caller);
   } catch (error) {
     const requestId = caller.httpRequestId ?? '';
     reportFailure(services, error, BATCH_PATH, requestId);
     return { error: problemOf(error, requestId).body };
   }
+}
+
+/** @throws AppError INVALID_REQUEST */
+function parseRequest(body: unknown): DecisionRequest {
+  return plainRequest(body) ?? parseWith(decisionRequestSchema, body);
 }
 
 function reportFailure(
