@@ -56,7 +56,7 @@ export function buildContexts(
   request: DecisionRequest,
   now: number,
 ): readonly RecordValue[] {
-  const parser = new ContextParser(planner.slots, json, now);
+  const parser = new ContextParser(planner.unparsed, json, now);
   if (request.context !== undefined) refuseUndeclared(request.context, checks, parser.problems);
   // a key that does not belong there is told before its value is looked at
   const contexts = parser.problems.length > 0 ? [] : checks.map(check => parser.build(check));
@@ -75,10 +75,10 @@ class ContextParser {
   /** By slot: the value, undefined when there is none, null while it was not asked for. */
   readonly #parsed: (Value | undefined | null)[];
 
-  constructor(slots: number, json: Readonly<Record<string, JsonValue>>, now: number) {
+  constructor(unparsed: readonly null[], json: Readonly<Record<string, JsonValue>>, now: number) {
     this.#json = json;
     this.#now = new DatetimeValue(now);
-    this.#parsed = Array.from<null>({ length: slots }).fill(null);
+    this.#parsed = unparsed.slice();
   }
 
   build(check: PlannedCheck): RecordValue {

@@ -104,8 +104,8 @@ export function checkPlanVocabulary(schema: CedarSchema): readonly Problem[] {
 export class Planner {
   readonly #actions: ReadonlyMap<string, PlannableAction>;
   readonly #named: Readonly<Record<PlanAction, PlannableAction>>;
-  /** How many slots the context keys of all actions take together. */
-  readonly slots: number;
+  /** A null for every slot that the context keys of all actions take together: copied, it is an empty parse. */
+  readonly unparsed: readonly null[];
 
   /** @throws Error when the schema lacks the plan's vocabulary; checkPlanVocabulary tells beforehand. */
   constructor(schema: CedarSchema) {
@@ -122,7 +122,7 @@ export class Planner {
       actions.set(definition.uid.id, { definition, kind: classify(definition), contextKeys });
     }
     this.#actions = actions;
-    this.slots = slots.count;
+    this.unparsed = Array.from({ length: slots.count }, () => null);
     const named = (id: PlanAction): PlannableAction => {
       const action = actions.get(id);
       if (action === undefined) throw new Error(`the schema declares no action ${id}`);
