@@ -89,10 +89,10 @@ function mutate(
   change: { set: unknown } | 'remove',
 ): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value);
+  const entries: [string, unknown][] = Object.entries(value);
   const [step, ...rest] = path;
   if (step !== undefined && entries.length > 0) {
-    const [key, inner]: [string, unknown] = entries[step % entries.length] ?? ['', undefined];
+    const [key, inner] = entries[step % entries.length] ?? ['', undefined];
     return put(value, key, mutate(inner, rest, name, change));
   }
   if (change === 'remove') return put(value, entries[name.length % (entries.length || 1)]?.[0] ?? name);
