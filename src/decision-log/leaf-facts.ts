@@ -8,6 +8,7 @@
  */
 import { tenantPrefix } from '../domain/ids.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
+import { LEVELS } from '../domain/reason.ts';
 import type { DecisionFilterName } from './ports.ts';
 
 /** `kind` is for events; `visible` names the tenants that may see the entry. */
@@ -28,17 +29,41 @@ export interface LeafFacts {
 /** Separates type and id of a principal; no type contains it. */
 const TYPE_MARK = '::';
 
+/** Takes one fact; the same one can come more than once. */
+export type FactVisitor = (field: FactField, value: string) => void;
+
 /** Reads the facts of a leaf. Absent or foreign parts yield no facts. */
 export function leafFacts(leaf: JsonObject): LeafFacts {
-  const kind = text(leaf['kind']);
-  const isEvent = kind !== 'decision';
-  const time = leaf['time'];
-  return {
-    id: text(leaf['id']),
-    time: typeof time === 'number' ? time : 0,
-    isEvent,
-    values: isEvent ? eventValues(leaf, kind) : decisionValues(leaf),
+  const values = new Map<FactField, string[]>();
+  visitFacts(leaf, (field, value) => {
+    const known = values.get(field);
+    if (known === undefined) values.set(field, [value]);
+    else if (!known.includes(value)) known.push(value);
+  });
+  return { id: leafId(leaf), time: leafTime(leaf), isEvent: isEventLeaf(leaf), values };
+}
+
+/** The parts of `leafFacts` for who has thousands of leaves to read: nothing is allocated but principals. */
+export function visitFacts(leaf: JsonObject, visit: FactVisitor): void {
+  const tell: FactVisitor = (field, value) => {
+    if (value !== '') visit(field, value);
   };
+  if (isEventLeaf(leaf)) visitEvent(leaf, tell);
+  else visitDecision(leaf, tell);
+}
+
+export function leafId(leaf: JsonObject): string {
+  return text(leaf['id']);
+}
+
+/** Milliseconds since the epoch. */
+export function leafTime(leaf: JsonObject): number {
+  const time = leaf['time'];
+  return typeof time === 'number' ? time : 0;
+}
+
+export function isEventLeaf(leaf: JsonObject): boolean {
+  return leaf['kind'] !== 'decision';
 }
 
 /** The id in a principal as it is indexed: `acme/alice` of `User::acme/alice`. */
@@ -52,40 +77,33 @@ export function meansFact(field: FactField, wanted: string, fact: string): boole
   return wanted === fact || (field === 'principal' && wanted === principalId(fact));
 }
 
-function eventValues(leaf: JsonObject, kind: string): Map<FactField, readonly string[]> {
-  return new Map<FactField, readonly string[]>([
-    ['kind', [kind, ANY_EVENT]],
-    ['visible', distinct([text(leaf['tenant'])])],
-  ]);
+function visitEvent(leaf: JsonObject, visit: FactVisitor): void {
+  visit('kind', text(leaf['kind']));
+  visit('kind', ANY_EVENT);
+  visit('visible', text(leaf['tenant']));
 }
 
-function decisionValues(leaf: JsonObject): Map<FactField, readonly string[]> {
+function visitDecision(leaf: JsonObject, visit: FactVisitor): void {
   const request = object(leaf['request']);
   const reason = object(leaf['reason']);
   const principal = object(request['principal']);
   const resource = object(request['resource']);
   const tenant = text(request['tenant']);
-  const resourceId = text(resource['id']);
-  return new Map<FactField, readonly string[]>([
-    ['tenant', distinct([tenant])],
-    ['principal', distinct([`${text(principal['type'])}${TYPE_MARK}${text(principal['id'])}`])],
-    ['model', distinct(text(resource['type']) === 'Model' ? [resourceId] : [])],
-    ['action', distinct([text(request['action'])])],
-    ['decision', distinct([text(leaf['decision'])])],
-    ['code', distinct([text(reason['code'])])],
-    ['level', distinct([text(reason['level'])])],
-    ['policy', distinct([...texts(reason['policies']), ...checkPolicies(object(leaf['levels']))])],
-    ['bundle', distinct(Object.values(object(object(leaf['revision'])['layers'])).map(text))],
-    ['requestId', distinct([text(request['requestId'])])],
-    [
-      'visible',
-      distinct([
-        tenant,
-        text(request['principalTenant']) || ownTenant(principal),
-        text(request['resourceTenant']) || ownTenant(resource),
-      ]),
-    ],
-  ]);
+  visit('tenant', tenant);
+  visit('principal', `${text(principal['type'])}${TYPE_MARK}${text(principal['id'])}`);
+  if (resource['type'] === 'Model') visit('model', text(resource['id']));
+  visit('action', text(request['action']));
+  visit('decision', text(leaf['decision']));
+  visit('code', text(reason['code']));
+  visit('level', text(reason['level']));
+  visitTexts('policy', reason['policies'], visit);
+  visitChecks(object(leaf['levels']), visit);
+  const layers = object(object(leaf['revision'])['layers']);
+  for (const name of Object.keys(layers)) visit('bundle', text(layers[name]));
+  visit('requestId', text(request['requestId']));
+  visit('visible', tenant);
+  visit('visible', text(request['principalTenant']) || ownTenant(principal));
+  visit('visible', text(request['resourceTenant']) || ownTenant(resource));
 }
 
 function ownTenant(ref: JsonObject): string {
@@ -93,25 +111,22 @@ function ownTenant(ref: JsonObject): string {
   return text(ref['type']) === 'Tenant' ? id : (tenantPrefix(id) ?? '');
 }
 
-function checkPolicies(levels: JsonObject): string[] {
-  return Object.values(levels).flatMap(level =>
-    list(object(level)['checks']).flatMap(check => [
-      ...texts(object(check)['policies']),
-      ...texts(object(check)['errors']),
-    ]),
-  );
+function visitChecks(levels: JsonObject, visit: FactVisitor): void {
+  for (const level of LEVELS) {
+    for (const entry of list(object(levels[level])['checks'])) {
+      const check = object(entry);
+      visitTexts('policy', check['policies'], visit);
+      visitTexts('policy', check['errors'], visit);
+    }
+  }
 }
 
-function distinct(values: readonly string[]): readonly string[] {
-  return [...new Set(values)].filter(value => value !== '');
+function visitTexts(field: FactField, value: JsonValue | undefined, visit: FactVisitor): void {
+  for (const element of list(value)) visit(field, text(element));
 }
 
 function text(value: JsonValue | undefined): string {
   return typeof value === 'string' ? value : '';
-}
-
-function texts(value: JsonValue | undefined): string[] {
-  return list(value).map(text);
 }
 
 function list(value: JsonValue | undefined): readonly JsonValue[] {

@@ -3,12 +3,22 @@
  * progress that says so, or not at all, so that no entry is skipped or indexed twice, whatever stops it.
  */
 import type { Database, Statement } from 'better-sqlite3';
-import { type FactField, leafFacts, type LeafFacts, principalId } from '../../decision-log/leaf-facts.ts';
+import {
+  type FactField,
+  isEventLeaf,
+  leafId,
+  leafTime,
+  principalId,
+  visitFacts,
+} from '../../decision-log/leaf-facts.ts';
 import { parseLeaf } from '../../decision-log/logged-leaf.ts';
+import type { JsonObject } from '../../domain/json.ts';
 import { BLOCK_ENTRIES, blockOf, decodeSlots, encodeSlots } from './query-block.ts';
 
 /** Dictionary entries kept in memory. */
 const MAX_CACHED_TERMS = 65_536;
+/** Lookups of one statement while a chunk has as many. */
+const ROWS_PER_INSERT = 32;
 
 /** Fields that are too selective for the dictionary. */
 export const LOOKUP_FIELDS: ReadonlySet<string> = new Set<FactField>(['requestId']);
@@ -18,19 +28,26 @@ const EVENT_ID = 'eventId';
 
 interface LeafRow {
   readonly idx: number;
-  readonly body: Buffer;
+  readonly json: string;
 }
+
+/** Field, value and index. */
+type LookupColumn = string | number;
+const LOOKUP_COLUMNS = 3;
 
 /** What one chunk adds to its block. */
 interface Chunk {
   readonly slots: Map<number, number[]>;
   readonly times: number[];
+  /** Columns of lookups that are not written yet. */
+  lookups: LookupColumn[];
 }
 
 export class QueryIndexer {
   private readonly db: Database;
   private readonly leaves: Statement<[number, number], LeafRow>;
-  private readonly addLookup: Statement<[string, string, number]>;
+  private readonly addLookup: Statement<[LookupColumn[]]>;
+  private readonly addLookups: Statement<[LookupColumn[]]>;
   private readonly hasLookup: Statement<[string, string], number>;
   private readonly addTerm: Statement<[string, string, string | null]>;
   private readonly findTerm: Statement<[string, string], number>;
@@ -40,13 +57,17 @@ export class QueryIndexer {
   private readonly setTimes: Statement<[number, Buffer]>;
   private readonly setBlock: Statement<[number, number, number]>;
   private readonly setNext: Statement<[number]>;
-  private readonly terms = new Map<string, number>();
+  private readonly terms = new Map<FactField, Map<string, number>>();
+  private termCount = 0;
   private nextIndex: number;
 
   constructor(db: Database, log: Database) {
     this.db = db;
-    this.leaves = log.prepare('SELECT idx, body FROM leaf WHERE idx >= ? ORDER BY idx LIMIT ?');
-    this.addLookup = db.prepare('INSERT INTO lookup (field, value, idx) VALUES (?, ?, ?)');
+    this.leaves = log.prepare(
+      'SELECT idx, CAST(body AS TEXT) AS json FROM leaf WHERE idx >= ? ORDER BY idx LIMIT ?',
+    );
+    this.addLookup = db.prepare<[LookupColumn[]]>(insertLookups(1));
+    this.addLookups = db.prepare<[LookupColumn[]]>(insertLookups(ROWS_PER_INSERT));
     this.hasLookup = db
       .prepare<[string, string], number>('SELECT 1 FROM lookup WHERE field = ? AND value = ? LIMIT 1')
       .pluck();
@@ -83,7 +104,7 @@ export class QueryIndexer {
       this.db.exec('COMMIT');
     } catch (error) {
       // Codes of terms that were rolled back must not be used again.
-      this.terms.clear();
+      this.forgetTerms();
       if (this.db.inTransaction) this.db.exec('ROLLBACK');
       throw error;
     }
@@ -92,11 +113,14 @@ export class QueryIndexer {
   }
 
   private write(rows: readonly LeafRow[]): void {
-    const chunk: Chunk = { slots: new Map(), times: [] };
-    for (const [at, { idx, body }] of rows.entries()) {
-      if (idx !== this.nextIndex + at) throw new Error(`entry ${this.nextIndex + at} of the log is missing`);
-      this.gather(idx, leafFacts(parseLeaf(body.toString('utf8'))), chunk);
+    const chunk: Chunk = { slots: new Map(), times: [], lookups: [] };
+    let expected = this.nextIndex;
+    for (const { idx, json } of rows) {
+      if (idx !== expected) throw new Error(`entry ${expected} of the log is missing`);
+      expected++;
+      this.gather(idx, parseLeaf(json), chunk);
     }
+    this.writeLookups(chunk);
     const block = blockOf(this.nextIndex);
     const isNew = this.nextIndex % BLOCK_ENTRIES === 0;
     // In the order of the tree, so that neighbours are written together.
@@ -115,37 +139,68 @@ export class QueryIndexer {
     this.setNext.run(this.nextIndex + rows.length);
   }
 
-  private gather(idx: number, facts: LeafFacts, chunk: Chunk): void {
-    chunk.times.push(facts.time);
-    const idField = facts.isEvent ? EVENT_ID : DECISION_ID;
-    // An event that is in the log already keeps its place and its time, but has no facts: no query finds it.
-    if (facts.isEvent && this.hasLookup.get(idField, facts.id) !== undefined) return;
-    this.addLookup.run(idField, facts.id, idx);
-    for (const [field, values] of facts.values) {
-      for (const value of values) {
-        if (LOOKUP_FIELDS.has(field)) this.addLookup.run(field, value, idx);
-        else addSlot(chunk, this.termOf(field, value), idx % BLOCK_ENTRIES);
-      }
+  private gather(idx: number, leaf: JsonObject, chunk: Chunk): void {
+    chunk.times.push(leafTime(leaf));
+    const isEvent = isEventLeaf(leaf);
+    const id = leafId(leaf);
+    if (isEvent) {
+      // An event that is in the log already keeps its place and its time, but has no facts: no query finds it.
+      this.writeLookups(chunk);
+      if (this.hasLookup.get(EVENT_ID, id) !== undefined) return;
     }
+    this.lookUp(chunk, isEvent ? EVENT_ID : DECISION_ID, id, idx);
+    const slot = idx % BLOCK_ENTRIES;
+    visitFacts(leaf, (field, value) => {
+      if (LOOKUP_FIELDS.has(field)) this.lookUp(chunk, field, value, idx);
+      else addSlot(chunk, this.termOf(field, value), slot);
+    });
+  }
+
+  private lookUp(chunk: Chunk, field: string, value: string, idx: number): void {
+    chunk.lookups.push(field, value, idx);
+    if (chunk.lookups.length < ROWS_PER_INSERT * LOOKUP_COLUMNS) return;
+    this.addLookups.run(chunk.lookups);
+    chunk.lookups = [];
+  }
+
+  /** Writes the lookups that wait for a full statement. */
+  private writeLookups(chunk: Chunk): void {
+    const { lookups } = chunk;
+    for (let at = 0; at < lookups.length; at += LOOKUP_COLUMNS) {
+      this.addLookup.run(lookups.slice(at, at + LOOKUP_COLUMNS));
+    }
+    chunk.lookups = [];
   }
 
   private termOf(field: FactField, value: string): number {
-    const key = `${field} ${value}`;
-    const known = this.terms.get(key);
+    let codes = this.terms.get(field);
+    if (codes === undefined) this.terms.set(field, (codes = new Map<string, number>()));
+    const known = codes.get(value);
     if (known !== undefined) return known;
     let code = this.findTerm.get(field, value);
     if (code === undefined) {
       const alias = field === 'principal' ? principalId(value) : null;
       code = Number(this.addTerm.run(field, value, alias).lastInsertRowid);
     }
-    if (this.terms.size >= MAX_CACHED_TERMS) this.terms.clear();
-    this.terms.set(key, code);
+    if (this.termCount >= MAX_CACHED_TERMS) this.forgetTerms();
+    codes.set(value, code);
+    this.termCount++;
     return code;
+  }
+
+  private forgetTerms(): void {
+    for (const codes of this.terms.values()) codes.clear();
+    this.termCount = 0;
   }
 }
 
+function insertLookups(rows: number): string {
+  return `INSERT INTO lookup (field, value, idx) VALUES ${Array(rows).fill('(?, ?, ?)').join(', ')}`;
+}
+
+/** Entries come in order, so a fact that an entry has twice is the last one of its list. */
 function addSlot({ slots }: Chunk, term: number, slot: number): void {
   const known = slots.get(term);
   if (known === undefined) slots.set(term, [slot]);
-  else known.push(slot);
+  else if (known.at(-1) !== slot) known.push(slot);
 }

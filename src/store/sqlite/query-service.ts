@@ -18,11 +18,13 @@ import { BLOCK_ENTRIES } from './query-block.ts';
 import { QueryIndexer } from './query-indexer.ts';
 import { QuerySearch, type SentLeaf, type SentPage } from './query-search.ts';
 
-/** Most entries that a query waits for, some 50 µs each; a query that would wait longer is told to come back. */
+/** Most entries that a query waits for, some 20 µs each; a query that would wait longer is told to come back. */
 const MAX_CATCH_UP = 20_000;
 /** Pause of the background indexer when it has caught up, and between chunks while the log grows, in ms. */
 const IDLE_PAUSE_MS = 250;
 const BUSY_PAUSE_MS = 50;
+/** Entries that wait for a query or for quiet while the log grows: whole blocks cost less, a query's wait is short. */
+const LAZY_ENTRIES = 4 * BLOCK_ENTRIES;
 
 /** The methods that the main thread calls. */
 export interface QueryApi {
@@ -128,6 +130,7 @@ export class QueryService {
       const size = readLogSize(this.log);
       const grows = size !== this.lastSize;
       this.lastSize = size;
+      if (grows && size - this.indexer.next < LAZY_ENTRIES) return IDLE_PAUSE_MS;
       const indexed = this.guarded(() => this.indexer.step());
       if (indexed === 0 || this.indexer.next % BLOCK_ENTRIES !== 0) return IDLE_PAUSE_MS;
       return grows ? BUSY_PAUSE_MS : 0;
