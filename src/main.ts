@@ -38,6 +38,8 @@ export interface RunningService {
   readonly firstKey: string | undefined;
   /** What the routes use, for the demo, which fills an empty store. */
   readonly services: Services;
+  /** Resolves with the reason when the service cannot go on without a restart; else never. */
+  readonly broken: Promise<string>;
   /** Answers what was accepted, makes the log durable, and lets go of the folder. Idempotent. */
   close(): Promise<void>;
 }
@@ -70,7 +72,7 @@ async function start(
   const core = { config, clock, ids, metrics, logger };
 
   prepareFolder(config.dataDir);
-  const stores = await openStores(config.dataDir, clock, randomBytes, logger);
+  const stores = await openStores(config.dataDir, clock, randomBytes, logger, metrics);
   cleanup.add(() => stores.close());
 
   const relay = new EventRelay(stores.outbox, stores.log, error =>
@@ -100,7 +102,7 @@ async function start(
     return server.close(config.shutdown.graceSeconds * 1000);
   });
   logger.info({ url: server.url, version, dataDir: config.dataDir }, 'listening');
-  return { url: server.url, firstKey, services, close: () => cleanup.run() };
+  return { url: server.url, firstKey, services, broken: stores.broken, close: () => cleanup.run() };
 }
 
 /** Writes the start and the stop of the service into the decision log. */

@@ -29,11 +29,16 @@ export async function runService(
       const key = colorsOf(terminal).bold(service.firstKey);
       terminal.err(`admin key of this store, shown this once: ${key}\n`);
     }
-    await whileUp(service, stopped);
+    await whileUp(service, Promise.race([stopped, failWhenBroken(service)]));
     terminal.err('stopping: what was accepted is answered first\n');
   } finally {
     await service.close();
   }
+}
+
+/** A failed flush leaves unknown what is on disk: the process ends, and the next start reads it back. */
+async function failWhenBroken(service: RunningService): Promise<never> {
+  throw new CliError(`the decision log failed, so the service ends: ${await service.broken}`);
 }
 
 async function start(config: Config): Promise<RunningService> {

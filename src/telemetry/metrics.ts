@@ -10,6 +10,9 @@ const DECISION_BUCKETS = [
   0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.25, 1,
 ];
 const HTTP_BUCKETS = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
+/** Buckets of one commit of the log: a fast disk with its write cache to a slow one under load. */
+const COMMIT_BUCKETS = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1];
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 /** Most policies that get their own error series; the others count under `other`. */
 const MAX_POLICY_SERIES = 1000;
 
@@ -52,6 +55,8 @@ export class Metrics {
   readonly #authFailures: Counter<'cause'>;
   readonly #activationFailures: Counter<'stage'>;
   readonly #logDropped: Counter<'reason'>;
+  readonly #commitSeconds: BoundHistogram;
+  readonly #batchEntries: BoundHistogram;
   readonly #disagreements: Counter;
   readonly #decisionFailures: Counter;
   /** Bound once: finding the series of a label set costs more than adding to it. */
@@ -68,25 +73,19 @@ export class Metrics {
       labelNames: ['decision', 'reason_code', 'endpoint'],
       registers,
     });
-    this.#decisionSeconds = new Histogram({
-      name: 'duramen_decision_duration_seconds',
-      help: 'From the parsed request to the durable entry',
-      buckets: DECISION_BUCKETS,
+    this.#decisionSeconds = plainHistogram(
       registers,
-    });
+      'duramen_decision_duration_seconds',
+      'From the parsed request to the durable entry',
+      DECISION_BUCKETS,
+    );
     this.#policyErrors = counter(
       registers,
       'duramen_policy_errors_total',
       'Evaluations of a policy that failed',
       'policy_id',
     );
-    this.#httpSeconds = new Histogram({
-      name: 'duramen_http_request_duration_seconds',
-      help: 'From the request line to the last byte handed to the socket',
-      labelNames: ['route', 'method', 'code'],
-      buckets: HTTP_BUCKETS,
-      registers,
-    });
+    this.#httpSeconds = requestHistogram(registers);
     this.#authFailures = counter(
       registers,
       'duramen_authentication_failures_total',
@@ -105,6 +104,18 @@ export class Metrics {
       'Decisions refused because they could not be logged',
       'reason',
     );
+    this.#commitSeconds = plainHistogram(
+      registers,
+      'duramen_decision_log_commit_seconds',
+      'Time of one group commit in the writer, the flush to disk included',
+      COMMIT_BUCKETS,
+    );
+    this.#batchEntries = plainHistogram(
+      registers,
+      'duramen_decision_log_batch_entries',
+      'Entries of one group commit',
+      BATCH_BUCKETS,
+    );
     this.#disagreements = plainCounter(
       registers,
       'duramen_engine_disagreements_total',
@@ -116,6 +127,12 @@ export class Metrics {
       'Exceptions that became a deny INTERNAL_ERROR',
     );
     describeBuild(registers, build);
+  }
+
+  /** One group commit of the decision log became durable. */
+  logCommitted(entries: number, seconds: number): void {
+    this.#batchEntries.observe(entries);
+    this.#commitSeconds.observe(seconds);
   }
 
   get contentType(): string {
@@ -281,6 +298,25 @@ function counter<Label extends string>(
   label: Label,
 ): Counter<Label> {
   return new Counter({ name, help, labelNames: [label], registers });
+}
+
+function requestHistogram(registers: Registry[]): Histogram<'route' | 'method' | 'code'> {
+  return new Histogram({
+    name: 'duramen_http_request_duration_seconds',
+    help: 'From the request line to the last byte handed to the socket',
+    labelNames: ['route', 'method', 'code'],
+    buckets: HTTP_BUCKETS,
+    registers,
+  });
+}
+
+function plainHistogram(
+  registers: Registry[],
+  name: string,
+  help: string,
+  buckets: number[],
+): BoundHistogram {
+  return new Histogram({ name, help, buckets, registers });
 }
 
 function plainCounter(registers: Registry[], name: string, help: string): Counter {

@@ -9,6 +9,7 @@ import { LogClient } from '../store/sqlite/log-client.ts';
 import { QueryClient } from '../store/sqlite/query-client.ts';
 import { StateStore } from '../store/sqlite/state-client.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
 /** Random bytes in the name of a new log: names of different logs never collide. */
 const ORIGIN_BYTES = 8;
@@ -30,6 +31,8 @@ export interface Stores {
   readonly log: DecisionLog;
   readonly reader: LogReader;
   readonly pressure: () => LogPressure;
+  /** Resolves with the reason when the log cannot go on without a restart; else never. */
+  readonly broken: Promise<string>;
   /** What is wrong with each store now; undefined: nothing. */
   readonly problems: {
     readonly state: () => string | undefined;
@@ -46,7 +49,9 @@ export async function openStores(
   clock: Clock,
   random: RandomBytes,
   logger: Logger,
+  metrics: Metrics,
 ): Promise<Stores> {
+  const broken = Promise.withResolvers<string>();
   const onHealth = (store: string) => (healthy: boolean, detail: string) => {
     if (healthy) logger.info({ store, detail }, 'store recovered');
     else logger.error({ store, detail }, 'store failed');
@@ -58,7 +63,11 @@ export async function openStores(
         folder,
         newOrigin: `duramen.local/${Buffer.from(random(ORIGIN_BYTES)).toString('hex')}`,
         clock,
-        observer: { onHealth: onHealth('log') },
+        observer: {
+          onHealth: onHealth('log'),
+          onFatal: detail => broken.resolve(detail),
+          onCommit: ({ entries, commitSeconds }) => metrics.logCommitted(entries, commitSeconds),
+        },
       }),
     [state],
   );
@@ -82,6 +91,7 @@ export async function openStores(
     log,
     reader,
     pressure: () => log.statistics,
+    broken: broken.promise,
     problems: {
       state: () => (state.healthy ? undefined : 'the state store is restarting'),
       log: () => (log.healthy ? undefined : log.status),

@@ -43,6 +43,8 @@ interface LogObserver {
   }): void;
   onCheckpoint?(seconds: number): void;
   onHealth?(healthy: boolean, detail: string): void;
+  /** The log cannot be written again in this process: only a restart tells what is durable. */
+  onFatal?(detail: string): void;
 }
 
 /** Counters since the start. */
@@ -311,6 +313,7 @@ export class LogClient implements DecisionLog {
     if (this.phase === 'closing' || this.phase === 'closed') return;
     this.phase = phase;
     this.options.observer?.onHealth?.(false, detail);
+    if (phase === 'fatal') this.options.observer?.onFatal?.(detail);
   }
 
   private refuse(): AppError {
