@@ -67,12 +67,7 @@ export class Metrics {
   constructor(build: BuildInfo) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'duramen_' });
-    this.#decisions = new Counter({
-      name: 'duramen_decisions_total',
-      help: 'Decisions answered, each durable in the log',
-      labelNames: ['decision', 'reason_code', 'endpoint'],
-      registers,
-    });
+    this.#decisions = decisionCounter(registers);
     this.#decisionSeconds = plainHistogram(
       registers,
       'duramen_decision_duration_seconds',
@@ -298,6 +293,15 @@ function counter<Label extends string>(
   label: Label,
 ): Counter<Label> {
   return new Counter({ name, help, labelNames: [label], registers });
+}
+
+function decisionCounter(registers: Registry[]): Counter<'decision' | 'reason_code' | 'endpoint'> {
+  return new Counter({
+    name: 'duramen_decisions_total',
+    help: 'Decisions answered, each durable in the log',
+    labelNames: ['decision', 'reason_code', 'endpoint'],
+    registers,
+  });
 }
 
 function requestHistogram(registers: Registry[]): Histogram<'route' | 'method' | 'code'> {
