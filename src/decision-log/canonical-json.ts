@@ -27,8 +27,18 @@ export function canonicalJson(value: Encodable): string {
   return text;
 }
 
+/** The canonical text of a string alone. @throws as `canonicalJson` */
+export function canonicalString(text: string): string {
+  return encodeString(text) ?? canonicalJson(text);
+}
+
+/** The canonical text of a number alone. @throws as `canonicalJson` */
+export function canonicalNumber(value: number): string {
+  return isCanonicalNumber(value) ? `${value}` : canonicalJson(value);
+}
+
 /** Whether canonical JSON can hold the number. */
-export function isCanonicalNumber(value: number): boolean {
+function isCanonicalNumber(value: number): boolean {
   return Number.isSafeInteger(value);
 }
 

@@ -8,11 +8,19 @@
  * `actor details subject tenant`; all as in domain/log-entry.ts, absent when undefined. The place of a leaf (its
  * index, the log's origin) is not in it. schema/log-entry.schema.json describes leaves for other readers.
  */
-import type { CheckResult, Clause, LevelResult, NearMiss, Revision } from '../domain/decision.ts';
+import type {
+  CheckResult,
+  Clause,
+  LevelResult,
+  NearMiss,
+  Obligation,
+  Reason,
+  Revision,
+} from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import { type DecisionEntry, type EventEntry, LEAF_VERSION, type LogEntry } from '../domain/log-entry.ts';
-import { canonicalJson, type Encodable, isCanonicalNumber } from './canonical-json.ts';
+import { canonicalJson, canonicalNumber, canonicalString, type Encodable } from './canonical-json.ts';
 
 /** Longest leaf in bytes. An entry of a C2SP tlog-tiles bundle has a 16-bit length; this leaves headroom. */
 export const MAX_LEAF_BYTES = 61_440;
@@ -51,86 +59,162 @@ export function leafBytes(entry: LogEntry): Uint8Array {
 }
 
 /*
- * On the decision path every microsecond of this file counts. Literals with their keys in canonical order go
- * through JSON.stringify, which is native; what has keys of the caller's own (entities, context) goes through
- * canonicalJson. Where JSON.stringify would not be canonical, the whole leaf takes canonicalJson, which refuses
- * or encodes it: the result is the same text, only slower.
+ * On the decision path every microsecond of this file counts: a decision is written straight as canonical text, its
+ * keys spelled out in order. `wholeDecision` says the same as a value; what the writer refuses goes that way, which
+ * is slow and says what is wrong and where.
  */
 function decisionText(entry: DecisionEntry): string {
-  const { request } = entry;
-  const parts = decisionParts(entry);
-  if (needsCare(entry)) return slowDecisionText(entry, parts);
-  const text =
-    `${JSON.stringify(parts.head).slice(0, -1)},"entities":${canonicalJson(entry.entities)},` +
-    `${JSON.stringify(parts.middle).slice(1, -1)},"request":{"action":${canonicalJson(request.action)},` +
-    `"context":${canonicalJson(request.context)},${JSON.stringify(parts.request).slice(1)},` +
-    JSON.stringify(parts.tail).slice(1);
-  // JSON.stringify writes half a surrogate pair as an escape; a backslash before `ud` in plain text is rare.
-  return text.includes('\\ud') ? slowDecisionText(entry, parts) : text;
-}
-
-type DecisionParts = ReturnType<typeof decisionParts>;
-
-function slowDecisionText(entry: DecisionEntry, parts: DecisionParts): string {
-  const { action, context } = entry.request;
-  const { head, middle, request, tail } = parts;
-  return canonicalJson({
-    ...head,
-    entities: entry.entities,
-    ...middle,
-    request: { action, context, ...request },
-    ...tail,
-  });
-}
-
-/** The leaf in the runs of keys between those that canonicalJson encodes; keys in canonical order. */
-function decisionParts(entry: DecisionEntry) {
-  const { reason, revision } = entry;
-  return {
-    head: { decision: entry.decision, engine: entry.engine },
-    middle: {
-      httpRequestId: entry.httpRequestId,
-      id: entry.id,
-      kind: entry.kind,
-      levels: {
-        action: levelPart(entry.levels.action),
-        endpoint: levelPart(entry.levels.endpoint),
-        tenant: levelPart(entry.levels.tenant),
-      },
-      obligations: entry.obligations.map(({ policy, type }) => ({ policy, type })),
-      pep: entry.pep,
-      reason: { code: reason.code, level: reason.level, message: reason.message, policies: reason.policies },
-    },
-    request: requestPart(entry.request),
-    tail: {
-      revision: {
-        directory: revision.directory,
-        layers: inOrder(revision.layers),
-        schema: revision.schema,
-      },
-      time: entry.time,
-      trace: entry.trace,
-      v: LEAF_VERSION,
-    },
-  } satisfies { [part: string]: Encodable };
+  try {
+    return writeDecision(entry);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return canonicalJson(wholeDecision(entry));
+  }
 }
 
 type LoggedRequest = DecisionEntry['request'];
 
+function writeDecision(entry: DecisionEntry): string {
+  const { httpRequestId, trace } = entry;
+  return (
+    `{"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
+    `"entities":${canonicalJson(entry.entities)},` +
+    (httpRequestId === undefined ? '' : `"httpRequestId":${canonicalString(httpRequestId)},`) +
+    `"id":${canonicalString(entry.id)},"kind":"decision","levels":${writeLevels(entry.levels)},` +
+    `"obligations":${writeList(entry.obligations, writeObligation)},"pep":${canonicalString(entry.pep)},` +
+    `"reason":${writeReason(entry.reason)},"request":${writeRequest(entry.request)},` +
+    `"revision":${writeRevision(entry.revision)},"time":${canonicalNumber(entry.time)}` +
+    (trace === undefined ? '' : `,"trace":${canonicalString(trace)}`) +
+    `,"v":${LEAF_VERSION}}`
+  );
+}
+
+function writeLevels({ action, endpoint, tenant }: DecisionEntry['levels']): string {
+  let text = '';
+  if (action !== undefined) text = `"action":${writeLevel(action)}`;
+  if (endpoint !== undefined) text += `${text === '' ? '' : ','}"endpoint":${writeLevel(endpoint)}`;
+  if (tenant !== undefined) text += `${text === '' ? '' : ','}"tenant":${writeLevel(tenant)}`;
+  return `{${text}}`;
+}
+
+function writeLevel({ checks, decision }: LevelResult): string {
+  return `{"checks":${writeList(checks, writeCheck)},"decision":"${decision}"}`;
+}
+
+function writeCheck(check: CheckResult): string {
+  const { cedarDecision, errors, nearMisses } = check;
+  return (
+    `{"action":${canonicalString(check.action)}` +
+    (cedarDecision === undefined ? '' : `,"cedarDecision":"${cedarDecision}"`) +
+    `,"code":"${check.code}","decision":"${check.decision}"` +
+    (errors === undefined ? '' : `,"errors":${writeList(errors, canonicalString)}`) +
+    `,"message":${canonicalString(check.message)}` +
+    `,"nearMisses":${nearMisses.length === 0 ? '[]' : canonicalJson(nearMisses.map(nearMissPart))}` +
+    `,"policies":${writeList(check.policies, canonicalString)},"resource":${canonicalString(check.resource)}}`
+  );
+}
+
+function writeObligation({ policy, type }: Obligation): string {
+  return `{"policy":${canonicalString(policy)},"type":${canonicalString(type)}}`;
+}
+
+function writeReason({ code, level, message, policies }: Reason): string {
+  return (
+    `{"code":"${code}","level":"${level}","message":${canonicalString(message)},` +
+    `"policies":${writeList(policies, canonicalString)}}`
+  );
+}
+
+function writeRevision({ directory, layers, schema }: Revision): string {
+  return (
+    `{"directory":${canonicalNumber(directory)},"layers":${canonicalJson(layers)},` +
+    `"schema":${canonicalString(schema)}}`
+  );
+}
+
+function writeRequest(request: LoggedRequest): string {
+  const { inputHash, levels, outputs, partitions, principalTenant, requestId, resourceTenant, tools } =
+    request;
+  return (
+    `{"action":${canonicalString(request.action)},"context":${canonicalJson(request.context)}` +
+    (inputHash === undefined ? '' : `,"inputHash":${canonicalString(inputHash)}`) +
+    (levels === undefined ? '' : `,"levels":${writeList(levels, canonicalString)}`) +
+    (outputs === undefined ? '' : `,"outputs":${canonicalJson(outputs.map(outputPart))}`) +
+    (partitions === undefined ? '' : `,"partitions":${canonicalJson(partitions.map(partitionPart))}`) +
+    `,"principal":${writeRef(request.principal)}` +
+    (principalTenant === undefined ? '' : `,"principalTenant":${canonicalString(principalTenant)}`) +
+    (requestId === undefined ? '' : `,"requestId":${canonicalString(requestId)}`) +
+    `,"resource":${writeRef(request.resource)}` +
+    (resourceTenant === undefined ? '' : `,"resourceTenant":${canonicalString(resourceTenant)}`) +
+    `,"tenant":${canonicalString(request.tenant)}` +
+    (tools === undefined ? '}' : `,"tools":${canonicalJson(tools.map(toolPart))}}`)
+  );
+}
+
+function writeRef({ id, type }: EntityRef): string {
+  return `{"id":${canonicalString(id)},"type":${canonicalString(type)}}`;
+}
+
+function writeList<T>(list: readonly T[], write: (element: T) => string): string {
+  let text = '';
+  for (const element of list) text += text === '' ? write(element) : `,${write(element)}`;
+  return `[${text}]`;
+}
+
+/** What `writeDecision` writes, as a value. */
+function wholeDecision(entry: DecisionEntry) {
+  const { levels, obligations, reason, revision } = entry;
+  return {
+    decision: entry.decision,
+    engine: entry.engine,
+    entities: entry.entities,
+    httpRequestId: entry.httpRequestId,
+    id: entry.id,
+    kind: entry.kind,
+    levels: {
+      action: levelPart(levels.action),
+      endpoint: levelPart(levels.endpoint),
+      tenant: levelPart(levels.tenant),
+    },
+    obligations: obligations.map(({ policy, type }) => ({ policy, type })),
+    pep: entry.pep,
+    reason: { code: reason.code, level: reason.level, message: reason.message, policies: reason.policies },
+    request: requestPart(entry.request),
+    revision: { directory: revision.directory, layers: revision.layers, schema: revision.schema },
+    time: entry.time,
+    trace: entry.trace,
+    v: LEAF_VERSION,
+  } satisfies Record<keyof DecisionEntry | 'v', Encodable | undefined>;
+}
+
 function requestPart(request: LoggedRequest) {
   return {
+    action: request.action,
+    context: request.context,
     inputHash: request.inputHash,
     levels: request.levels,
-    outputs: request.outputs?.map(({ classification, id, path }) => ({ classification, id, path })),
-    partitions: request.partitions?.map(({ access, id }) => ({ access, id })),
+    outputs: request.outputs?.map(outputPart),
+    partitions: request.partitions?.map(partitionPart),
     principal: refPart(request.principal),
     principalTenant: request.principalTenant,
     requestId: request.requestId,
     resource: refPart(request.resource),
     resourceTenant: request.resourceTenant,
     tenant: request.tenant,
-    tools: request.tools?.map(({ amountCents, id }) => ({ amountCents, id })),
-  } satisfies Omit<Whole<LoggedRequest>, 'action' | 'context'>;
+    tools: request.tools?.map(toolPart),
+  } satisfies Whole<LoggedRequest>;
+}
+
+function outputPart({ classification, id, path }: NonNullable<LoggedRequest['outputs']>[number]) {
+  return { classification, id, path };
+}
+
+function partitionPart({ access, id }: NonNullable<LoggedRequest['partitions']>[number]) {
+  return { access, id };
+}
+
+function toolPart({ amountCents, id }: NonNullable<LoggedRequest['tools']>[number]) {
+  return { amountCents, id };
 }
 
 function refPart({ id, type }: EntityRef) {
@@ -150,7 +234,7 @@ function checkPart(check: CheckResult) {
     decision: check.decision,
     errors: check.errors,
     message: check.message,
-    nearMisses: check.nearMisses.length === 0 ? [] : check.nearMisses.map(nearMissPart),
+    nearMisses: check.nearMisses.map(nearMissPart),
     policies: check.policies,
     resource: check.resource,
   } satisfies Whole<CheckResult>;
@@ -172,33 +256,6 @@ function clausePart(clause: Clause) {
     result: clause.result,
     text: clause.text,
   } satisfies Whole<Clause>;
-}
-
-/** Layers with their names in canonical order; a layer name never looks like an array index. */
-function inOrder(layers: Revision['layers']): Revision['layers'] {
-  const names = Object.keys(layers);
-  const sorted = names.toSorted();
-  if (names.every((name, at) => name === sorted[at])) return layers;
-  return Object.fromEntries(Object.entries(layers).sort(([one], [other]) => (one < other ? -1 : 1)));
-}
-
-/** What JSON.stringify would write without complaint or in another order: odd numbers, and observed values. */
-function needsCare({ levels, request, revision, time }: DecisionEntry): boolean {
-  return (
-    !isCanonicalNumber(time) ||
-    !isCanonicalNumber(revision.directory) ||
-    request.tools?.some(tool => tool.amountCents !== undefined && !isCanonicalNumber(tool.amountCents)) ===
-      true ||
-    request.outputs?.some(output => !isCanonicalNumber(output.classification)) === true ||
-    isExplained(levels.action) ||
-    isExplained(levels.endpoint) ||
-    isExplained(levels.tenant)
-  );
-}
-
-/** Whether near misses carry clauses, whose observed values have keys of any kind. */
-function isExplained(level: LevelResult | undefined): boolean {
-  return level?.checks.some(check => check.nearMisses.some(({ clauses }) => clauses !== undefined)) === true;
 }
 
 function eventText(entry: EventEntry): string {

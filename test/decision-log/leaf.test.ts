@@ -7,7 +7,9 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { leafBytes, leafText, MAX_LEAF_BYTES } from '../../src/decision-log/leaf.ts';
 import { leafHash } from '../../src/decision-log/leaf-hash.ts';
-import { EVENT_KINDS, LEAF_VERSION, type LogEntry } from '../../src/domain/log-entry.ts';
+import { AppError } from '../../src/domain/errors.ts';
+import type { CheckResult } from '../../src/domain/decision.ts';
+import { type DecisionEntry, EVENT_KINDS, LEAF_VERSION, type LogEntry } from '../../src/domain/log-entry.ts';
 import { arbitraryEntries, decisionEntry, eventEntry, fullDecisionEntry } from './entries.ts';
 
 const { tenant: _, ...serviceEvent } = eventEntry(4, { kind: 'service.start', details: { z: 1, a: [null] } });
@@ -24,9 +26,46 @@ const ENTRIES: readonly [string, LogEntry][] = [
 
 const schema = z.fromJSONSchema(readSchema(join(import.meta.dirname, '../../schema/log-entry.schema.json')));
 
+/** Quotes, backslashes, controls, halves of pairs and characters of every length in UTF-8, and ordinary text. */
+const arbitraryText = fc.oneof(
+  fc.string({
+    unit: fc.constantFrom(
+      '"',
+      '\\',
+      '\u0000',
+      '\n',
+      '\u007f',
+      'a',
+      '/',
+      'é',
+      '\u2028',
+      '\ud83c',
+      '\udf32',
+      '\uffff',
+    ),
+  }),
+  fc.string({ unit: 'binary' }),
+);
+
 describe('leafText', () => {
   test.each(ENTRIES)('writes %s as RFC 8785 JSON of the entry and its version', (_name, entry) => {
     expect(leafText(entry)).toBe(canonicalize({ ...entry, v: LEAF_VERSION }));
+  });
+
+  test('writes any text and number in any field as RFC 8785 JSON, or refuses what that cannot hold', () => {
+    fc.assert(
+      fc.property(
+        arbitraryText,
+        fc.oneof(fc.maxSafeInteger(), fc.constantFrom(-0, 0.5, 2 ** 53)),
+        (text, number) => {
+          const entry = filled(text, number);
+          const holdable = text.isWellFormed() && Number.isSafeInteger(number);
+          expect(writtenOrRefused(entry)).toBe(
+            holdable ? canonicalize({ ...entry, v: LEAF_VERSION }) : 'INVALID_REQUEST',
+          );
+        },
+      ),
+    );
   });
 
   test('is injective: two entries have the same leaf only when they are equal', () => {
@@ -115,6 +154,76 @@ describe('schema/log-entry.schema.json', () => {
     expect(schema.safeParse(Object.assign({}, decision, over)).success).toBe(false);
   });
 });
+
+/** The leaf, or the code of the failure. */
+function writtenOrRefused(entry: LogEntry): string {
+  try {
+    return leafText(entry);
+  } catch (error) {
+    if (error instanceof AppError) return error.code;
+    throw error;
+  }
+}
+
+/** A decision with every field, each free text and number of which is the given one in turn or at once. */
+function filled(text: string, number: number): DecisionEntry {
+  const full = fullDecisionEntry(1);
+  const [check] = full.levels.endpoint?.checks ?? [];
+  if (check === undefined) throw new Error('the entry has no check');
+  const list = [text, 'z', text];
+  const misses = [
+    {
+      policy: text,
+      reason: text,
+      missing: text,
+      clauses: [{ kind: 'when', text, result: 'true', observed: { [text]: text, a: text } }],
+    },
+  ] as const;
+  const checked: CheckResult = {
+    ...check,
+    action: text,
+    message: text,
+    policies: list,
+    errors: list,
+    resource: text,
+    nearMisses: misses.map(miss => ({ ...miss, clauses: [...miss.clauses] })),
+  };
+  return {
+    ...full,
+    id: text,
+    engine: text,
+    pep: text,
+    trace: text,
+    httpRequestId: text,
+    time: number,
+    entities: { [text]: number, a: 1 },
+    reason: { ...full.reason, message: text, policies: list },
+    levels: {
+      tenant: { decision: 'deny', checks: [checked, checked] },
+      action: { decision: 'allow', checks: [] },
+    },
+    obligations: [
+      { type: text, policy: text },
+      { type: 'b', policy: 'a' },
+    ],
+    revision: { directory: number, schema: text, layers: { 'tenant:z': text, platform: text } },
+    request: {
+      ...full.request,
+      requestId: text,
+      principal: { type: text, id: text },
+      action: text,
+      resource: { type: text, id: text },
+      tenant: text,
+      principalTenant: text,
+      resourceTenant: text,
+      partitions: [{ id: text, access: text }],
+      tools: [{ id: text, amountCents: number }, { id: text, amountCents: undefined }, { id: text }],
+      outputs: [{ id: text, path: text, classification: number }],
+      inputHash: text,
+      context: { [text]: [text, number, null, true, { [text]: text, b: {}, a: [] }] },
+    },
+  };
+}
 
 function reversedLayers({ layers, ...rest }: typeof base.revision): typeof base.revision {
   return { ...rest, layers: Object.fromEntries(Object.entries(layers).reverse()) };
