@@ -88,7 +88,7 @@ describe('a log that cannot be written again', () => {
         const response = await fetch(`${second.url}/v1/decisions/${id}`, {
           headers: { authorization: `Bearer ${ADMIN_KEY}` },
         });
-        expect(response.status, id).toBe(200);
+        expect(`${id} ${response.status}`).toBe(`${id} 200`);
       }
     } finally {
       second.child.kill('SIGTERM');
