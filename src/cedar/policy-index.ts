@@ -9,7 +9,8 @@ import { getOrAdd, ScopeTable } from './scope-table.ts';
 import type { CompiledPolicy, EvaluationRequest, PolicyIndex } from './types.ts';
 
 /** Policies by principal, then by resource. */
-type PolicyTable = ScopeTable<ScopeTable<CompiledPolicy[]>>;
+type PolicyRow = ScopeTable<CompiledPolicy[]>;
+type PolicyTable = ScopeTable<PolicyRow>;
 
 /** Stands for "any action" among the keys of actions; those hold a quote. */
 const ANY_ACTION = '*';
@@ -110,11 +111,13 @@ class ScopeIndex implements PolicyIndex {
   /** Every policy stands in one cell of one row, so none is visited twice. */
   #lookUp(table: PolicyTable, request: EvaluationRequest, visit: (policy: CompiledPolicy) => void): void {
     const { principal, resource } = request;
+    const rows: PolicyRow[] = [];
+    table.collect(principal, ancestorsOf(request, this.#actions, principal), rows);
+    if (rows.length === 0) return;
+    const cells: CompiledPolicy[][] = [];
     const resourceAncestors = ancestorsOf(request, this.#actions, resource);
-    const visitCell = (policies: readonly CompiledPolicy[]): void => policies.forEach(visit);
-    table.visit(principal, ancestorsOf(request, this.#actions, principal), row =>
-      row.visit(resource, resourceAncestors, visitCell),
-    );
+    for (const row of rows) row.collect(resource, resourceAncestors, cells);
+    for (const cell of cells) for (const policy of cell) visit(policy);
   }
 }
 

@@ -24,19 +24,22 @@ export class ScopeTable<Cell> {
     }
   }
 
-  /** @param ancestors keys of the entity's ancestors; the entity itself may be among them */
-  visit(uid: EntityUid, ancestors: ReadonlySet<string> | undefined, visit: (cell: Cell) => void): void {
-    visitIfPresent(this.#any, visit);
-    visitIfPresent(this.#byType.get(uid.type), visit);
+  /**
+   * Adds the cells to `found`. A list and not a callback: this runs several times in each decision.
+   * @param ancestors keys of the entity's ancestors; the entity itself may be among them
+   */
+  collect(uid: EntityUid, ancestors: ReadonlySet<string> | undefined, found: Cell[]): void {
+    if (this.#any !== undefined) found.push(this.#any);
+    if (this.#byType.size > 0) addIfPresent(this.#byType.get(uid.type), found);
     if (this.#byUid.size === 0) return;
-    visitIfPresent(this.#byUid.get(uid.key), visit);
+    addIfPresent(this.#byUid.get(uid.key), found);
     if (ancestors === undefined) return;
-    for (const key of ancestors) if (key !== uid.key) visitIfPresent(this.#byUid.get(key), visit);
+    for (const key of ancestors) if (key !== uid.key) addIfPresent(this.#byUid.get(key), found);
   }
 }
 
-function visitIfPresent<Cell>(cell: Cell | undefined, visit: (cell: Cell) => void): void {
-  if (cell !== undefined) visit(cell);
+function addIfPresent<Cell>(cell: Cell | undefined, found: Cell[]): void {
+  if (cell !== undefined) found.push(cell);
 }
 
 /** The value under a key, made and kept when there is none. */

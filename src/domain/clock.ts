@@ -15,3 +15,17 @@ export interface IdSource {
 export function timestamp(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
+
+/** Formats instants as `timestamp` does, and keeps the last: under load many decisions share a millisecond. */
+export class TimestampMemo {
+  #epochMs = Number.NaN;
+  #text = '';
+
+  format(epochMs: number): string {
+    if (epochMs !== this.#epochMs) {
+      this.#text = timestamp(epochMs);
+      this.#epochMs = epochMs;
+    }
+    return this.#text;
+  }
+}

@@ -35,6 +35,12 @@ export interface LoggedRequest {
   readonly context: JsonObject;
 }
 
+/** `AI::User::"acme/alice"` and the directory revision that wrote it. A leaf holds them as an object. */
+export interface EntityRevision {
+  readonly entity: string;
+  readonly revision: number;
+}
+
 export interface DecisionEntry {
   readonly kind: 'decision';
   readonly id: string;
@@ -46,8 +52,8 @@ export interface DecisionEntry {
   readonly levels: Readonly<Partial<Record<Level, LevelResult>>>;
   readonly obligations: readonly Obligation[];
   readonly revision: Revision;
-  /** Directory revision of every stored entity named by the request: `AI::User::"acme/alice"` → 118. */
-  readonly entities: Readonly<Record<string, number>>;
+  /** The stored entities that the request names, with their revisions then; a name may stand twice. */
+  readonly entities: readonly EntityRevision[];
   /** Evaluator and its version: `compiled/1+cedar-4.13.0`. */
   readonly engine: string;
   /** Id of the API key of the PEP. */

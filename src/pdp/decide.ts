@@ -6,7 +6,7 @@ import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { type LayerName, tenantPrefix } from '../domain/ids.ts';
 import type { JsonValue } from '../domain/json.ts';
-import type { LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
+import type { EntityRevision, LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
 import type { Level } from '../domain/reason.ts';
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { EntityUid, RecordValue } from '../domain/value.ts';
@@ -24,6 +24,8 @@ export interface DecisionInputs {
   readonly id: string;
   /** Milliseconds since the epoch: `context.now`. */
   readonly now: number;
+  /** `now` as RFC 3339, where the caller has it already. */
+  readonly evaluatedAt?: string;
   /** `context.env` of requests that name none. */
   readonly defaultEnv: string;
 }
@@ -32,7 +34,7 @@ export interface DecisionInputs {
 export interface Evaluated {
   readonly decision: UnloggedDecision;
   readonly request: LoggedRequest;
-  readonly entities: Readonly<Record<string, number>>;
+  readonly entities: readonly EntityRevision[];
   readonly engine: EngineName;
 }
 
@@ -52,7 +54,7 @@ export function evaluateDecision(
   inputs: DecisionInputs,
 ): Evaluated {
   const parties = resolveParties(snapshot, request);
-  const evaluatedAt = timestamp(inputs.now);
+  const evaluatedAt = inputs.evaluatedAt ?? timestamp(inputs.now);
   const action = snapshot.planner.find(request.action);
   if (action === undefined) return decideUnknownAction(snapshot, request, parties, inputs.id, evaluatedAt);
 
@@ -63,6 +65,7 @@ export function evaluateDecision(
   const objection = objectToRequest(snapshot, request, parties);
   const entities = startRevisions(parties);
   const outcomes: LeveledOutcome[] = [];
+  let previous: EntityUid | undefined;
   for (let position = 0; position < checks.length; position++) {
     const check = checks[position];
     const context = contexts[position];
@@ -71,7 +74,10 @@ export function evaluateDecision(
     // most checks ask about the model, which was looked up already
     const entity =
       resource === parties.resource ? parties.resourceEntity : snapshot.directory.get(resource.key);
-    if (entity !== undefined) entities[resource.key] = entity.revision;
+    if (entity !== undefined && resource !== previous) {
+      entities.push({ entity: resource.key, revision: entity.revision });
+    }
+    previous = resource;
     const outcome =
       objection === undefined ? runCheck(scene, check, context, entity) : object(check, objection);
     outcomes.push({ level: check.level, outcome });
@@ -260,6 +266,6 @@ function isUntold(owner: string | undefined, id: string): owner is string {
 }
 
 /** Directory revisions of the entities that the request names: a reader of the log sees what was known. */
-function startRevisions({ principal, principalEntity }: Parties): Record<string, number> {
-  return principalEntity === undefined ? {} : { [principal.key]: principalEntity.revision };
+function startRevisions({ principal, principalEntity }: Parties): EntityRevision[] {
+  return principalEntity === undefined ? [] : [{ entity: principal.key, revision: principalEntity.revision }];
 }

@@ -3,7 +3,7 @@
  * and an exception on the way becomes a logged deny, never an allow.
  */
 import type { DecisionLog } from '../decision-log/ports.ts';
-import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
+import { type Clock, type IdSource, TimestampMemo, timestamp } from '../domain/clock.ts';
 import type { Credential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
@@ -47,6 +47,7 @@ export interface EngineOptions {
 /** Answers decision requests. */
 export class DecisionEngine {
   readonly #options: EngineOptions;
+  readonly #timestamps = new TimestampMemo();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -93,7 +94,7 @@ export class DecisionEngine {
 
   #evaluate(snapshot: Snapshot, request: DecisionRequest, now: number): Evaluated {
     const { evaluator, ids, defaultEnv, observer } = this.#options;
-    const inputs = { id: ids.next(), now, defaultEnv };
+    const inputs = { id: ids.next(), now, evaluatedAt: this.#timestamps.format(now), defaultEnv };
     try {
       return evaluateDecision(snapshot, evaluator, request, inputs);
     } catch (error) {
@@ -178,7 +179,7 @@ function failedDecision(
       tenant,
       context: { now: evaluatedAt },
     },
-    entities: {},
+    entities: [],
     engine: 'compiled',
   };
 }

@@ -66,7 +66,10 @@ export function decisionEntry(sequence: number, over: Partial<DecisionEntry> = {
     },
     obligations: [],
     revision: { layers: { platform: DIGEST, 'tenant:acme': DIGEST }, directory: 118, schema: DIGEST },
-    entities: { 'AI::User::"acme/alice"': 118, 'AI::Model::"acme/support-llm"': 3 },
+    entities: [
+      { entity: 'AI::User::"acme/alice"', revision: 118 },
+      { entity: 'AI::Model::"acme/support-llm"', revision: 3 },
+    ],
     engine: 'compiled/1+cedar-4.13.0',
     pep: 'k-gateway',
     ...over,
