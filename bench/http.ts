@@ -1,5 +1,5 @@
 /** The benchmark over HTTP: the service against a bare server, alternating, same client, same run. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LoadOptions, LoadResult } from './client.ts';
@@ -130,27 +130,39 @@ async function activateUnderLoad(
   return { beforeP99Ms: before.p99, duringP99Ms: during.p99, seconds };
 }
 
+/** All modes run beside each other, each on a copy of the data, and take turns: noise hits them alike. */
 async function compareModes(
   plan: HttpPlan,
   dataDir: string,
   key: string,
   say: (line: string) => void,
 ): Promise<Record<string, number>> {
-  const perSecond: Record<string, number[]> = {};
-  for (let round = 0; round < Math.max(1, plan.rounds - 1); round++) {
-    for (const [mode, env] of Object.entries(MODES)) {
-      const service = await startService(dataDir, env, true);
-      await run(plan, service.port, key);
-      const result = await run(plan, service.port, key);
-      (perSecond[mode] ??= []).push(result.perSecond);
-      await service.stop();
+  const services: {
+    readonly mode: string;
+    readonly service: RunningService;
+    readonly perSecond: number[];
+  }[] = [];
+  for (const [mode, env] of Object.entries(MODES)) {
+    const copy = join(dataDir, `mode-${mode}`);
+    for (const file of readdirSync(dataDir, { withFileTypes: true })) {
+      if (file.isFile()) cpSync(join(dataDir, file.name), join(copy, file.name));
+    }
+    services.push({ mode, service: await startService(copy, env, true), perSecond: [] });
+  }
+  // the first round warms up and is not counted
+  for (let round = 0; round <= plan.rounds; round++) {
+    for (const { service, perSecond } of services) {
+      const result = await run({ ...plan, seconds: plan.seconds / 2 }, service.port, key);
+      if (round > 0) perSecond.push(result.perSecond);
     }
   }
-  const yardstick = median(perSecond.off ?? []);
+  await Promise.all(services.map(({ service }) => service.stop()));
+  const yardstick = services.find(({ mode }) => mode === 'off')?.perSecond ?? [];
   const ratios: Record<string, number> = {};
-  for (const [mode, values] of Object.entries(perSecond)) {
-    ratios[mode] = median(values) / yardstick;
-    say(`mode ${mode}: ${median(values).toFixed(0)}/s, ${ratios[mode]?.toFixed(3)} of off`);
+  for (const { mode, perSecond } of services) {
+    const ratio = median(perSecond.map((value, round) => value / (yardstick[round] ?? Number.NaN)));
+    ratios[mode] = ratio;
+    say(`mode ${mode}: ${median(perSecond).toFixed(0)}/s, ${ratio.toFixed(3)} of off`);
   }
   return ratios;
 }
