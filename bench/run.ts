@@ -10,7 +10,7 @@ const FULL = {
   size: { tenants: 50, policies: 1_000, principals: 100_000, models: 2_000 },
   seconds: 6,
   rounds: 5,
-  connections: 128,
+  connections: 64,
   activationPolicies: 4_000,
 };
 const QUICK = {

@@ -64,10 +64,16 @@ export function bars(inProcess: InProcessFigures, http: HttpFigures | undefined)
       http.startToReadyMs <= 5000,
     ),
     bar(
-      'resident memory',
+      'resident memory when ready',
       `${http.residentMegabytes.toFixed(0)} MB`,
       '< 700 MB',
       http.residentMegabytes < 700,
+    ),
+    bar(
+      'resident memory after load and activation',
+      `${http.residentAfterMegabytes.toFixed(0)} MB`,
+      'reported',
+      undefined,
     ),
   ];
 }
