@@ -68,7 +68,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
             }
             nextDue += interval;
             const wait = nextDue - now;
-            if (wait > 1) setTimeout(() => send(lane, nextDue), wait);
+            // a timer may fire a fraction of a millisecond early; a late one counts as waiting
+            if (wait > 1) setTimeout(() => send(lane, Math.min(nextDue, performance.now())), wait);
             else send(lane, nextDue);
           };
           lane.socket.on('error', reject);
