@@ -24,7 +24,7 @@ export function healthChecks(stores: Stores, policy: Policy): readonly HealthChe
         const { layers } = quarantine;
         return layers.length === 0
           ? undefined
-          : `${layers.join(', ')} run on cedar-wasm since a disagreement: see GET /v1/events?kind=engine.disagreement`;
+          : `${layers.join(', ')} run on cedar-wasm since a disagreement: see GET /v1/events?kind=engine.disagreement, then POST /v1/layers/{layer}/engine/restore`;
       },
     },
   ];
