@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   TOO_MANY_FAILED_AUTHENTICATIONS: { status: 429, title: 'too many failed authentications' },
   INTERNAL_ERROR: { status: 500, title: 'an internal error' },
   LOG_UNAVAILABLE: { status: 503, title: 'the decision log cannot be written' },
+  LOG_ROLLBACK: { status: 503, title: 'the decision log went back in time' },
   LOG_BACKPRESSURE: { status: 503, title: 'the decision log is busy' },
   STORE_UNAVAILABLE: { status: 503, title: 'the store cannot be written' },
   NOT_READY: { status: 503, title: 'the service is not ready' },

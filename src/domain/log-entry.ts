@@ -81,6 +81,11 @@ export const EVENT_KINDS = [
   'engine.restored',
   'service.start',
   'service.stop',
+  'log.open',
+  'log.seal',
+  'log.heartbeat',
+  'log.anchor_missing',
+  'log.anchor_conflict',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

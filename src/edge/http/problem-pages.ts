@@ -105,6 +105,12 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
     meaning: 'The decision log could not be written, so nothing was decided: no answer leaves unlogged.',
     remedy: 'Check disk space and permissions of the data folder, and the log of the service.',
   },
+  LOG_ROLLBACK: {
+    meaning:
+      'The decision log is older than a checkpoint of it that was published, or contradicts it: entries are missing.',
+    remedy:
+      'Restore the newest copy of the log. If it is lost, `duramen log open-new --data DIR --reason TEXT` begins a new log that records why.',
+  },
   LOG_BACKPRESSURE: {
     meaning: 'More decisions are waiting for the disk than the queue holds, so this one was refused.',
     remedy: 'Repeat after `Retry-After`. If it persists, the disk is too slow for the load.',
