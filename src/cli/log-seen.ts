@@ -1,0 +1,134 @@
+/**
+ * Decision ids that were seen outside the log: in a gateway's access log, its answers, or a plain list. Invariant:
+ * a line is read for what it names, never guessed at: a UUID that nothing calls a decision id is no decision id.
+ */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { messageOf } from '../domain/errors.ts';
+import { CliError, EXIT } from './exit-code.ts';
+
+/** Most ids of one run: at about 150 bytes each this is 750 MB, and a larger file can be split. */
+const MAX_IDS = 5_000_000;
+/** Longest line looked at, in characters; an answer with `explain: full` stays far below. */
+const MAX_LINE = 1_048_576;
+
+/** `decisionId`, `decision_id` or the header, as JSON (escaped in a string as well), `key=value` or `key: value`. */
+const NAMED =
+  /(?:\bdecision_?id|\bx-duramen-decision-id)[\\"']*\s*[:=]\s*[[\\"']*([0-9A-Za-z][\w.:-]{7,127})/gi;
+/** The header that names the origin, the index of the entry and the size of the log at the answer. */
+const POSITION = /\bx-duramen-log[\\"']*\s*[:=]\s*[[\\"']*([^\s\\"'[\]]{1,256}) (\d{1,15}) (\d{1,15})\b/gi;
+/** A line that is one id and nothing else, quoted or not. */
+const BARE = /^\s*["']?([0-9A-Za-z][\w.:-]{7,127})["']?,?\s*$/;
+
+/** Where an answer said that its entry stands. */
+export interface SeenPosition {
+  readonly origin: string;
+  readonly index: number;
+  /** Entries that were durable when the answer left. */
+  readonly size: number;
+  /** Line of the file, from 1. */
+  readonly line: number;
+}
+
+export interface SeenDecision {
+  /** Line of the file, from 1, where the id first stands. */
+  readonly line: number;
+  /** Index that the same line gives the entry. */
+  readonly index?: number;
+}
+
+export interface SeenLog {
+  readonly file: string;
+  readonly ids: Map<string, SeenDecision>;
+  /** The position with the largest size: the log must have been that large. */
+  readonly largest: SeenPosition | undefined;
+  readonly lines: number;
+  /** Lines that are not empty and name no decision. */
+  readonly linesWithout: number;
+  /** Lines left out because they name another log: a gateway can ask several services. */
+  readonly linesOfOthers: number;
+}
+
+/** Reads what a gateway wrote down. @throws CliError when it cannot be read or names no decision at all */
+export async function readSeenLog(file: string, origin: string | undefined): Promise<SeenLog> {
+  const reader = new SeenReader(file, origin);
+  try {
+    const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity });
+    for await (const line of lines) reader.add(line);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(`cannot read \`${file}\`: ${messageOf(error)}`, { cause: error });
+  }
+  return reader.end();
+}
+
+class SeenReader {
+  readonly #file: string;
+  readonly #origin: string | undefined;
+  readonly #ids = new Map<string, SeenDecision>();
+  #largest: SeenPosition | undefined;
+  #lines = 0;
+  #without = 0;
+  #others = 0;
+
+  constructor(file: string, origin: string | undefined) {
+    this.#file = file;
+    this.#origin = origin;
+  }
+
+  add(line: string): void {
+    this.#lines += 1;
+    const text = line.length > MAX_LINE ? line.slice(0, MAX_LINE) : line;
+    const all = [...text.matchAll(POSITION)];
+    const positions = all.flatMap(match => this.#position(match));
+    if (all.length > 0 && positions.length === 0) {
+      this.#others += 1;
+      return;
+    }
+    for (const position of positions) {
+      if (position.size > (this.#largest?.size ?? -1)) this.#largest = position;
+    }
+    const bare = BARE.exec(text)?.[1];
+    const ids = bare === undefined ? [...text.matchAll(NAMED)].map(([, id = '']) => id) : [bare];
+    // a line of several answers does not say which position is whose
+    const only = ids.length === 1 && positions.length === 1 ? positions[0] : undefined;
+    for (const id of ids) this.#addId(id, only?.index);
+    if (ids.length === 0 && text.trim() !== '') this.#without += 1;
+  }
+
+  end(): SeenLog {
+    if (this.#ids.size === 0) {
+      throw new CliError(`\`${this.#file}\` names no decision`, {
+        exitCode: EXIT.usage,
+        hint: 'one id per line, JSON with `decisionId`, or access-log lines with `x-duramen-decision-id: …`',
+      });
+    }
+    return {
+      file: this.#file,
+      ids: this.#ids,
+      largest: this.#largest,
+      lines: this.#lines,
+      linesWithout: this.#without,
+      linesOfOthers: this.#others,
+    };
+  }
+
+  #addId(id: string, index: number | undefined): void {
+    const known = this.#ids.get(id);
+    if (known !== undefined && (known.index !== undefined || index === undefined)) return;
+    if (this.#ids.size >= MAX_IDS) {
+      throw new CliError(`\`${this.#file}\` names more than ${MAX_IDS} decisions`, {
+        exitCode: EXIT.usage,
+        hint: 'split the file and verify its parts one after the other',
+      });
+    }
+    const line = known?.line ?? this.#lines;
+    this.#ids.set(id, index === undefined ? { line } : { line, index });
+  }
+
+  /** The position, when it is one of the log that is verified. */
+  #position([, origin = '', index, size]: RegExpMatchArray): SeenPosition[] {
+    if (this.#origin !== undefined && origin !== this.#origin) return [];
+    return [{ origin, index: Number(index), size: Number(size), line: this.#lines }];
+  }
+}
