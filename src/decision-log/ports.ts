@@ -11,6 +11,21 @@ export interface LogPosition {
   readonly origin: string;
   /** 0-based, gap-free. */
   readonly index: number;
+  /** Leaves of the log when the batch with this entry became durable: a tree of this size includes it. */
+  readonly size: number;
+}
+
+/** A checkpoint of the log (c2sp.org/tlog-checkpoint) with its signed note. */
+export interface SignedCheckpoint {
+  readonly origin: string;
+  /** Number of leaves. */
+  readonly size: number;
+  /** RFC 6962 tree head, 32 bytes. */
+  readonly root: Uint8Array;
+  /** Milliseconds since the epoch at which it was signed; not part of the note. */
+  readonly time: number;
+  /** The signed note, exact bytes as text. */
+  readonly note: string;
 }
 
 /** Appends entries. Indexes follow the order of the calls. */
@@ -27,6 +42,12 @@ export interface DecisionLog {
    * the leaf would exceed MAX_LEAF_BYTES.
    */
   append(entry: LogEntry): Promise<LogPosition>;
+  /**
+   * The newest checkpoint as a C2SP signed note: of a size that was durable when it was signed, and at least the
+   * size that was durable when this was called. Never contradicts a checkpoint that was given out before.
+   * Rejects with AppError LOG_UNAVAILABLE.
+   */
+  signCheckpoint(): Promise<SignedCheckpoint>;
   /** Resolves when everything accepted so far is durable or has failed; then refuses new entries. */
   close(): Promise<void>;
 }
@@ -57,6 +78,11 @@ export interface DecisionQuery {
   /** Exclusive, milliseconds. */
   readonly to?: number;
   readonly filters: Partial<Record<DecisionFilterName, ValueFilter>>;
+  /**
+   * Further names by which leaves know the principals of the filter `principal`: their pseudonyms, `p:…` or `u:…`.
+   * A cursor is not bound to them, so that it survives a new month and an erasure between two pages.
+   */
+  readonly pseudonyms?: readonly string[];
   /** Tenants that the asker may see; undefined: all. */
   readonly tenants?: readonly string[];
   /** 1–1000. */
@@ -74,6 +100,14 @@ export interface EventQuery {
   readonly limit: number;
   readonly order: 'asc' | 'desc';
   readonly cursor?: string;
+}
+
+/** The personal values of one entry, sealed under the key of its subject (see leaf-privacy.ts). */
+export interface SealedOpening {
+  /** Pseudonym of the subject. */
+  readonly subject: string;
+  /** Nonce (12) ‖ AES-256-GCM ciphertext ‖ tag (16). */
+  readonly sealed: Uint8Array;
 }
 
 /** One leaf as it is answered: its place, its hash and its content. */
@@ -108,10 +142,74 @@ export interface LogReader {
   events(query: EventQuery): Promise<Page<LoggedLeaf>>;
   /** Exact leaf bytes. */
   leaf(index: number): Promise<Uint8Array | undefined>;
+  /** Sealed openings of entries, by index; an entry without one, or whose opening was erased, is absent. */
+  openings(indexes: readonly number[]): Promise<ReadonlyMap<number, SealedOpening>>;
   /** Entries not yet in the query index. */
   lag(): Promise<number>;
   close(): Promise<void>;
 }
+
+/** One file of entries: a week, or as many leaves as it may hold. */
+export interface ShardInfo {
+  /** `2026-W47-000000000000` */
+  readonly name: string;
+  /** Index of its first leaf. */
+  readonly first: number;
+  /** Leaves that it holds. */
+  readonly entries: number;
+  /** Nothing is ever added to a sealed shard. */
+  readonly sealed: boolean;
+  /** Whether its entries are still there; its tiles always are. */
+  readonly kept: boolean;
+  /** Milliseconds of its first and last entry. */
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+}
+
+/**
+ * The RFC 6962 tree over the log, read (c2sp.org/tlog-tiles). Everything asked about must be within the size that
+ * is durable, else the promise rejects with AppError INVALID_REQUEST. Hashes are 32 bytes.
+ */
+export interface LogTree {
+  /** Tree head of the first `size` leaves. */
+  root(size: number): Promise<Uint8Array>;
+  /** `width` hashes (1–256) of tile `n` at `level`; what was pruned keeps its tiles. */
+  hashTile(level: number, n: number, width: number): Promise<Uint8Array>;
+  /** An entry bundle of `width` leaves (1–256); undefined when some of its entries were pruned. */
+  entryBundle(n: number, width: number): Promise<Uint8Array | undefined>;
+  /** Audit path from the leaf's sibling up (RFC 6962 §2.1.1). */
+  inclusionProof(index: number, size: number): Promise<readonly Uint8Array[]>;
+  /** RFC 6962 §2.1.2; empty when `from` is 0 or equals `to`. */
+  consistencyProof(from: number, to: number): Promise<readonly Uint8Array[]>;
+  /** Index of the first entry that is kept. */
+  firstKept(): Promise<number>;
+  shards(): Promise<readonly ShardInfo[]>;
+}
+
+/** How far a consumer has copied the log: entries from there on are not removed by retention. */
+export interface LogExport {
+  /** 1–64 characters of `[A-Za-z0-9._-]`. */
+  readonly name: string;
+  /** It holds the first `acknowledged` leaves. */
+  readonly acknowledged: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** The exports of a log; durable when a promise resolves. */
+export interface LogExports {
+  /** By name. */
+  list(): Promise<readonly LogExport[]>;
+  /** Creates or replaces. Rejects with AppError INVALID_REQUEST when there would be more than MAX_LOG_EXPORTS. */
+  save(name: string, acknowledged: number, time: number): Promise<LogExport>;
+  /** @returns whether there was one */
+  remove(name: string): Promise<boolean>;
+}
+
+/** Most exports of one log: each holds retention back. */
+export const MAX_LOG_EXPORTS = 64;
 
 /** Administrative events that were committed with their change and are not yet in the log. */
 export interface Outbox {

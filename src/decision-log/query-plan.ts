@@ -34,11 +34,20 @@ export interface QueryPlan {
 
 /** @throws AppError INVALID_REQUEST when the cursor is not one of this query, or the limit is out of range */
 export function planDecisions(query: DecisionQuery): QueryPlan {
-  const conditions = DECISION_FILTERS.flatMap((field): Condition[] => {
+  const asked = DECISION_FILTERS.flatMap((field): Condition[] => {
     const filter = query.filters[field];
     return filter === undefined ? [] : [{ field, ...filter }];
   });
-  return plan(query, false, conditions);
+  const planned = plan(query, false, asked);
+  const { pseudonyms = [] } = query;
+  if (pseudonyms.length === 0) return planned;
+  // After the fingerprint: names that come and go with months and erasures do not invalidate a cursor.
+  const conditions = planned.conditions.map(condition =>
+    condition.field === 'principal'
+      ? { ...condition, values: [...condition.values, ...pseudonyms] }
+      : condition,
+  );
+  return { ...planned, conditions };
 }
 
 /** @throws AppError as `planDecisions` */

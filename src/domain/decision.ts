@@ -91,7 +91,11 @@ export const decisionSchema = z
     levels: z.partialRecord(levelSchema, levelResultSchema),
     obligations: z.array(obligationSchema),
     revision: revisionSchema,
-    log: z.strictObject({ origin: z.string(), index: z.int() }),
+    log: z.strictObject({
+      origin: z.string(),
+      index: z.int(),
+      size: z.int().meta({ description: 'leaves of a tree that includes the entry' }),
+    }),
     evaluatedAt: z.string(),
     requestId: z.string().optional(),
   })

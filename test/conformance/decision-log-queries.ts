@@ -24,6 +24,7 @@ function fill(open: () => Promise<LogUnderTest>, entries: readonly LogEntry[]) {
   return {
     decisions: async (query: Partial<DecisionQuery> = {}) =>
       ids(await subject.reader.decisions({ ...PAGE, filters: {}, ...query })),
+    page: (query: Partial<DecisionQuery>) => subject.reader.decisions({ ...PAGE, filters: {}, ...query }),
     events: async (query: Partial<EventQuery> = {}) =>
       ids(await subject.reader.events({ ...PAGE, ...query })),
     decision: (id: string, tenants?: readonly string[]) => subject.reader.decision(id, tenants),
@@ -55,6 +56,14 @@ export function decisionLogQueryConformance(name: string, open: () => Promise<Lo
     });
 
     const log = fill(open, [base, one, two, eventEntry(3)]);
+    const named = (sequence: number, type: string, id: string) =>
+      decisionEntry(sequence, { request: { ...base.request, principal: { type, id } } });
+    const pseudonymous = fill(open, [
+      named(0, 'User', 'u:may'),
+      named(1, 'User', 'u:june'),
+      named(2, 'User', 'p:carol'),
+      named(3, 'Agent', 'beta/bot'),
+    ]);
 
     test.each<[DecisionFilterName, readonly string[], readonly number[]]>([
       ['tenant', ['acme'], [0, 2]],
@@ -83,6 +92,35 @@ export function decisionLogQueryConformance(name: string, open: () => Promise<Lo
       expect(await decisions({ filters: { [filter]: { values, negated: false } } })).toEqual(found);
       const rest = [0, 1, 2].map(entryId).filter(id => !found.includes(id));
       expect(await decisions({ filters: { [filter]: { values, negated: true } } })).toEqual(rest);
+    });
+
+    test.each<[string, readonly string[], readonly string[], readonly number[]]>([
+      ['of one principal', ['User::acme/carol'], ['p:carol'], [2]],
+      ['of several months', ['acme/nobody'], ['u:may', 'u:june', 'u:july'], [0, 1]],
+      ['beside a clear name', ['acme/dave', 'Agent::beta/bot'], ['u:may'], [0, 3]],
+      ['that no leaf has', ['acme/nobody'], ['p:nobody'], []],
+    ])('pseudonyms %s are found like its name, and negated the others', async (...row) => {
+      const [, values, pseudonyms, expected] = row;
+      const found = expected.map(entryId);
+      const ask = (negated: boolean) =>
+        pseudonymous.decisions({ filters: { principal: { values, negated } }, pseudonyms });
+      expect(await ask(false)).toEqual(found);
+      expect(await ask(true)).toEqual([0, 1, 2, 3].map(entryId).filter(id => !found.includes(id)));
+    });
+
+    test('pseudonyms do nothing without a filter by principal', async () => {
+      expect(await pseudonymous.decisions({ pseudonyms: ['u:may'] })).toHaveLength(4);
+    });
+
+    test('a cursor goes on when a principal got another pseudonym in between', async () => {
+      const query = { filters: { principal: { values: ['acme/nobody'], negated: false } }, limit: 1 };
+      const first = await pseudonymous.page({ ...query, pseudonyms: ['u:may'] });
+      expect(ids(first)).toEqual([entryId(0)]);
+      expect(first.nextCursor).toBeNull();
+      const both = await pseudonymous.page({ ...query, pseudonyms: ['u:may', 'u:june'] });
+      const cursor = both.nextCursor ?? 'none';
+      const next = await pseudonymous.page({ ...query, cursor, pseudonyms: ['u:june', 'u:july', 'u:may'] });
+      expect(ids(next)).toEqual([entryId(1)]);
     });
 
     test('all filters must hold', async () => {

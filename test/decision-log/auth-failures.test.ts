@@ -17,7 +17,7 @@ class KeepingLog implements Pick<DecisionLog, 'append'> {
   async append(entry: LogEntry) {
     if (this.refusing) throw new AppError('LOG_BACKPRESSURE', 'refused by the test');
     if (entry.kind !== 'decision') this.entries.push(entry);
-    return { origin: 'test', index: this.entries.length - 1 };
+    return { origin: 'test', index: this.entries.length - 1, size: this.entries.length };
   }
 
   /** `source cause count first|rest minute` */

@@ -73,7 +73,7 @@ describe('the entry of each decision', () => {
       resource: one.request.resource,
     });
     expect(content.entities).toEqual(revisionsOf(one, decision));
-    expect(decision.log).toEqual({ origin: 'corpus.test', index: leaf.index });
+    expect(decision.log).toEqual({ origin: 'corpus.test', index: leaf.index, size: leaf.index + 1 });
   });
 
   test.each(cases)('is enough to decide again: $title', async one => {

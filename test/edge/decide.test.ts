@@ -67,7 +67,9 @@ describe('200', () => {
 
   test('the headers carry outcome, ids and no permission to cache', async () => {
     const { headers, json } = await decide(ALLOWED, { headers: { 'x-request-id': 'gw-7f3' } });
-    const { decisionId } = decisionSchema.parse(json);
+    const { decisionId, log } = decisionSchema.parse(json);
+    expect(headers.get('x-duramen-log')).toBe(`${log.origin} ${log.index} ${log.size}`);
+    expect(log.size).toBeGreaterThan(log.index);
     expect(headers.get('x-duramen-decision')).toBe('allow');
     expect(headers.get('x-duramen-reason')).toBe('POLICY_ALLOW');
     expect(headers.get('x-duramen-decision-id')).toBe(decisionId);

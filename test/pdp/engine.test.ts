@@ -48,7 +48,8 @@ class FaultyLog implements DecisionLog {
   append(entry: LogEntry) {
     if (this.fault !== 'fails and not persisted') this.entries.push(entry);
     if (this.fault !== 'none') return Promise.reject(new AppError('LOG_UNAVAILABLE', 'the disk is full'));
-    return Promise.resolve({ origin: this.origin, index: this.entries.length - 1 });
+    const size = this.entries.length;
+    return Promise.resolve({ origin: this.origin, index: size - 1, size });
   }
 
   close() {
@@ -105,7 +106,7 @@ describe('DecisionEngine', () => {
     const decision = await decide();
     expect(decision).toMatchObject({
       decision: 'allow',
-      log: { origin: 'test', index: 0 },
+      log: { origin: 'test', index: 0, size: 1 },
       decisionId: 'd1',
     });
     expect(log.entries).toHaveLength(1);

@@ -20,7 +20,7 @@ function decision(decisionId: string): Decision {
     levels: {},
     obligations: [],
     revision: { layers: {}, directory: 1, schema: 's' },
-    log: { origin: 'o', index: 0 },
+    log: { origin: 'o', index: 0, size: 1 },
     evaluatedAt: '2026-01-01T00:00:00.000Z',
   };
 }

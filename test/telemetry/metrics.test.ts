@@ -23,7 +23,7 @@ function decisionWith(errors: string[]): Decision {
     levels: { action: { decision: 'deny', checks: [{ ...check, policies: [], nearMisses: [] }] } },
     obligations: [],
     revision: { layers: {}, directory: 1, schema: '' },
-    log: { origin: 'o', index: 0 },
+    log: { origin: 'o', index: 0, size: 1 },
     evaluatedAt: '',
   };
 }

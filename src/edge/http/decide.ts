@@ -25,6 +25,8 @@ import { parseWith } from './validation.ts';
 /** Paths that this file serves, for POST alone. */
 export const DECIDE_PATH = '/decide';
 export const BATCH_PATH = '/decide/batch';
+/** `<origin> <index> <size>`: what a gateway writes into its own log, so that a missing entry can be proven. */
+const LOG_HEADER = 'x-duramen-log';
 const JSON_TYPES = ['application/json'];
 const PEP = ['pep'] as const;
 
@@ -84,6 +86,7 @@ export class DecideEdge {
     requestId: string,
   ): Promise<void> {
     const decision = await this.#services.engine.decide(parseRequest(body), caller);
+    const { origin, index, size } = decision.log;
     send(outgoing, JSON.stringify(decision), [
       REQUEST_ID_HEADER,
       requestId,
@@ -93,6 +96,8 @@ export class DecideEdge {
       decision.decisionId,
       'x-duramen-reason',
       decision.reason.code,
+      LOG_HEADER,
+      `${origin} ${index} ${size}`,
     ]);
   }
 

@@ -58,7 +58,7 @@ export class MemoryLog implements DecisionLog, LogReader {
     const repeated = facts.isEvent && this.eventIds.has(facts.id);
     if (facts.isEvent) this.eventIds.add(facts.id);
     this.rows.push({ bytes, leaf, facts, repeated });
-    return { origin: this.origin, index };
+    return { origin: this.origin, index, size: this.rows.length };
   }
 
   async decisions(query: DecisionQuery): Promise<Page<LoggedLeaf>> {

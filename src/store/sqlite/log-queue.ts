@@ -88,10 +88,11 @@ export class LogQueue {
     const batch = this.release();
     if (batch === undefined) return { entries: 0, bytes: 0 };
     const { resolves, leaves } = batch;
-    const size = { entries: resolves.length, bytes: leaves.used };
-    for (let at = 0; at < resolves.length; at++) resolves[at]?.({ origin, index: first + at });
+    const landed = { entries: resolves.length, bytes: leaves.used };
+    const size = first + resolves.length;
+    for (let at = 0; at < resolves.length; at++) resolves[at]?.({ origin, index: first + at, size });
     this.recycle(batch);
-    return size;
+    return landed;
   }
 
   /** The batch in flight failed. @returns its number of entries */
