@@ -85,6 +85,8 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/bundles/digest.ts': 'content digest of a bundle',
   'src/cedar/schema-parse.ts': 'digest of the schema text',
   'src/decision-log/leaf-hash.ts': 'RFC 6962 leaf hash',
+  'src/decision-log/signed-note.ts': 'Ed25519 signatures of notes, and the ids of their keys',
+  'src/decision-log/tree-hash.ts': 'RFC 6962 inner nodes',
   'src/edge/http/idempotent-requests.ts': 'fingerprint of a repeated request',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
 };
