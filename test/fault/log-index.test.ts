@@ -23,11 +23,16 @@ const FAULTS: readonly [string, (file: string) => void, RegExp][] = [
   ['is not a database', file => writeFileSync(file, 'not a database '.repeat(100)), /not a database/],
   ['is empty', file => truncateSync(file, 0), /^not rebuilt$/],
   ['is of another log', file => edit(file, "UPDATE progress SET origin = 'other'"), /another decision log/],
+  [
+    'is of another history of the log',
+    file => edit(file, 'UPDATE progress SET last = zeroblob(32)'),
+    /entry 499 of the log is another one/,
+  ],
   ['is ahead of the log', file => edit(file, 'UPDATE progress SET next = 100000'), /the log was replaced/],
   [
     'is of a newer version',
     file =>
-      edit(file, "INSERT INTO migration VALUES (2, '0002_newer.sql', 1, '', '2026-01-01T00:00:00.000Z')"),
+      edit(file, "INSERT INTO migration VALUES (99, '0099_newer.sql', 1, '', '2026-01-01T00:00:00.000Z')"),
     /newer version/,
   ],
 ];

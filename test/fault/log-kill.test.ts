@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { leafHash } from '../../src/decision-log/leaf-hash.ts';
 import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
-import { openLogForReading } from '../../src/store/sqlite/query-database.ts';
+import { openLogForReading } from '../../src/store/sqlite/query-leaves.ts';
 import { makeFolder, openBoth } from '../store/sqlite/sqlite-log.ts';
 
 const KILLS = 20;

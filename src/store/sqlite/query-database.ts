@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
+import type { LeafSource } from './query-leaves.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 /** WAL pages between checkpoints: 16 MiB, since postings touch many pages that the next chunk touches again. */
@@ -26,36 +27,16 @@ export interface OpenedQueryDatabase {
   readonly rebuilt: string | undefined;
 }
 
-/** Opens log.db for reading. @throws Error when there is none */
-export function openLogForReading(folder: string): Database {
-  const db = new SqliteDatabase(join(folder, 'log.db'), { readonly: true, fileMustExist: true });
-  db.pragma('busy_timeout = 5000');
-  db.pragma('trusted_schema = OFF');
-  db.pragma('mmap_size = 0');
-  return db;
-}
-
-/** Origin and number of leaves of a log. */
-function readLogState(log: Database): { readonly origin: string; readonly size: number } {
-  const origin = log.prepare<[], string>("SELECT value FROM meta WHERE key = 'origin'").pluck().get();
-  return { origin: origin ?? '', size: readLogSize(log) };
-}
-
-/** Leaves that are durable now. */
-export function readLogSize(log: Database): number {
-  return log.prepare<[], number>('SELECT coalesce(max(idx) + 1, 0) FROM leaf').pluck().get() ?? 0;
-}
-
 /** @throws AppError STORE_UNAVAILABLE when it can be neither opened nor built anew */
-export function openQueryDatabase(options: QueryDatabaseOptions, log: Database): OpenedQueryDatabase {
+export function openQueryDatabase(options: QueryDatabaseOptions, leaves: LeafSource): OpenedQueryDatabase {
   const file = join(options.folder, 'query.db');
   try {
-    return { db: open(file, options, log), rebuilt: undefined };
+    return { db: open(file, options, leaves), rebuilt: undefined };
   } catch (error) {
     const reason = messageOf(error);
     try {
       deleteQueryDatabase(options.folder);
-      return { db: open(file, options, log), rebuilt: reason };
+      return { db: open(file, options, leaves), rebuilt: reason };
     } catch (cause) {
       throw new AppError(
         'STORE_UNAVAILABLE',
@@ -74,7 +55,7 @@ export function deleteQueryDatabase(folder: string): void {
   }
 }
 
-function open(file: string, options: QueryDatabaseOptions, log: Database): Database {
+function open(file: string, options: QueryDatabaseOptions, leaves: LeafSource): Database {
   const db = new SqliteDatabase(file);
   try {
     db.pragma('busy_timeout = 5000');
@@ -87,7 +68,7 @@ function open(file: string, options: QueryDatabaseOptions, log: Database): Datab
     db.pragma('mmap_size = 0');
     db.pragma('trusted_schema = OFF');
     migrate(db, options.migrations, options.at);
-    bind(db, readLogState(log));
+    bind(db, leaves);
     return db;
   } catch (error) {
     db.close();
@@ -95,12 +76,22 @@ function open(file: string, options: QueryDatabaseOptions, log: Database): Datab
   }
 }
 
-/** Makes sure that the index is about this log. */
-function bind(db: Database, state: { readonly origin: string; readonly size: number }): void {
-  db.prepare('INSERT OR IGNORE INTO progress (id, origin, next) VALUES (1, ?, 0)').run(state.origin);
-  const row = db.prepare<[], { origin: string; next: number }>('SELECT origin, next FROM progress').get();
-  if (row?.origin !== state.origin) throw new Error('it belongs to another decision log');
-  if (row.next > state.size) {
-    throw new Error(`it knows ${row.next} entries and the log has ${state.size}: the log was replaced`);
+interface ProgressRow {
+  readonly origin: string;
+  readonly next: number;
+  readonly last: Buffer | null;
+}
+
+/** Makes sure that the index is about this log, and about this history of it. */
+function bind(db: Database, leaves: LeafSource): void {
+  db.prepare('INSERT OR IGNORE INTO progress (id, origin, next) VALUES (1, ?, 0)').run(leaves.origin);
+  const row = db.prepare<[], ProgressRow>('SELECT origin, next, last FROM progress').get();
+  if (row?.origin !== leaves.origin) throw new Error('it belongs to another decision log');
+  const { next, last } = row;
+  const size = leaves.size();
+  if (next > size) throw new Error(`it knows ${next} entries and the log has ${size}: the log was replaced`);
+  const leaf = last === null ? undefined : leaves.leaf(next - 1);
+  if (last !== null && leaf !== undefined && !leaf.hash.equals(last)) {
+    throw new Error(`entry ${next - 1} of the log is another one than it knows: the log was replaced`);
   }
 }

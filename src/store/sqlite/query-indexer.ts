@@ -14,6 +14,7 @@ import {
 import { parseLeaf } from '../../decision-log/logged-leaf.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { BLOCK_ENTRIES, blockOf, decodeSlots, encodeSlots } from './query-block.ts';
+import type { LeafRow, LeafSource } from './query-leaves.ts';
 
 /** Dictionary entries kept in memory. */
 const MAX_CACHED_TERMS = 65_536;
@@ -25,11 +26,6 @@ export const LOOKUP_FIELDS: ReadonlySet<string> = new Set<FactField>(['requestId
 /** Lookup field of entry ids; events and decisions apart. */
 export const DECISION_ID = 'decisionId';
 const EVENT_ID = 'eventId';
-
-interface LeafRow {
-  readonly idx: number;
-  readonly json: string;
-}
 
 /** Field, value and index. */
 type LookupColumn = string | number;
@@ -45,7 +41,7 @@ interface Chunk {
 
 export class QueryIndexer {
   private readonly db: Database;
-  private readonly leaves: Statement<[number, number], LeafRow>;
+  private readonly leaves: LeafSource;
   private readonly addLookup: Statement<[LookupColumn[]]>;
   private readonly addLookups: Statement<[LookupColumn[]]>;
   private readonly hasLookup: Statement<[string, string], number>;
@@ -56,16 +52,14 @@ export class QueryIndexer {
   private readonly findTimes: Statement<[number], Buffer>;
   private readonly setTimes: Statement<[number, Buffer]>;
   private readonly setBlock: Statement<[number, number, number]>;
-  private readonly setNext: Statement<[number]>;
+  private readonly setNext: Statement<[number, Buffer | null]>;
   private readonly terms = new Map<FactField, Map<string, number>>();
   private termCount = 0;
   private nextIndex: number;
 
-  constructor(db: Database, log: Database) {
+  constructor(db: Database, leaves: LeafSource) {
     this.db = db;
-    this.leaves = log.prepare(
-      'SELECT idx, CAST(body AS TEXT) AS json FROM leaf WHERE idx >= ? ORDER BY idx LIMIT ?',
-    );
+    this.leaves = leaves;
     this.addLookup = db.prepare<[LookupColumn[]]>(insertLookups(1));
     this.addLookups = db.prepare<[LookupColumn[]]>(insertLookups(ROWS_PER_INSERT));
     this.hasLookup = db
@@ -85,7 +79,7 @@ export class QueryIndexer {
       `INSERT INTO block (block, earliest, latest) VALUES (?, ?, ?) ON CONFLICT (block) DO UPDATE
        SET earliest = min(earliest, excluded.earliest), latest = max(latest, excluded.latest)`,
     );
-    this.setNext = db.prepare('UPDATE progress SET next = ? WHERE id = 1');
+    this.setNext = db.prepare('UPDATE progress SET next = ?, last = ? WHERE id = 1');
     this.nextIndex = db.prepare<[], number>('SELECT next FROM progress').pluck().get() ?? 0;
   }
 
@@ -94,9 +88,13 @@ export class QueryIndexer {
     return this.nextIndex;
   }
 
-  /** Indexes what the log has of the current block. @returns how many entries it indexed */
+  /**
+   * Indexes what the log has of the current block. Entries that retention removed before they were indexed are
+   * passed over. @returns how many entries it indexed
+   */
   step(): number {
-    const rows = this.leaves.all(this.nextIndex, BLOCK_ENTRIES - (this.nextIndex % BLOCK_ENTRIES));
+    this.nextIndex = Math.max(this.nextIndex, this.leaves.firstKept());
+    const rows = this.leaves.rows(this.nextIndex, BLOCK_ENTRIES - (this.nextIndex % BLOCK_ENTRIES));
     if (rows.length === 0) return 0;
     this.db.exec('BEGIN IMMEDIATE');
     try {
@@ -132,11 +130,19 @@ export class QueryIndexer {
         encodeSlots(before === undefined ? slots : [...decodeSlots(before), ...slots]),
       );
     }
-    const times = Buffer.from(Float64Array.from(chunk.times).buffer);
-    const earlier = isNew ? undefined : this.findTimes.get(block);
-    this.setTimes.run(block, earlier === undefined ? times : Buffer.concat([earlier, times]));
-    this.setBlock.run(block, Math.min(...chunk.times), Math.max(...chunk.times));
-    this.setNext.run(this.nextIndex + rows.length);
+    this.writeTimes(block, chunk.times);
+    const next = this.nextIndex + rows.length;
+    this.setNext.run(next, this.leaves.leaf(next - 1)?.hash ?? null);
+  }
+
+  /** Times are found by their place, so entries of the block that were never indexed get one too. */
+  private writeTimes(block: number, times: readonly number[]): void {
+    const added = Buffer.from(Float64Array.from(times).buffer);
+    const before = (this.nextIndex % BLOCK_ENTRIES) * Float64Array.BYTES_PER_ELEMENT;
+    const earlier = before === 0 ? Buffer.alloc(0) : (this.findTimes.get(block) ?? Buffer.alloc(0));
+    const gap = Buffer.alloc(before - earlier.length);
+    this.setTimes.run(block, Buffer.concat([earlier, gap, added]));
+    this.setBlock.run(block, Math.min(...times), Math.max(...times));
   }
 
   private gather(idx: number, leaf: JsonObject, chunk: Chunk): void {
@@ -188,7 +194,8 @@ export class QueryIndexer {
     return code;
   }
 
-  private forgetTerms(): void {
+  /** To be called when terms were deleted: their codes may be given out again. */
+  forgetTerms(): void {
     for (const codes of this.terms.values()) codes.clear();
     this.termCount = 0;
   }

@@ -6,6 +6,7 @@ import type { Database, Statement } from 'better-sqlite3';
 import { cursorAfter, type Condition, type QueryPlan } from '../../decision-log/query-plan.ts';
 import { BLOCK_ENTRIES, blockOf } from './query-block.ts';
 import { DECISION_ID, LOOKUP_FIELDS } from './query-indexer.ts';
+import type { LeafSource } from './query-leaves.ts';
 import {
   countedSeek,
   type Direction,
@@ -33,11 +34,6 @@ export interface SentPage {
   readonly nextCursor: string | null;
 }
 
-interface LeafRow {
-  readonly body: Buffer;
-  readonly hash: Buffer;
-}
-
 /** The statements of one direction. */
 interface Searches {
   readonly posting: Statement<[number, number], PostingRow>;
@@ -46,17 +42,17 @@ interface Searches {
 
 export class QuerySearch {
   private readonly searches: Readonly<Record<Direction, Searches>>;
-  private readonly readLeaf: Statement<[number], LeafRow>;
+  private readonly leaves: LeafSource;
   private readonly timesOf: Statement<[number], Buffer>;
   private readonly termsOf: Statement<[string, string, string, string], number>;
   private readonly blocksIn: Statement<[number, number], { first: number | null; last: number | null }>;
   private readonly maxSteps: number | undefined;
 
   /** @param maxSteps work that one page may spend; default MAX_STEPS */
-  constructor(db: Database, log: Database, maxSteps?: number) {
+  constructor(db: Database, leaves: LeafSource, maxSteps?: number) {
+    this.leaves = leaves;
     this.maxSteps = maxSteps;
     this.searches = { asc: prepareSearches(db, '>=', 'ASC'), desc: prepareSearches(db, '<=', 'DESC') };
-    this.readLeaf = log.prepare('SELECT body, hash FROM leaf WHERE idx = ?');
     this.timesOf = db.prepare<[number], Buffer>('SELECT times FROM block_time WHERE block = ?').pluck();
     this.termsOf = db
       .prepare<[string, string, string, string], number>(
@@ -94,6 +90,7 @@ export class QuerySearch {
         if (!isInTime(index)) return true;
         if (items.length >= plan.limit || bytes > MAX_PAGE_BYTES) return false;
         const leaf = this.leaf(index);
+        if (leaf === undefined) return true;
         bytes += leaf.json.length;
         items.push(leaf);
         return true;
@@ -107,7 +104,7 @@ export class QuerySearch {
 
   /** The decision with an id, if it has one of the `visible` tenants. */
   decision(id: string, tenants: readonly string[] | undefined): SentLeaf | undefined {
-    const index = this.searches.asc.lookup.get(DECISION_ID, id, 0);
+    const index = this.searches.asc.lookup.get(DECISION_ID, id, this.leaves.firstKept());
     if (index === undefined) return undefined;
     if (tenants !== undefined) {
       const visible: Condition = { field: 'visible', values: tenants, negated: false };
@@ -116,14 +113,13 @@ export class QuerySearch {
     return this.leaf(index);
   }
 
-  /** Exact bytes of a leaf. */
-  bytes(index: number): Uint8Array | undefined {
-    return this.readLeaf.get(index)?.body;
-  }
-
-  private leaf(index: number): SentLeaf {
-    const row = this.readLeaf.get(index);
-    if (row === undefined) throw new Error(`entry ${index} is indexed and not in the log`);
+  /** Undefined when retention removed it. @throws Error when the log should have it */
+  private leaf(index: number): SentLeaf | undefined {
+    const row = this.leaves.leaf(index);
+    if (row === undefined) {
+      if (index < this.leaves.firstKept()) return undefined;
+      throw new Error(`entry ${index} is indexed and not in the log`);
+    }
     return { index, leafHash: row.hash.toString('hex'), json: row.body.toString('utf8') };
   }
 
@@ -146,11 +142,11 @@ export class QuerySearch {
   /** First and last index that can match, in the order of the walk; undefined when none can. */
   private bounds(plan: QueryPlan, size: number): { start: number; end: number } | undefined {
     const { from, to, order, after } = plan;
-    let low = 0;
+    let low = this.leaves.firstKept();
     let high = size - 1;
     if (from !== undefined || to !== undefined) {
       const range = this.blocksIn.get(from ?? Number.MIN_SAFE_INTEGER, to ?? Number.MAX_SAFE_INTEGER);
-      low = (range?.first ?? size) * BLOCK_ENTRIES;
+      low = Math.max(low, (range?.first ?? size) * BLOCK_ENTRIES);
       high = Math.min(high, (range?.last ?? -1) * BLOCK_ENTRIES + BLOCK_ENTRIES - 1);
     }
     if (after !== undefined && order === 'asc') low = Math.max(low, after + 1);

@@ -7,15 +7,11 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import type { DecisionQuery, EventQuery } from '../../decision-log/ports.ts';
 import { planDecisions, planEvents, type QueryPlan } from '../../decision-log/query-plan.ts';
 import { AppError } from '../../domain/errors.ts';
-import {
-  deleteQueryDatabase,
-  openLogForReading,
-  openQueryDatabase,
-  type QueryDatabaseOptions,
-  readLogSize,
-} from './query-database.ts';
+import { deleteQueryDatabase, openQueryDatabase, type QueryDatabaseOptions } from './query-database.ts';
 import { BLOCK_ENTRIES } from './query-block.ts';
 import { QueryIndexer } from './query-indexer.ts';
+import { type LeafSource, openLeaves } from './query-leaves.ts';
+import { QueryPruner } from './query-pruner.ts';
 import { QuerySearch, type SentLeaf, type SentPage } from './query-search.ts';
 
 /** Most entries that a query waits for, some 20 µs each; a query that would wait longer is told to come back. */
@@ -40,32 +36,28 @@ export interface QueryApi {
 export class QueryService {
   readonly api: QueryApi;
   private readonly options: QueryDatabaseOptions;
-  private readonly log: Database;
-  private db: Database;
-  private indexer: QueryIndexer;
-  private search: QuerySearch;
+  private readonly leaves: LeafSource;
+  private index: OpenIndex;
   private rebuiltBecause: string | undefined;
   private timer: NodeJS.Timeout | undefined;
   private lastSize = -1;
 
   constructor(options: QueryDatabaseOptions) {
     this.options = options;
-    this.log = openLogForReading(options.folder);
-    const { db, rebuilt } = openQueryDatabase(options, this.log);
-    this.db = db;
+    this.leaves = openLeaves(options.folder);
+    const { db, rebuilt } = openQueryDatabase(options, this.leaves);
     this.rebuiltBecause = rebuilt;
-    this.indexer = new QueryIndexer(db, this.log);
-    this.search = new QuerySearch(db, this.log);
+    this.index = openIndex(db, this.leaves);
     this.api = {
       decisions: query => this.page(planDecisions(query)),
       events: query => this.page(planEvents(query)),
       decision: (id, tenants) =>
         this.guarded(() => {
           this.catchUp();
-          return this.search.decision(id, tenants);
+          return this.index.search.decision(id, tenants);
         }),
-      leaf: index => this.search.bytes(index),
-      lag: () => readLogSize(this.log) - this.indexer.next,
+      leaf: index => this.leaves.leaf(index)?.body,
+      lag: () => this.leaves.size() - this.index.indexer.next,
       rebuilt: () => this.rebuiltBecause,
     };
     this.schedule(0);
@@ -73,18 +65,19 @@ export class QueryService {
 
   close(): void {
     clearTimeout(this.timer);
-    this.db.close();
-    this.log.close();
+    this.index.db.close();
+    this.leaves.close();
   }
 
   private page(plan: QueryPlan): SentPage {
-    return this.guarded(() => this.search.page(plan, this.catchUp()));
+    return this.guarded(() => this.index.search.page(plan, this.catchUp()));
   }
 
   /** Indexes what is durable now. @returns entries that are indexed then */
   private catchUp(): number {
-    const size = readLogSize(this.log);
-    const lag = size - this.indexer.next;
+    const { indexer } = this.index;
+    const size = this.leaves.size();
+    const lag = size - indexer.next;
     if (lag > MAX_CATCH_UP) {
       throw new AppError(
         'NOT_READY',
@@ -92,8 +85,8 @@ export class QueryService {
         { retryAfterSeconds: Math.ceil(lag / MAX_CATCH_UP) },
       );
     }
-    while (this.indexer.next < size && this.indexer.step() > 0);
-    return this.indexer.next;
+    while (indexer.next < size && indexer.step() > 0);
+    return indexer.next;
   }
 
   /** Runs on the index; when SQLite finds it damaged, replaces it and asks the caller to come back. */
@@ -111,13 +104,11 @@ export class QueryService {
   }
 
   private replace(reason: string): void {
-    this.db.close();
+    this.index.db.close();
     deleteQueryDatabase(this.options.folder);
-    const { db } = openQueryDatabase(this.options, this.log);
-    this.db = db;
+    const { db } = openQueryDatabase(this.options, this.leaves);
     this.rebuiltBecause = reason;
-    this.indexer = new QueryIndexer(db, this.log);
-    this.search = new QuerySearch(db, this.log);
+    this.index = openIndex(db, this.leaves);
   }
 
   private schedule(pauseMs: number): void {
@@ -127,18 +118,35 @@ export class QueryService {
   /** Indexes one chunk. @returns the pause before the next: none while nobody decides, some while the log grows */
   private inBackground(): number {
     try {
-      const size = readLogSize(this.log);
+      const size = this.leaves.size();
       const grows = size !== this.lastSize;
       this.lastSize = size;
-      if (grows && size - this.indexer.next < LAZY_ENTRIES) return IDLE_PAUSE_MS;
-      const indexed = this.guarded(() => this.indexer.step());
-      if (indexed === 0 || this.indexer.next % BLOCK_ENTRIES !== 0) return IDLE_PAUSE_MS;
+      const { indexer, pruner } = this.index;
+      if (grows && size - indexer.next < LAZY_ENTRIES) return IDLE_PAUSE_MS;
+      const indexed = this.guarded(() => indexer.step());
+      const pruned = this.guarded(() => pruner.step());
+      if (!pruned && (indexed === 0 || indexer.next % BLOCK_ENTRIES !== 0)) return IDLE_PAUSE_MS;
       return grows ? BUSY_PAUSE_MS : 0;
     } catch {
       // A full disk, or an index just replaced. The next query meets the same failure and reports it.
       return IDLE_PAUSE_MS;
     }
   }
+}
+
+/** The index and what works on it. */
+interface OpenIndex {
+  readonly db: Database;
+  readonly indexer: QueryIndexer;
+  readonly search: QuerySearch;
+  readonly pruner: QueryPruner;
+}
+
+function openIndex(db: Database, leaves: LeafSource): OpenIndex {
+  const indexer = new QueryIndexer(db, leaves);
+  const search = new QuerySearch(db, leaves);
+  const pruner = new QueryPruner(db, leaves, () => indexer.forgetTerms());
+  return { db, indexer, search, pruner };
 }
 
 function isDamage(error: unknown): error is Error {

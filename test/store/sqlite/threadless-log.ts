@@ -8,12 +8,10 @@ import type { LogEntry } from '../../../src/domain/log-entry.ts';
 import { LeafBatch } from '../../../src/store/sqlite/log-batch.ts';
 import { LogWriter } from '../../../src/store/sqlite/log-writer.ts';
 import { readMigrations } from '../../../src/store/sqlite/migrations.ts';
-import {
-  deleteQueryDatabase,
-  openLogForReading,
-  openQueryDatabase,
-} from '../../../src/store/sqlite/query-database.ts';
+import { deleteQueryDatabase, openQueryDatabase } from '../../../src/store/sqlite/query-database.ts';
 import { QueryIndexer } from '../../../src/store/sqlite/query-indexer.ts';
+import { type LeafSource, openLeaves } from '../../../src/store/sqlite/query-leaves.ts';
+import { QueryPruner } from '../../../src/store/sqlite/query-pruner.ts';
 import { QuerySearch } from '../../../src/store/sqlite/query-search.ts';
 import { makeFolder, ORIGIN } from './sqlite-log.ts';
 
@@ -26,8 +24,10 @@ export class ThreadlessLog {
   /** Why the index was built anew at the last opening. */
   rebuilt: string | undefined;
   private writer: LogWriter;
-  private log: Database;
-  private index: { db: Database; indexer: QueryIndexer; search: QuerySearch };
+  private log: LeafSource;
+  /** The first entry that the log pretends to have kept; the others look as if retention had removed them. */
+  private kept = 0;
+  index: { db: Database; indexer: QueryIndexer; search: QuerySearch; pruner: QueryPruner };
   private readonly maxSteps: number | undefined;
 
   /** @param options `maxSteps`: work that one page may spend */
@@ -35,7 +35,7 @@ export class ThreadlessLog {
     this.folder = folder;
     this.maxSteps = maxSteps;
     this.writer = this.openWriter();
-    this.log = openLogForReading(this.folder);
+    this.log = this.openLog();
     this.index = this.openIndex();
   }
 
@@ -70,7 +70,7 @@ export class ThreadlessLog {
     this.close();
     if (kind === 'lose index') deleteQueryDatabase(this.folder);
     this.writer = this.openWriter();
-    this.log = openLogForReading(this.folder);
+    this.log = this.openLog();
     this.index = this.openIndex();
   }
 
@@ -90,14 +90,34 @@ export class ThreadlessLog {
     return LogWriter.open({ folder: this.folder, migrations, newOrigin: ORIGIN, at: AT });
   }
 
+  /** Makes the entries before `kept` look as if retention had removed them. */
+  prune(kept: number): void {
+    this.kept = kept;
+  }
+
+  private openLog(): LeafSource {
+    const whole = openLeaves(this.folder);
+    return {
+      ...whole,
+      firstKept: () => this.kept,
+      rows: (from, limit) => {
+        if (from < this.kept) throw new Error(`entry ${from} was removed`);
+        return whole.rows(from, limit);
+      },
+      leaf: index => (index < this.kept ? undefined : whole.leaf(index)),
+    };
+  }
+
   private openIndex() {
     const migrations = readMigrations(join(MIGRATIONS, 'query'));
     const { db, rebuilt } = openQueryDatabase({ folder: this.folder, migrations, at: AT }, this.log);
     this.rebuilt = rebuilt;
+    const indexer = new QueryIndexer(db, this.log);
     return {
       db,
-      indexer: new QueryIndexer(db, this.log),
+      indexer,
       search: new QuerySearch(db, this.log, this.maxSteps),
+      pruner: new QueryPruner(db, this.log, () => indexer.forgetTerms()),
     };
   }
 }
