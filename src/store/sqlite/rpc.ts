@@ -13,11 +13,14 @@ const RESTART_MAX_MS = 5_000;
 /** How long `close` waits for a worker that has answered everything to end, in milliseconds. */
 const CLOSE_WAIT_MS = 10_000;
 
-/** The methods of a worker: synchronous functions over values that can be cloned between threads. */
+/**
+ * The methods of a worker: functions over values that can be cloned between threads. One that returns a promise
+ * must not wait for anything outside the thread: the next call may start before it has settled.
+ */
 export type WorkerApi<Api> = { readonly [Name in keyof Api]: (...args: never[]) => unknown };
 
 type Params<F> = F extends (...args: infer P) => unknown ? P : never;
-type Result<F> = F extends (...args: never[]) => infer R ? R : never;
+type Result<F> = F extends (...args: never[]) => infer R ? Awaited<R> : never;
 
 interface Call<Api, Name extends keyof Api> {
   readonly id: number;
@@ -69,10 +72,13 @@ export function serve<Api extends WorkerApi<Api>>(port: MessagePort, open: () =>
       return;
     }
     const { id, name, args } = request.call;
+    const fail = (error: unknown): void => send({ kind: 'failure', id, failure: describeFailure(error) });
     try {
-      send({ kind: 'result', id, value: invoke(service.api, name, args) });
+      const value = invoke(service.api, name, args);
+      if (!(value instanceof Promise)) send({ kind: 'result', id, value });
+      else value.then((settled: unknown) => send({ kind: 'result', id, value: settled })).catch(fail);
     } catch (error) {
-      send({ kind: 'failure', id, failure: describeFailure(error) });
+      fail(error);
     }
   });
   send({ kind: 'ready' });

@@ -9,6 +9,8 @@ import { serve } from '../../../src/store/sqlite/rpc.ts';
 export interface TestApi {
   add(a: number, b: number): number;
   note(text: string): void;
+  /** Settles within the turn of the event loop. */
+  settle(text: string): Promise<string>;
   refuse(): void;
   fault(): void;
   /** Throws outside the call, as a crash of the thread would. */
@@ -26,6 +28,10 @@ if (!isMainThread && parentPort !== null) {
       api: {
         add: (a, b) => a + b,
         note,
+        settle: async text => {
+          if (text === 'refuse') throw new AppError('ALREADY_EXISTS', 'it is there');
+          return text;
+        },
         refuse: () => {
           throw new AppError('ALREADY_EXISTS', 'it is there', {
             problems: [{ message: 'one', hint: 'two' }],

@@ -39,6 +39,12 @@ describe('calls', () => {
     expect(await Promise.all([rpc.call('add', 1, 2), rpc.call('add', 3, 4)])).toEqual([3, 7]);
   });
 
+  test('answer with what a promise settles to, and reject with its code', async () => {
+    const rpc = await start();
+    expect(await rpc.call('settle', 'done')).toBe('done');
+    await expect(rpc.call('settle', 'refuse')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
   test('run in the order in which they were made', async () => {
     const rpc = await start();
     await Promise.all(['a', 'b', 'c', 'd'].map(text => rpc.call('note', text)));
