@@ -77,6 +77,8 @@ export const EVENT_KINDS = [
   'key.revoke',
   'key.bootstrap',
   'auth.failed',
+  'audit.erase',
+  'audit.verify_input',
   'engine.disagreement',
   'engine.restored',
   'service.start',
