@@ -4,7 +4,7 @@
  */
 import { AppError } from '../domain/errors.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
-import { leafBytes } from './leaf.ts';
+import { checkEvent } from './leaf.ts';
 import type { DecisionLog, Outbox } from './ports.ts';
 
 /** Events moved at once: a small part of the log's queue, so that a backlog cannot crowd out decisions. */
@@ -92,7 +92,7 @@ export class EventRelay {
 /** An event that no leaf can hold would hold up all others for ever: what happened and who did it is kept. */
 function fitting(event: EventEntry): EventEntry {
   try {
-    leafBytes(event);
+    checkEvent(event);
     return event;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

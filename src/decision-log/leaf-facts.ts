@@ -7,7 +7,7 @@
  * policies of all checks; `bundle` the digests of all layers.
  */
 import { tenantPrefix } from '../domain/ids.ts';
-import type { JsonObject, JsonValue } from '../domain/json.ts';
+import { isJsonList, isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
 import { LEVELS } from '../domain/reason.ts';
 import type { DecisionFilterName } from './ports.ts';
 
@@ -102,6 +102,7 @@ function visitDecision(leaf: JsonObject, visit: FactVisitor): void {
   for (const name of Object.keys(layers)) visit('bundle', text(layers[name]));
   visit('requestId', text(request['requestId']));
   visit('visible', tenant);
+  // a pseudonym does not tell its tenant, so an entry says it, unless it is the tenant whose data is used
   visit('visible', text(request['principalTenant']) || ownTenant(principal));
   visit('visible', text(request['resourceTenant']) || ownTenant(resource));
 }
@@ -113,12 +114,17 @@ function ownTenant(ref: JsonObject): string {
 
 function visitChecks(levels: JsonObject, visit: FactVisitor): void {
   for (const level of LEVELS) {
-    for (const entry of list(object(levels[level])['checks'])) {
+    for (const entry of checksOf(levels[level])) {
       const check = object(entry);
       visitTexts('policy', check['policies'], visit);
       visitTexts('policy', check['errors'], visit);
     }
   }
+}
+
+/** The checks of a level: in format 1 a member of it. */
+function checksOf(level: JsonValue | undefined): readonly JsonValue[] {
+  return isJsonList(level) ? level : list(object(level)['checks']);
 }
 
 function visitTexts(field: FactField, value: JsonValue | undefined, visit: FactVisitor): void {
@@ -130,15 +136,11 @@ function text(value: JsonValue | undefined): string {
 }
 
 function list(value: JsonValue | undefined): readonly JsonValue[] {
-  return isList(value) ? value : [];
-}
-
-function isList(value: JsonValue | undefined): value is readonly JsonValue[] {
-  return Array.isArray(value);
+  return isJsonList(value) ? value : [];
 }
 
 const NOTHING: JsonObject = {};
 
 function object(value: JsonValue | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !isList(value) ? value : NOTHING;
+  return isJsonObject(value) ? value : NOTHING;
 }

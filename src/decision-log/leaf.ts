@@ -1,39 +1,46 @@
 /**
  * Leaves: an entry of the log as the bytes that are stored, hashed and served verbatim. Invariants: the encoding
- * is canonical and injective; a leaf holds the fields listed here and no others, so nothing that an entry object
- * happens to carry (a token, an input) can slip into the log.
+ * is canonical and injective; a leaf holds the fields written here and no others, so nothing that an entry object
+ * happens to carry (a token, an input) can slip into the log; no principal is named in clear.
  *
- * Fields of every leaf: `v` (LEAF_VERSION), `kind`, `id`, `time` (ms since the epoch). A decision has also
- * `decision engine entities httpRequestId levels obligations pep reason request revision trace`, an event
- * `actor details subject tenant`; all as in domain/log-entry.ts, absent when undefined. The place of a leaf (its
- * index, the log's origin) is not in it. schema/log-entry.schema.json describes leaves for other readers.
+ * Format 2, described for other readers by schema/log-entry.schema.json. What follows from other fields is not
+ * repeated: entry-view.ts adds it (a check's verdict from its code, its resource from the request, the policies of
+ * the reason from the checks, defaults of the context). Principals are pseudonyms, the input is a keyed digest,
+ * personal values of the context are RFC 9901 disclosures that are stored apart (leaf-privacy.ts). The place of a
+ * leaf (its index, the log's origin) is not in it.
  */
-import type {
-  CheckResult,
-  Clause,
-  LevelResult,
-  NearMiss,
-  Obligation,
-  Reason,
-  Revision,
-} from '../domain/decision.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import type { CheckResult, NearMiss, Obligation, Reason, Revision } from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
-import type { EntityRef } from '../domain/ids.ts';
-import { type DecisionEntry, type EventEntry, LEAF_VERSION, type LogEntry } from '../domain/log-entry.ts';
-import { canonicalJson, canonicalNumber, canonicalString, type Encodable } from './canonical-json.ts';
+import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import {
+  type DecisionEntry,
+  type EntityRevision,
+  type EventEntry,
+  LEAF_VERSION,
+  type LogEntry,
+  type LoggedRequest,
+} from '../domain/log-entry.ts';
+import type { Level } from '../domain/reason.ts';
+import { canonicalJson, canonicalNumber, canonicalString } from './canonical-json.ts';
+import { commit } from './commitment.ts';
+import type { LeafPrivacy, PlainOpening, Subject } from './leaf-privacy.ts';
 
 /** Longest leaf in bytes. An entry of a C2SP tlog-tiles bundle has a 16-bit length; this leaves headroom. */
 export const MAX_LEAF_BYTES = 61_440;
+/** Context key under which RFC 9901 puts digests; a value that is given under it is committed to as well. */
+const DIGESTS = '_sd';
+/** Entity types whose entities act for persons or are persons, qualified. */
+const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(
+  ['User', 'Service', 'Agent'].map(type => `${NAMESPACE}::${type}`),
+);
+const AGENT_TYPE = `${NAMESPACE}::Agent`;
 
-/** Every field of T, so that the compiler notices a field that this file forgets. */
-type Whole<T> = { readonly [K in keyof T]-?: T[K] | undefined };
-
-/**
- * The canonical JSON text of an entry's leaf.
- * @throws AppError INVALID_REQUEST when the entry holds what canonical JSON cannot (see canonical-json.ts)
- */
-export function leafText(entry: LogEntry): string {
-  return entry.kind === 'decision' ? decisionText(entry) : eventText(entry);
+/** A leaf and, where the entry has personal values of a subject that can be erased, what opens them. */
+export interface WrittenLeaf {
+  readonly text: string;
+  readonly opening: PlainOpening | undefined;
 }
 
 /** @throws AppError INVALID_REQUEST always: the entry is beyond MAX_LEAF_BYTES */
@@ -45,127 +52,273 @@ export function refuseLargeLeaf(): never {
       problems: [
         {
           message: `a log entry is at most ${MAX_LEAF_BYTES} bytes`,
-          hint: 'send a smaller context, fewer tools or outputs, or `explain: "summary"`',
+          hint: 'send a smaller context, or fewer tools or outputs',
         },
       ],
     },
   );
 }
 
-/** The leaf as bytes. @throws as `leafText` and `refuseLargeLeaf` */
-export function leafBytes(entry: LogEntry): Uint8Array {
-  const bytes = new TextEncoder().encode(leafText(entry));
-  return bytes.length > MAX_LEAF_BYTES ? refuseLargeLeaf() : bytes;
+/** What a pseudonym can add to the length of a leaf. */
+const PSEUDONYM_ROOM = 64;
+
+/** @throws AppError INVALID_REQUEST when no leaf can hold the event */
+export function checkEvent(event: EventEntry): void {
+  const { actor, details, id, kind, subject, tenant, time } = event;
+  const text = canonicalJson({ actor, details, id, kind, subject, tenant, time, v: LEAF_VERSION });
+  if (Buffer.byteLength(text) > MAX_LEAF_BYTES - PSEUDONYM_ROOM) refuseLargeLeaf();
 }
 
-/*
- * On the decision path every microsecond of this file counts: a decision is written straight as canonical text, its
- * keys spelled out in order. `wholeDecision` says the same as a value; what the writer refuses goes that way, which
- * is slow and says what is wrong and where.
- */
-function decisionText(entry: DecisionEntry): string {
-  try {
-    return writeDecision(entry);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return canonicalJson(wholeDecision(entry));
+/** The leaf of one entry; who has many keeps a LeafWriter. @throws as `LeafWriter.write` */
+export function writeLeaf(entry: LogEntry, privacy: LeafPrivacy): WrittenLeaf {
+  return new LeafWriter(privacy).write(entry);
+}
+
+/** Writes the leaves of one log. It is on the path of each decision: every microsecond of this file counts. */
+export class LeafWriter {
+  readonly #privacy: LeafPrivacy;
+  /** Revisions come from the snapshot and are the same objects again and again. */
+  readonly #layers = new WeakMap<object, string>();
+
+  constructor(privacy: LeafPrivacy) {
+    this.#privacy = privacy;
+  }
+
+  /** @throws AppError INVALID_REQUEST when the entry holds what canonical JSON cannot (see canonical-json.ts) */
+  write(entry: LogEntry): WrittenLeaf {
+    return entry.kind === 'decision'
+      ? this.#decision(entry)
+      : { text: this.#event(entry), opening: undefined };
+  }
+
+  #decision(entry: DecisionEntry): WrittenLeaf {
+    const { httpRequestId, trace, obligations, time, request } = entry;
+    const { principal } = request.asked;
+    const principalKey = `${NAMESPACE}::${principal.type}::"${principal.id}"`;
+    const subject = this.#privacy.subject(principalKey);
+    const pseudonym = subject?.pseudonym ?? this.#privacy.unregistered(principalKey, time);
+    const { shown, disclosures } = this.#shownContext(request);
+    const text =
+      `{"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
+      `"entities":${this.#entities(entry.entities, time)},` +
+      (httpRequestId === undefined ? '' : `"httpRequestId":${canonicalString(httpRequestId)},`) +
+      `"id":${canonicalString(entry.id)},"kind":"decision","levels":${this.#levels(entry)},` +
+      (obligations.length === 0 ? '' : `"obligations":${writeList(obligations, writeObligation)},`) +
+      `"pep":${canonicalString(entry.pep)},"reason":${writeReason(entry.reason)},` +
+      `"request":${this.#request(request, pseudonym, shown, time)},` +
+      `"revision":${this.#revision(entry.revision)},"time":${canonicalNumber(time)}` +
+      (trace === undefined ? '' : `,"trace":${canonicalString(trace)}`) +
+      `,"v":${LEAF_VERSION}}`;
+    return { text, opening: disclosures === undefined ? undefined : openingOf(subject, disclosures, entry) };
+  }
+
+  /** Each as `[type, id, revision]`; the principal and other principals under their pseudonyms. */
+  #entities(entities: readonly EntityRevision[], time: number): string {
+    let text = '';
+    for (const [at, one] of entities.entries()) {
+      const { type, id, key } = one.entity;
+      // a handful: looking back costs less than a set
+      if (entities.findIndex(known => known.entity.key === key) < at) continue;
+      const shownId = PRINCIPAL_TYPES.has(type) ? this.#pseudonym(key, time) : id;
+      text += `${text === '' ? '' : ','}[${canonicalString(type)},${canonicalString(shownId)},${canonicalNumber(one.revision)}]`;
+    }
+    return `[${text}]`;
+  }
+
+  #pseudonym(key: string, time: number): string {
+    return this.#privacy.subject(key)?.pseudonym ?? this.#privacy.unregistered(key, time);
+  }
+
+  #levels(entry: DecisionEntry): string {
+    const { action, endpoint, tenant } = entry.levels;
+    const main = keyOf(entry.request.asked.resource);
+    let text = '';
+    if (action !== undefined) text = `"action":${this.#checks(action.checks, main, entry)}`;
+    if (endpoint !== undefined) {
+      text += `${text === '' ? '' : ','}"endpoint":${this.#checks(endpoint.checks, main, entry)}`;
+    }
+    if (tenant !== undefined) {
+      const implied = impliedResource('tenant', main, entry.request.tenant);
+      text += `${text === '' ? '' : ','}"tenant":${this.#checks(tenant.checks, implied, entry)}`;
+    }
+    return `{${text}}`;
+  }
+
+  /** @param implied the resource that a check of the level has when its leaf names none */
+  #checks(checks: readonly CheckResult[], implied: string, { time }: DecisionEntry): string {
+    let text = '';
+    for (const check of checks) {
+      const { cedarDecision, errors, nearMisses, resource } = check;
+      text +=
+        `${text === '' ? '' : ','}{"action":${canonicalString(check.action)}` +
+        (cedarDecision === undefined ? '' : `,"cedarDecision":"${cedarDecision}"`) +
+        `,"code":"${check.code}"` +
+        (errors === undefined ? '' : `,"errors":${writeList(errors, canonicalString)}`) +
+        (nearMisses.length === 0 ? '' : `,"nearMisses":${writeList(nearMisses, writeNearMiss)}`) +
+        `,"policies":${writeList(check.policies, canonicalString)}` +
+        (resource === implied ? '}' : `,"resource":${canonicalString(this.#safeKey(resource, time))}}`);
+    }
+    return `[${text}]`;
+  }
+
+  /** An entity key with its id replaced by a pseudonym when it is a principal. */
+  #safeKey(key: string, time: number): string {
+    const mark = key.indexOf('::"');
+    const type = key.slice(0, mark);
+    return mark > 0 && PRINCIPAL_TYPES.has(type) ? `${type}::"${this.#pseudonym(key, time)}"` : key;
+  }
+
+  #revision({ directory, layers, schema }: Revision): string {
+    let text = this.#layers.get(layers);
+    if (text === undefined) this.#layers.set(layers, (text = canonicalJson(layers)));
+    return `{"directory":${canonicalNumber(directory)},"layers":${text},"schema":${canonicalString(schema)}}`;
+  }
+
+  #request(request: LoggedRequest, pseudonym: string, shown: JsonObject | undefined, time: number): string {
+    const { asked, defaultEnv, principalTenant, resourceTenant } = request;
+    const { auth, input, levels, onBehalfOf, outputs, params, partitions, requestId, tools, via } = asked;
+    return (
+      `{"action":${canonicalString(asked.action)}` +
+      (auth === undefined ? '' : `,"auth":${writeAuth(auth)}`) +
+      (shown === undefined ? '' : `,"context":${canonicalJson(shown)}`) +
+      (defaultEnv === undefined ? '' : `,"env":${canonicalString(defaultEnv)}`) +
+      (input === undefined ? '' : this.#input(input, request, time)) +
+      (levels === undefined ? '' : `,"levels":${writeList(levels, canonicalString)}`) +
+      (onBehalfOf === undefined ? '' : `,"onBehalfOf":${canonicalString(onBehalfOf)}`) +
+      (outputs === undefined ? '' : `,"outputs":${canonicalJson(outputs.map(outputPart))}`) +
+      (params === undefined ? '' : `,"params":${writeParams(params)}`) +
+      (partitions === undefined ? '' : `,"partitions":${canonicalJson(partitions.map(partitionPart))}`) +
+      `,"principal":{"id":${canonicalString(pseudonym)},"type":${canonicalString(asked.principal.type)}}` +
+      (principalTenant === undefined || principalTenant === request.tenant
+        ? ''
+        : `,"principalTenant":${canonicalString(principalTenant)}`) +
+      (requestId === undefined ? '' : `,"requestId":${canonicalString(requestId)}`) +
+      `,"resource":${this.#resource(asked.resource, time)}` +
+      (resourceTenant === undefined ? '' : `,"resourceTenant":${canonicalString(resourceTenant)}`) +
+      `,"tenant":${canonicalString(request.tenant)}` +
+      (tools === undefined ? '' : `,"tools":${canonicalJson(tools.map(toolPart))}`) +
+      (via === undefined ? '}' : `,"via":${this.#via(via, time)}}`)
+    );
+  }
+
+  #resource({ id, type }: EntityRef, time: number): string {
+    const shownId = PRINCIPAL_TYPES.has(`${NAMESPACE}::${type}`)
+      ? this.#pseudonym(`${NAMESPACE}::${type}::"${id}"`, time)
+      : id;
+    return `{"id":${canonicalString(shownId)},"type":${canonicalString(type)}}`;
+  }
+
+  /** The input as it was described, and its hash as a keyed digest beside it. */
+  #input(input: Asked<'input'>, { asked, tenant }: LoggedRequest, time: number): string {
+    const { classes, hash, modality, tokens } = input;
+    let text = '';
+    if (classes !== undefined) text = `"classes":${writeList(classes, canonicalString)}`;
+    if (modality !== undefined) text += `${text === '' ? '' : ','}"modality":${canonicalString(modality)}`;
+    if (tokens !== undefined) text += `${text === '' ? '' : ','}"tokens":${canonicalNumber(tokens)}`;
+    if (hash === undefined) return `,"input":{${text}}`;
+    const { kid, mac } = this.#privacy.inputMac({ tenant, resource: keyOf(asked.resource), hash }, time);
+    return `,"input":{${text}},"inputDigest":{"kid":${canonicalString(kid)},"mac":${canonicalString(mac)}}`;
+  }
+
+  #via(via: Asked<'via'>, time: number): string {
+    const agent = (id: string): string => this.#pseudonym(`${AGENT_TYPE}::"${id}"`, time);
+    return canonicalJson({
+      agent: agent(via.agent),
+      chain: via.chain.map(agent),
+      depth: via.depth,
+      expires: via.expires,
+      humanApproved: via.humanApproved,
+      scopes: via.scopes,
+    });
+  }
+
+  /** The context as far as it may be shown, and disclosures of the rest. */
+  #shownContext({ asked, contextRead }: LoggedRequest): ShownContext {
+    const { context } = asked;
+    if (context === undefined || !contextRead) return NOT_SHOWN;
+    const { personalKeys } = this.#privacy;
+    for (const key of Object.keys(context)) {
+      if (personalKeys.has(key) || key === DIGESTS) return this.#withoutPersonal(context);
+    }
+    return { shown: context, disclosures: undefined };
+  }
+
+  #withoutPersonal(context: JsonObject): ShownContext {
+    const { personalKeys } = this.#privacy;
+    const shown: Record<string, JsonObject[string]> = {};
+    const digests: string[] = [];
+    const disclosures: string[] = [];
+    for (const [key, value] of Object.entries(context)) {
+      if (!personalKeys.has(key) && key !== DIGESTS) {
+        shown[key] = value;
+        continue;
+      }
+      const { digest, disclosure } = commit(this.#privacy.salt(), key, value);
+      digests.push(digest);
+      disclosures.push(disclosure);
+    }
+    shown[DIGESTS] = digests.sort();
+    return { shown, disclosures: disclosures.join('~') };
+  }
+
+  #event(entry: EventEntry): string {
+    const { actor, details, id, kind, tenant, time } = entry;
+    const subject = this.#safeKey(entry.subject, time);
+    return canonicalJson({ actor, details, id, kind, subject, tenant, time, v: LEAF_VERSION });
   }
 }
 
-type LoggedRequest = DecisionEntry['request'];
+type Asked<K extends keyof DecisionRequest> = NonNullable<DecisionRequest[K]>;
 
-function writeDecision(entry: DecisionEntry): string {
-  const { httpRequestId, trace } = entry;
-  return (
-    `{"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
-    `"entities":${writeEntities(entry.entities)},` +
-    (httpRequestId === undefined ? '' : `"httpRequestId":${canonicalString(httpRequestId)},`) +
-    `"id":${canonicalString(entry.id)},"kind":"decision","levels":${writeLevels(entry.levels)},` +
-    `"obligations":${writeList(entry.obligations, writeObligation)},"pep":${canonicalString(entry.pep)},` +
-    `"reason":${writeReason(entry.reason)},"request":${writeRequest(entry.request)},` +
-    `"revision":${writeRevision(entry.revision)},"time":${canonicalNumber(entry.time)}` +
-    (trace === undefined ? '' : `,"trace":${canonicalString(trace)}`) +
-    `,"v":${LEAF_VERSION}}`
-  );
+interface ShownContext {
+  readonly shown: JsonObject | undefined;
+  readonly disclosures: string | undefined;
 }
 
-/** An object with its keys in order. A handful of entities: sorting a copy costs less than an object with their names. */
-function writeEntities(entities: DecisionEntry['entities']): string {
-  const sorted = entities.toSorted((a, b) => (a.entity < b.entity ? -1 : 1));
-  let text = '';
-  let previous: string | undefined;
-  for (const { entity, revision } of sorted) {
-    if (entity === previous) continue;
-    previous = entity;
-    text += `${text === '' ? '' : ','}${canonicalString(entity)}:${canonicalNumber(revision)}`;
-  }
-  return `{${text}}`;
+const NOT_SHOWN: ShownContext = { shown: undefined, disclosures: undefined };
+
+/** Without a subject nobody could ever erase the opening, so it is not kept. */
+function openingOf(subject: Subject | undefined, disclosures: string, entry: DecisionEntry) {
+  return subject === undefined ? undefined : { subject, disclosures, decisionId: entry.id };
 }
 
-function writeLevels({ action, endpoint, tenant }: DecisionEntry['levels']): string {
-  let text = '';
-  if (action !== undefined) text = `"action":${writeLevel(action)}`;
-  if (endpoint !== undefined) text += `${text === '' ? '' : ','}"endpoint":${writeLevel(endpoint)}`;
-  if (tenant !== undefined) text += `${text === '' ? '' : ','}"tenant":${writeLevel(tenant)}`;
-  return `{${text}}`;
+/** The resource of a check whose leaf names none: the data tenant at the tenant level, else the request's. */
+export function impliedResource(level: Level, main: string, tenant: string): string {
+  return level === 'tenant' ? `${NAMESPACE}::Tenant::"${tenant}"` : main;
 }
 
-function writeLevel({ checks, decision }: LevelResult): string {
-  return `{"checks":${writeList(checks, writeCheck)},"decision":"${decision}"}`;
+function keyOf({ id, type }: EntityRef): string {
+  return `${NAMESPACE}::${type}::"${id}"`;
 }
 
-function writeCheck(check: CheckResult): string {
-  const { cedarDecision, errors, nearMisses } = check;
-  return (
-    `{"action":${canonicalString(check.action)}` +
-    (cedarDecision === undefined ? '' : `,"cedarDecision":"${cedarDecision}"`) +
-    `,"code":"${check.code}","decision":"${check.decision}"` +
-    (errors === undefined ? '' : `,"errors":${writeList(errors, canonicalString)}`) +
-    `,"message":${canonicalString(check.message)}` +
-    `,"nearMisses":${nearMisses.length === 0 ? '[]' : canonicalJson(nearMisses.map(nearMissPart))}` +
-    `,"policies":${writeList(check.policies, canonicalString)},"resource":${canonicalString(check.resource)}}`
-  );
+/** The text that a policy gives is kept; every other message follows from the code, and could name a principal. */
+function writeReason({ code, level, message }: Reason): string {
+  const kept = code === 'POLICY_ALLOW' || code === 'FORBIDDEN_BY_POLICY';
+  return `{"code":"${code}","level":"${level}"${kept ? `,"message":${canonicalString(message)}` : ''}}`;
+}
+
+/** Without the values that were observed: they are attributes of persons. */
+function writeNearMiss({ missing, policy, reason }: NearMiss): string {
+  return `{"missing":${canonicalString(missing)},"policy":${canonicalString(policy)},"reason":${canonicalString(reason)}}`;
 }
 
 function writeObligation({ policy, type }: Obligation): string {
   return `{"policy":${canonicalString(policy)},"type":${canonicalString(type)}}`;
 }
 
-function writeReason({ code, level, message, policies }: Reason): string {
+function writeAuth({ assurance, issuer, keyId, method, scopes }: Asked<'auth'>): string {
   return (
-    `{"code":"${code}","level":"${level}","message":${canonicalString(message)},` +
-    `"policies":${writeList(policies, canonicalString)}}`
+    `{"assurance":${canonicalNumber(assurance)}` +
+    (issuer === undefined ? '' : `,"issuer":${canonicalString(issuer)}`) +
+    (keyId === undefined ? '' : `,"keyId":${canonicalString(keyId)}`) +
+    `,"method":${canonicalString(method)},"scopes":${writeList(scopes, canonicalString)}}`
   );
 }
 
-function writeRevision({ directory, layers, schema }: Revision): string {
-  return (
-    `{"directory":${canonicalNumber(directory)},"layers":${canonicalJson(layers)},` +
-    `"schema":${canonicalString(schema)}}`
-  );
-}
-
-function writeRequest(request: LoggedRequest): string {
-  const { inputHash, levels, outputs, partitions, principalTenant, requestId, resourceTenant, tools } =
-    request;
-  return (
-    `{"action":${canonicalString(request.action)},"context":${canonicalJson(request.context)}` +
-    (inputHash === undefined ? '' : `,"inputHash":${canonicalString(inputHash)}`) +
-    (levels === undefined ? '' : `,"levels":${writeList(levels, canonicalString)}`) +
-    (outputs === undefined ? '' : `,"outputs":${canonicalJson(outputs.map(outputPart))}`) +
-    (partitions === undefined ? '' : `,"partitions":${canonicalJson(partitions.map(partitionPart))}`) +
-    `,"principal":${writeRef(request.principal)}` +
-    (principalTenant === undefined ? '' : `,"principalTenant":${canonicalString(principalTenant)}`) +
-    (requestId === undefined ? '' : `,"requestId":${canonicalString(requestId)}`) +
-    `,"resource":${writeRef(request.resource)}` +
-    (resourceTenant === undefined ? '' : `,"resourceTenant":${canonicalString(resourceTenant)}`) +
-    `,"tenant":${canonicalString(request.tenant)}` +
-    (tools === undefined ? '}' : `,"tools":${canonicalJson(tools.map(toolPart))}}`)
-  );
-}
-
-function writeRef({ id, type }: EntityRef): string {
-  return `{"id":${canonicalString(id)},"type":${canonicalString(type)}}`;
+function writeParams({ maxOutputTokens, stream }: Asked<'params'>): string {
+  const tokens = maxOutputTokens === undefined ? '' : `"maxOutputTokens":${canonicalNumber(maxOutputTokens)}`;
+  if (stream === undefined) return `{${tokens}}`;
+  return `{${tokens}${tokens === '' ? '' : ','}"stream":${stream}}`;
 }
 
 function writeList<T>(list: readonly T[], write: (element: T) => string): string {
@@ -174,112 +327,14 @@ function writeList<T>(list: readonly T[], write: (element: T) => string): string
   return `[${text}]`;
 }
 
-/** What `writeDecision` writes, as a value. */
-function wholeDecision(entry: DecisionEntry) {
-  const { levels, obligations, reason, revision } = entry;
-  return {
-    decision: entry.decision,
-    engine: entry.engine,
-    entities: Object.fromEntries(entry.entities.map(({ entity, revision }) => [entity, revision])),
-    httpRequestId: entry.httpRequestId,
-    id: entry.id,
-    kind: entry.kind,
-    levels: {
-      action: levelPart(levels.action),
-      endpoint: levelPart(levels.endpoint),
-      tenant: levelPart(levels.tenant),
-    },
-    obligations: obligations.map(({ policy, type }) => ({ policy, type })),
-    pep: entry.pep,
-    reason: { code: reason.code, level: reason.level, message: reason.message, policies: reason.policies },
-    request: requestPart(entry.request),
-    revision: { directory: revision.directory, layers: revision.layers, schema: revision.schema },
-    time: entry.time,
-    trace: entry.trace,
-    v: LEAF_VERSION,
-  } satisfies Record<keyof DecisionEntry | 'v', Encodable | undefined>;
-}
-
-function requestPart(request: LoggedRequest) {
-  return {
-    action: request.action,
-    context: request.context,
-    inputHash: request.inputHash,
-    levels: request.levels,
-    outputs: request.outputs?.map(outputPart),
-    partitions: request.partitions?.map(partitionPart),
-    principal: refPart(request.principal),
-    principalTenant: request.principalTenant,
-    requestId: request.requestId,
-    resource: refPart(request.resource),
-    resourceTenant: request.resourceTenant,
-    tenant: request.tenant,
-    tools: request.tools?.map(toolPart),
-  } satisfies Whole<LoggedRequest>;
-}
-
-function outputPart({ classification, id, path }: NonNullable<LoggedRequest['outputs']>[number]) {
+function outputPart({ classification, id, path }: Asked<'outputs'>[number]) {
   return { classification, id, path };
 }
 
-function partitionPart({ access, id }: NonNullable<LoggedRequest['partitions']>[number]) {
+function partitionPart({ access, id }: Asked<'partitions'>[number]) {
   return { access, id };
 }
 
-function toolPart({ amountCents, id }: NonNullable<LoggedRequest['tools']>[number]) {
+function toolPart({ amountCents, id }: Asked<'tools'>[number]) {
   return { amountCents, id };
-}
-
-function refPart({ id, type }: EntityRef) {
-  return { id, type } satisfies Whole<EntityRef>;
-}
-
-function levelPart(level: LevelResult | undefined) {
-  if (level === undefined) return undefined;
-  return { checks: level.checks.map(checkPart), decision: level.decision } satisfies Whole<LevelResult>;
-}
-
-function checkPart(check: CheckResult) {
-  return {
-    action: check.action,
-    cedarDecision: check.cedarDecision,
-    code: check.code,
-    decision: check.decision,
-    errors: check.errors,
-    message: check.message,
-    nearMisses: check.nearMisses.map(nearMissPart),
-    policies: check.policies,
-    resource: check.resource,
-  } satisfies Whole<CheckResult>;
-}
-
-function nearMissPart(miss: NearMiss) {
-  return {
-    clauses: miss.clauses?.map(clausePart),
-    missing: miss.missing,
-    policy: miss.policy,
-    reason: miss.reason,
-  } satisfies Whole<NearMiss>;
-}
-
-function clausePart(clause: Clause) {
-  return {
-    kind: clause.kind,
-    observed: clause.observed,
-    result: clause.result,
-    text: clause.text,
-  } satisfies Whole<Clause>;
-}
-
-function eventText(entry: EventEntry): string {
-  return canonicalJson({
-    actor: entry.actor,
-    details: entry.details,
-    id: entry.id,
-    kind: entry.kind,
-    subject: entry.subject,
-    tenant: entry.tenant,
-    time: entry.time,
-    v: LEAF_VERSION,
-  } satisfies Whole<EventEntry> & { v: number });
 }

@@ -3,41 +3,33 @@
  * decide again, and nothing secret: no key, no token, no prompt, no raw input.
  */
 import type { Decision, LevelResult, Obligation, Reason, Revision, Verdict } from './decision.ts';
-import type { EntityRef } from './ids.ts';
+import type { DecisionRequest } from './decision-request.ts';
 import type { JsonObject } from './json.ts';
 import type { Level } from './reason.ts';
+import type { EntityUid } from './value.ts';
 
 /** Format version of leaves written by this build. */
-export const LEAF_VERSION = 1;
+export const LEAF_VERSION = 2;
 
-/** The request of a decision as it is logged: `context` is the projected Cedar context of the checks. */
+/** The request of a decision as it is logged, with what the service filled in. */
 export interface LoggedRequest {
-  readonly requestId?: string;
-  readonly principal: EntityRef;
-  readonly action: string;
-  readonly resource: EntityRef;
+  /** What was asked. Its `input` has no content but a hash, which a leaf holds as a keyed digest. */
+  readonly asked: Omit<DecisionRequest, 'explain'>;
   /** The tenant whose data is used, after defaults. */
   readonly tenant: string;
-  /** Tenants of the principal and of the resource by their attributes; absent: by the prefixes of their ids. */
-  readonly principalTenant?: string;
-  readonly resourceTenant?: string;
-  readonly partitions?: readonly { readonly id: string; readonly access: string }[];
-  readonly tools?: readonly { readonly id: string; readonly amountCents?: number | undefined }[];
-  readonly outputs?: readonly {
-    readonly id: string;
-    readonly path: string;
-    readonly classification: number;
-  }[];
-  readonly levels?: readonly Level[];
-  /** Digest that the gateway gave for the input; never the input. */
-  readonly inputHash?: string;
-  /** Context in plain JSON as the schema reads it: env, now, auth, ip, region, via, input, params, declared keys. */
-  readonly context: JsonObject;
+  /** `context.env` where the request names none; undefined when no context was read. */
+  readonly defaultEnv: string | undefined;
+  /** Whether a schema has read the context that was asked with; only then is it logged. */
+  readonly contextRead: boolean;
+  /** Tenant of the principal; undefined when it has none. It decides which auditors may see the entry. */
+  readonly principalTenant: string | undefined;
+  /** Tenant of the resource by its attributes; undefined: by the prefix of its id. */
+  readonly resourceTenant: string | undefined;
 }
 
-/** `AI::User::"acme/alice"` and the directory revision that wrote it. A leaf holds them as an object. */
+/** An entity and the directory revision that wrote it. */
 export interface EntityRevision {
-  readonly entity: string;
+  readonly entity: EntityUid;
   readonly revision: number;
 }
 
@@ -52,16 +44,16 @@ export interface DecisionEntry {
   readonly levels: Readonly<Partial<Record<Level, LevelResult>>>;
   readonly obligations: readonly Obligation[];
   readonly revision: Revision;
-  /** The stored entities that the request names, with their revisions then; a name may stand twice. */
+  /** The stored entities that the request names, with their revisions then, the principal first; a name may stand twice. */
   readonly entities: readonly EntityRevision[];
   /** Evaluator and its version: `compiled/1+cedar-4.13.0`. */
   readonly engine: string;
   /** Id of the API key of the PEP. */
   readonly pep: string;
   /** W3C trace context of the request, when it carried one. */
-  readonly trace?: string;
+  readonly trace?: string | undefined;
   /** Request id of the HTTP exchange. */
-  readonly httpRequestId?: string;
+  readonly httpRequestId?: string | undefined;
 }
 
 /** Kinds of entries that are not decisions. */
@@ -76,6 +68,7 @@ export const EVENT_KINDS = [
   'key.create',
   'key.revoke',
   'key.bootstrap',
+  'credential.revoke',
   'auth.failed',
   'audit.erase',
   'audit.verify_input',
@@ -88,6 +81,7 @@ export const EVENT_KINDS = [
   'log.heartbeat',
   'log.anchor_missing',
   'log.anchor_conflict',
+  'log.export',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

@@ -5,7 +5,6 @@
 import { nearMisses } from '../cedar/authorize.ts';
 import type { CedarAnswer, CompiledPolicy, EvaluationRequest } from '../cedar/types.ts';
 import type { CheckResult, Clause, NearMiss, Obligation } from '../domain/decision.ts';
-import { tenantLayer } from '../domain/ids.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
@@ -26,13 +25,11 @@ export interface CheckOutcome {
 }
 
 const NOTHING: readonly never[] = [];
+const NO_MEMBERS = {};
 
 /** The platform layer and the layer of the resource's tenant: no other tenant's policies are ever read. */
 export function layersFor(snapshot: Snapshot, tenant: string | undefined): readonly CompiledLayer[] {
-  const platform = snapshot.layers.get('platform');
-  const own = tenant === undefined ? undefined : snapshot.layers.get(tenantLayer(tenant));
-  if (platform === undefined) return NOTHING;
-  return own === undefined ? [platform] : [platform, own];
+  return snapshot.layersOf.of(tenant);
 }
 
 /** A check that ended before any policy was evaluated. */
@@ -89,15 +86,19 @@ export function evaluateCheck(
       decision: isDeny ? 'deny' : 'allow',
       code: verdict.code,
       message,
-      policies: verdict.policies.map(policy => policy.id),
-      ...(answer.erroring.length > 0 ? { errors: answer.erroring.map(policy => policy.id) } : {}),
-      ...(isDeny && answer.decision === 'allow' ? { cedarDecision: answer.decision } : {}),
+      policies: idsOf(verdict.policies),
+      ...(answer.erroring.length > 0 ? { errors: idsOf(answer.erroring) } : NO_MEMBERS),
+      ...(isDeny && answer.decision === 'allow' ? { cedarDecision: answer.decision } : NO_MEMBERS),
       nearMisses: [...misses],
     },
     obligations: obligationsOf(verdict.policies),
     layers,
     engine,
   };
+}
+
+function idsOf(policies: readonly CompiledPolicy[]): string[] {
+  return policies.map(policy => policy.id);
 }
 
 interface Judgement {

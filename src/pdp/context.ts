@@ -3,6 +3,7 @@
  * Invariant: no key reaches Cedar unparsed, and a key that no asked check declares is a 400, never ignored.
  */
 import { child, parseAttribute, quote } from '../cedar/data.ts';
+import { timestamp } from '../domain/clock.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
@@ -20,46 +21,37 @@ const OWN_FIELDS: ReadonlyMap<string, string> = new Map([
   ['params', '`params`'],
 ]);
 
-const NO_AUTH: JsonObject = { method: 'asserted', assurance: 0, scopes: [] };
-const NO_CONTEXT: JsonObject = {};
+/** What a request without `auth`, `input` or `params` has in their place. */
+const DEFAULTS: ReadonlyMap<string, JsonObject> = new Map([
+  ['auth', { method: 'asserted', assurance: 0, scopes: [] }],
+  ['input', { classes: [], modality: 'text', tokens: 0 }],
+  ['params', { maxOutputTokens: 0, stream: false }],
+]);
 
-/** The context in JSON, before any schema has read it. It is what the log keeps. */
-export function contextJson(
-  request: DecisionRequest,
-  evaluatedAt: string,
-  defaultEnv: string,
-): Record<string, JsonValue> {
-  const { auth, via, onBehalfOf, input, params } = request;
-  const context: Record<string, JsonValue> = {
-    env: defaultEnv,
-    ...(request.context ?? NO_CONTEXT),
-    now: evaluatedAt,
-    auth: auth === undefined ? NO_AUTH : withoutUndefined(auth),
-    input: { classes: input?.classes ?? [], modality: input?.modality ?? 'text', tokens: input?.tokens ?? 0 },
-    params: { maxOutputTokens: params?.maxOutputTokens ?? 0, stream: params?.stream ?? false },
-  };
-  if (onBehalfOf !== undefined) context.onBehalfOf = onBehalfOf;
-  if (via !== undefined) context.via = { ...via };
-  return context;
+/** What a context takes besides the request. */
+export interface ContextFacts {
+  /** Milliseconds since the epoch: `context.now`, which the service wrote itself and need not parse. */
+  readonly now: number;
+  /** `context.env` of a request that names none. */
+  readonly defaultEnv: string;
 }
 
 /**
  * Contexts of the planned checks, in their order. Keys that checks share are parsed once, since the schema
  * interns equal types.
- * @param now milliseconds since the epoch: `json.now`, which the service wrote itself and need not parse.
  * @throws AppError INVALID_REQUEST naming every bad, missing or undeclared key.
  */
 export function buildContexts(
   planner: Planner,
   checks: readonly PlannedCheck[],
-  json: Readonly<Record<string, JsonValue>>,
   request: DecisionRequest,
-  now: number,
+  facts: ContextFacts,
 ): readonly RecordValue[] {
-  const parser = new ContextParser(planner.unparsed, json, now);
+  const parser = new ContextParser(planner, request, facts);
   if (request.context !== undefined) refuseUndeclared(request.context, checks, parser.problems);
   // a key that does not belong there is told before its value is looked at
-  const contexts = parser.problems.length > 0 ? [] : checks.map(check => parser.build(check));
+  const contexts: RecordValue[] = [];
+  if (parser.problems.length === 0) for (const check of checks) contexts.push(parser.build(check));
   const { problems } = parser;
   if (problems.length > 0) {
     throw new AppError('INVALID_REQUEST', problems[0]?.message ?? 'the context is malformed', { problems });
@@ -70,15 +62,17 @@ export function buildContexts(
 /** Parses context attributes, remembering by slot what it parsed within one request. */
 class ContextParser {
   readonly problems: Problem[] = [];
-  readonly #json: Readonly<Record<string, JsonValue>>;
-  readonly #now: DatetimeValue;
+  readonly #request: DecisionRequest;
+  readonly #facts: ContextFacts;
   /** By slot: the value, undefined when there is none, null while it was not asked for. */
   readonly #parsed: (Value | undefined | null)[];
+  readonly #defaults: Map<number, Value>;
 
-  constructor(unparsed: readonly null[], json: Readonly<Record<string, JsonValue>>, now: number) {
-    this.#json = json;
-    this.#now = new DatetimeValue(now);
-    this.#parsed = unparsed.slice();
+  constructor(planner: Planner, request: DecisionRequest, facts: ContextFacts) {
+    this.#request = request;
+    this.#facts = facts;
+    this.#parsed = planner.unparsed.slice();
+    this.#defaults = planner.defaultValues;
   }
 
   build(check: PlannedCheck): RecordValue {
@@ -103,19 +97,64 @@ class ContextParser {
       value = this.#parse(contextKey);
       this.#parsed[slot] = value;
     }
-    if (value === undefined && required && !Object.hasOwn(this.#json, key)) this.#report(missing(key, check));
+    if (value === undefined && required && this.#given(key) === undefined) this.#report(missing(key, check));
     return value;
   }
 
-  #parse({ key, type }: ContextKey): Value | undefined {
-    if (key === 'now' && type.kind === 'extension' && type.name === 'datetime') return this.#now;
-    const given = Object.hasOwn(this.#json, key) ? this.#json[key] : undefined;
-    return given === undefined ? undefined : parseAttribute(type, given, pointerOf(key), this.problems);
+  #parse(contextKey: ContextKey): Value | undefined {
+    const { key, slot, type } = contextKey;
+    if (key === 'now' && type.kind === 'extension' && type.name === 'datetime') {
+      return new DatetimeValue(this.#facts.now);
+    }
+    const given = this.#given(key);
+    if (given === undefined) return undefined;
+    if (given !== DEFAULTS.get(key)) return parseAttribute(type, given, pointerOf(key), this.problems);
+    let value = this.#defaults.get(slot);
+    if (value === undefined) {
+      value = parseAttribute(type, given, pointerOf(key), this.problems);
+      if (value !== undefined) this.#defaults.set(slot, value);
+    }
+    return value;
+  }
+
+  /** The JSON under a key, as the request or the service has it. */
+  #given(key: string): JsonValue | undefined {
+    const { auth, input, onBehalfOf, params, via } = this.#request;
+    switch (key) {
+      case 'now':
+        return timestamp(this.#facts.now);
+      case 'auth':
+        return auth === undefined ? DEFAULTS.get(key) : withoutUndefined(auth);
+      case 'input':
+        return input === undefined ? DEFAULTS.get(key) : inputOf(input);
+      case 'params':
+        return params === undefined ? DEFAULTS.get(key) : paramsOf(params);
+      case 'onBehalfOf':
+        return onBehalfOf;
+      case 'via':
+        return via;
+      default:
+        return this.#declared(key);
+    }
+  }
+
+  #declared(key: string): JsonValue | undefined {
+    const { context } = this.#request;
+    const given = context !== undefined && Object.hasOwn(context, key) ? context[key] : undefined;
+    return given === undefined && key === 'env' ? this.#facts.defaultEnv : given;
   }
 
   #report(problem: Problem): void {
     if (!this.problems.some(known => known.pointer === problem.pointer)) this.problems.push(problem);
   }
+}
+
+function inputOf({ classes, modality, tokens }: NonNullable<DecisionRequest['input']>): JsonObject {
+  return { classes: classes ?? [], modality: modality ?? 'text', tokens: tokens ?? 0 };
+}
+
+function paramsOf({ maxOutputTokens, stream }: NonNullable<DecisionRequest['params']>): JsonObject {
+  return { maxOutputTokens: maxOutputTokens ?? 0, stream: stream ?? false };
 }
 
 /** Where the caller wrote a context key. */

@@ -5,17 +5,16 @@
 import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { type LayerName, tenantPrefix } from '../domain/ids.ts';
-import type { JsonValue } from '../domain/json.ts';
 import type { EntityRevision, LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
 import type { Level } from '../domain/reason.ts';
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { EntityUid, RecordValue } from '../domain/value.ts';
 import { timestamp } from '../domain/clock.ts';
 import { type CheckOutcome, evaluateCheck, layersFor, refuse } from './check.ts';
-import { buildContexts, contextJson } from './context.ts';
+import { buildContexts } from './context.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { PlannedCheck } from './plan.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { CompiledLayer, Snapshot } from './snapshot.ts';
 import { CheckEntities, type Parties, resolveParties } from './parties.ts';
 import { type Objection, objectToRequest, objectToResource } from './standing.ts';
 
@@ -59,8 +58,7 @@ export function evaluateDecision(
   if (action === undefined) return decideUnknownAction(snapshot, request, parties, inputs.id, evaluatedAt);
 
   const checks = snapshot.planner.plan(request, action, parties);
-  const json = contextJson(request, evaluatedAt, inputs.defaultEnv);
-  const contexts = buildContexts(snapshot.planner, checks, json, request, inputs.now);
+  const contexts = buildContexts(snapshot.planner, checks, request, inputs);
   const scene: Scene = { snapshot, evaluator, request, parties };
   const objection = objectToRequest(snapshot, request, parties);
   const entities = startRevisions(parties);
@@ -75,7 +73,7 @@ export function evaluateDecision(
     const entity =
       resource === parties.resource ? parties.resourceEntity : snapshot.directory.get(resource.key);
     if (entity !== undefined && resource !== previous) {
-      entities.push({ entity: resource.key, revision: entity.revision });
+      entities.push({ entity: resource, revision: entity.revision });
     }
     previous = resource;
     const outcome =
@@ -85,7 +83,7 @@ export function evaluateDecision(
   }
   return {
     decision: combine({ snapshot, request, outcomes, tenant: parties.tenant, id: inputs.id, evaluatedAt }),
-    request: loggedRequest(request, parties, json),
+    request: loggedRequest(request, parties, inputs.defaultEnv),
     entities,
     engine: outcomes.some(({ outcome }) => outcome.engine === 'wasm') ? 'wasm' : 'compiled',
   };
@@ -164,7 +162,7 @@ function decideUnknownAction(
       id,
       evaluatedAt,
     }),
-    request: loggedRequest(request, parties, { now: evaluatedAt }),
+    request: loggedRequest(request, parties, undefined),
     entities: startRevisions(parties),
     engine: 'compiled',
   };
@@ -183,14 +181,14 @@ interface Combination {
 function combine(combination: Combination): UnloggedDecision {
   const { snapshot, request, outcomes, tenant } = combination;
   const levels: Partial<Record<Level, { decision: 'allow' | 'deny'; checks: CheckResult[] }>> = {};
-  const used: Partial<Record<LayerName, string>> = {};
-  for (const layer of layersFor(snapshot, tenant)) used[layer.name] = layer.digest;
+  const own = layersFor(snapshot, tenant);
+  let used = usedOf(own);
   let denied: LeveledOutcome | undefined;
   for (const leveled of outcomes) {
     const { level, outcome } = leveled;
     const entry = (levels[level] ??= { decision: 'allow', checks: [] });
     entry.checks.push(outcome.result);
-    for (const layer of outcome.layers) used[layer.name] = layer.digest;
+    if (outcome.layers !== own) used = withLayers(used, outcome.layers);
     if (outcome.result.decision === 'deny') {
       entry.decision = 'deny';
       denied ??= leveled;
@@ -199,22 +197,36 @@ function combine(combination: Combination): UnloggedDecision {
   const deciding = denied ?? outcomes.at(-1);
   if (deciding === undefined) throw new Error('a decision without a check');
   const { level, outcome } = deciding;
-  const reason: Reason = {
-    code: outcome.result.code,
-    level,
-    message: outcome.result.message,
-    policies: outcome.result.policies,
-  };
-  return {
+  const { code, message, policies } = outcome.result;
+  const decision = {
     decisionId: combination.id,
-    decision: denied === undefined ? 'allow' : 'deny',
-    reason,
+    decision: denied === undefined ? ('allow' as const) : ('deny' as const),
+    reason: { code, level, message, policies } satisfies Reason,
     levels: levels satisfies Partial<Record<Level, LevelResult>>,
     obligations: collectObligations(outcomes, denied !== undefined),
     revision: revisionOf(snapshot, used),
     evaluatedAt: combination.evaluatedAt,
-    ...(request.requestId === undefined ? {} : { requestId: request.requestId }),
   };
+  return request.requestId === undefined ? decision : { ...decision, requestId: request.requestId };
+}
+
+type UsedLayers = Readonly<Partial<Record<LayerName, string>>>;
+
+/** By the layers of a check: their digests by name. A pure function of the key, remembered while the layers live. */
+const usedByLayers = new WeakMap<readonly CompiledLayer[], UsedLayers>();
+
+function usedOf(layers: readonly CompiledLayer[]): UsedLayers {
+  let used = usedByLayers.get(layers);
+  if (used === undefined) usedByLayers.set(layers, (used = withLayers({}, layers)));
+  return used;
+}
+
+/** The same object when nothing is new: it is encoded once for all decisions that share it. */
+function withLayers(used: UsedLayers, layers: readonly CompiledLayer[]): UsedLayers {
+  if (layers.every(layer => used[layer.name] === layer.digest)) return used;
+  const more: Partial<Record<LayerName, string>> = { ...used };
+  for (const layer of layers) more[layer.name] = layer.digest;
+  return more;
 }
 
 /** Of an allow: those of all its permits. Of a deny: those of the forbids that denied. */
@@ -231,41 +243,29 @@ function collectObligations(outcomes: readonly LeveledOutcome[], isDeny: boolean
   return found;
 }
 
-function revisionOf(snapshot: Snapshot, layers: Partial<Record<LayerName, string>>): Revision {
+function revisionOf(snapshot: Snapshot, layers: UsedLayers): Revision {
   return { layers, directory: snapshot.revision.directory, schema: snapshot.revision.schema };
 }
 
-/** Owners are logged where the id does not tell them: they decide which auditors may see the entry. */
+/** @param defaultEnv undefined when no schema has read the context, which then is not logged */
 function loggedRequest(
-  request: DecisionRequest,
-  parties: Parties,
-  context: Readonly<Record<string, JsonValue>>,
+  asked: DecisionRequest,
+  { principal, principalEntity, resource, resourceEntity, tenant }: Parties,
+  defaultEnv: string | undefined,
 ): LoggedRequest {
-  const principalOwner = parties.principalEntity?.tenant;
-  const resourceOwner = parties.resourceEntity?.tenant;
-  const { requestId, principal, action, resource, partitions, tools, outputs, levels, input } = request;
+  const owner = resourceEntity?.tenant;
+  const contextRead = defaultEnv !== undefined;
   return {
-    ...(requestId === undefined ? {} : { requestId }),
-    principal,
-    ...(isUntold(principalOwner, principal.id) ? { principalTenant: principalOwner } : {}),
-    action,
-    resource,
-    ...(isUntold(resourceOwner, resource.id) ? { resourceTenant: resourceOwner } : {}),
-    tenant: parties.tenant,
-    ...(partitions === undefined ? {} : { partitions }),
-    ...(tools === undefined ? {} : { tools }),
-    ...(outputs === undefined ? {} : { outputs }),
-    ...(levels === undefined ? {} : { levels }),
-    ...(input?.hash === undefined ? {} : { inputHash: input.hash }),
-    context,
+    asked,
+    tenant,
+    defaultEnv: contextRead && asked.context?.['env'] === undefined ? defaultEnv : undefined,
+    contextRead,
+    principalTenant: principalEntity?.tenant ?? tenantPrefix(principal.id),
+    resourceTenant: owner === tenantPrefix(resource.id) ? undefined : owner,
   };
-}
-
-function isUntold(owner: string | undefined, id: string): owner is string {
-  return owner !== undefined && owner !== tenantPrefix(id);
 }
 
 /** Directory revisions of the entities that the request names: a reader of the log sees what was known. */
 function startRevisions({ principal, principalEntity }: Parties): EntityRevision[] {
-  return principalEntity === undefined ? [] : [{ entity: principal.key, revision: principalEntity.revision }];
+  return principalEntity === undefined ? [] : [{ entity: principal, revision: principalEntity.revision }];
 }

@@ -10,7 +10,7 @@ import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
 import type { DecisionEntry, UnloggedDecision } from '../domain/log-entry.ts';
 import { type Evaluated, evaluateDecision } from './decide.ts';
-import type { CheckEvaluator } from './evaluator.ts';
+import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { IdempotencyWindow } from './idempotency.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
 import { resolveParties } from './parties.ts';
@@ -48,9 +48,13 @@ export interface EngineOptions {
 export class DecisionEngine {
   readonly #options: EngineOptions;
   readonly #timestamps = new TimestampMemo();
+  /** Names of the evaluators with their version, as they are logged. */
+  readonly #engines: Readonly<Record<EngineName, string>>;
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    const { engineVersion } = options;
+    this.#engines = { compiled: `compiled/${engineVersion}`, wasm: `wasm/${engineVersion}` };
   }
 
   /**
@@ -104,8 +108,12 @@ export class DecisionEngine {
     }
   }
 
-  #entry(evaluated: Evaluated, time: number, caller: DecisionCaller): DecisionEntry {
-    const { decision, request, entities, engine } = evaluated;
+  #entry(
+    { decision, request, entities, engine }: Evaluated,
+    time: number,
+    caller: DecisionCaller,
+  ): DecisionEntry {
+    const { trace, httpRequestId } = caller;
     return {
       kind: 'decision',
       id: decision.decisionId,
@@ -117,10 +125,10 @@ export class DecisionEngine {
       obligations: decision.obligations,
       revision: decision.revision,
       entities,
-      engine: `${engine}/${this.#options.engineVersion}`,
+      engine: this.#engines[engine],
       pep: caller.credential.keyId,
-      ...(caller.trace === undefined ? {} : { trace: caller.trace }),
-      ...(caller.httpRequestId === undefined ? {} : { httpRequestId: caller.httpRequestId }),
+      trace,
+      httpRequestId,
     };
   }
 }
@@ -157,7 +165,7 @@ function failedDecision(
     message: 'the decision failed inside the service',
     policies: [],
   } as const;
-  const { principal, action, resource, requestId } = request;
+  const { requestId } = request;
   const decision: UnloggedDecision = {
     decisionId: inputs.id,
     decision: 'deny',
@@ -168,16 +176,15 @@ function failedDecision(
     evaluatedAt,
     ...(requestId === undefined ? {} : { requestId }),
   };
-  const tenant = request.tenant ?? '';
   return {
     decision,
     request: {
-      ...(requestId === undefined ? {} : { requestId }),
-      principal,
-      action,
-      resource,
-      tenant,
-      context: { now: evaluatedAt },
+      asked: request,
+      tenant: request.tenant ?? '',
+      defaultEnv: undefined,
+      contextRead: false,
+      principalTenant: undefined,
+      resourceTenant: undefined,
     },
     entities: [],
     engine: 'compiled',

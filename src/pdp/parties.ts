@@ -22,15 +22,17 @@ export interface Parties {
 
 /** Resolves principal and tenant. `tenant` defaults to the principal's own (api.md, POST /decide). */
 export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Parties {
-  const principal = qualify(request.principal.type, request.principal.id);
-  const principalEntity = snapshot.directory.get(principal.key);
+  const named = qualify(request.principal.type, request.principal.id);
+  const principalEntity = snapshot.directory.get(named.key);
   const tenant = request.tenant ?? principalEntity?.tenant ?? tenantPrefix(request.principal.id) ?? '';
   const resource = qualify(request.resource.type, request.resource.id);
+  const resourceEntity = snapshot.directory.get(resource.key);
+  // the directory's own uids: equal, and their keys are hashed already
   return {
-    principal,
+    principal: principalEntity?.uid ?? named,
     principalEntity,
-    resource,
-    resourceEntity: snapshot.directory.get(resource.key),
+    resource: resourceEntity?.uid ?? resource,
+    resourceEntity,
     tenant,
   };
 }

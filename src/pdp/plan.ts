@@ -8,7 +8,7 @@ import { AppError, type Problem } from '../domain/errors.ts';
 import { NAMESPACE } from '../domain/ids.ts';
 import type { JsonValue } from '../domain/json.ts';
 import { LEVELS, type Level } from '../domain/reason.ts';
-import { EntityUid } from '../domain/value.ts';
+import { EntityUid, type Value } from '../domain/value.ts';
 
 /** One attribute of an action's context. */
 export interface ContextKey {
@@ -106,6 +106,8 @@ export class Planner {
   readonly #named: Readonly<Record<PlanAction, PlannableAction>>;
   /** A null for every slot that the context keys of all actions take together: copied, it is an empty parse. */
   readonly unparsed: readonly null[];
+  /** By slot: values of the defaults of a context, parsed when they are first asked for. They depend on the schema alone. */
+  readonly defaultValues = new Map<number, Value>();
 
   /** @throws Error when the schema lacks the plan's vocabulary; checkPlanVocabulary tells beforehand. */
   constructor(schema: CedarSchema) {

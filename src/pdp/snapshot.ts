@@ -7,7 +7,7 @@ import type { PolicyIndex } from '../cedar/types.ts';
 import type { DirectoryEntity, DirectoryView } from '../directory/view.ts';
 import type { Digest } from '../domain/bundle.ts';
 import type { Revision } from '../domain/decision.ts';
-import type { LayerName } from '../domain/ids.ts';
+import { type LayerName, tenantLayer } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { type Entity, type EntitySource, RecordValue } from '../domain/value.ts';
 import { Planner } from './plan.ts';
@@ -27,7 +27,36 @@ export interface PolicyState {
   readonly layers: ReadonlyMap<LayerName, CompiledLayer>;
 }
 
+/**
+ * The layers that decide about a resource of one tenant: the platform's and the tenant's own; no other tenant's
+ * policies are ever read. The same list for the same tenant, made when it is first asked for.
+ */
+export class LayerLists {
+  readonly #layers: ReadonlyMap<LayerName, CompiledLayer>;
+  readonly #platform: readonly CompiledLayer[];
+  readonly #byTenant = new Map<string, readonly CompiledLayer[]>();
+
+  constructor(layers: ReadonlyMap<LayerName, CompiledLayer>) {
+    this.#layers = layers;
+    const platform = layers.get('platform');
+    this.#platform = platform === undefined ? [] : [platform];
+  }
+
+  of(tenant: string | undefined): readonly CompiledLayer[] {
+    if (tenant === undefined) return this.#platform;
+    const known = this.#byTenant.get(tenant);
+    if (known !== undefined) return known;
+    const own = this.#layers.get(tenantLayer(tenant));
+    // tenants without a layer share one list, so that unknown ones cannot fill the memory
+    if (own === undefined || this.#platform.length === 0) return this.#platform;
+    const list = [...this.#platform, own];
+    this.#byTenant.set(tenant, list);
+    return list;
+  }
+}
+
 export interface Snapshot extends PolicyState {
+  readonly layersOf: LayerLists;
   readonly directory: DirectoryView;
   readonly planner: Planner;
   /** Directory entities and the schema's actions, as the evaluator reads them. */
@@ -57,6 +86,7 @@ export class SnapshotHolder {
   #current: Snapshot | undefined;
   #policy: PolicyState | undefined;
   #planner: Planner | undefined;
+  #layersOf: LayerLists | undefined;
   #actions: ReadonlyMap<string, Entity> = new Map();
 
   /** undefined until a schema and a directory have been published. */
@@ -70,6 +100,7 @@ export class SnapshotHolder {
       this.#planner = new Planner(policy.schema);
       this.#actions = actionEntities(policy.schema);
     }
+    if (this.#policy?.layers !== policy.layers) this.#layersOf = new LayerLists(policy.layers);
     this.#policy = policy;
     this.#assemble(directory);
   }
@@ -88,12 +119,16 @@ export class SnapshotHolder {
   #assemble(directory: DirectoryView): void {
     const policy = this.#policy;
     const planner = this.#planner;
-    if (policy === undefined || planner === undefined) throw new Error('no policy was published');
+    const layersOf = this.#layersOf;
+    if (policy === undefined || planner === undefined || layersOf === undefined) {
+      throw new Error('no policy was published');
+    }
     const layers: Partial<Record<LayerName, string>> = {};
     for (const layer of policy.layers.values()) layers[layer.name] = layer.digest;
     this.#current = {
       schema: policy.schema,
       layers: policy.layers,
+      layersOf,
       directory,
       planner,
       entities: new SnapshotEntities(directory, this.#actions),

@@ -56,6 +56,12 @@ export const LAYERS: readonly Layer[] = [
     node: ['node:fs', 'node:fs/promises', 'node:os', 'node:path', 'node:url', 'node:worker_threads', CRYPTO],
   },
   {
+    name: 'store/anchors',
+    layers: ['domain', 'decision-log'],
+    packages: [],
+    node: ['node:fs/promises', 'node:path'],
+  },
+  {
     name: 'telemetry',
     layers: ['domain'],
     packages: ['pino', 'prom-client'],
@@ -84,6 +90,7 @@ export const TOP_LEVEL = [
 export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/bundles/digest.ts': 'content digest of a bundle',
   'src/cedar/schema-parse.ts': 'digest of the schema text',
+  'src/decision-log/commitment.ts': 'digests of disclosures',
   'src/decision-log/leaf-hash.ts': 'RFC 6962 leaf hash',
   'src/decision-log/signed-note.ts': 'Ed25519 signatures of notes, and the ids of their keys',
   'src/decision-log/tree-hash.ts': 'RFC 6962 inner nodes',

@@ -8,7 +8,8 @@ import type {
   Page,
 } from '../../src/decision-log/ports.ts';
 import type { LogEntry } from '../../src/domain/log-entry.ts';
-import { decisionEntry, entryId, eventEntry, TIME } from '../decision-log/entries.ts';
+import { decisionEntry, entryId, eventEntry, requestOf, TIME } from '../decision-log/entries.ts';
+import { pseudonymOf } from '../decision-log/test-privacy.ts';
 import type { LogUnderTest } from './decision-log.ts';
 
 const PAGE = { limit: 100, order: 'asc' } as const;
@@ -35,14 +36,13 @@ export function decisionLogQueryConformance(name: string, open: () => Promise<Lo
   describe(`${name}: filters`, () => {
     const base = decisionEntry(0);
     const one = decisionEntry(1, {
-      request: {
-        ...base.request,
+      request: requestOf({
         requestId: 'r,1',
         tenant: 'beta',
         action: 'embed',
         principal: { type: 'Agent', id: 'beta/bot' },
         resource: { type: 'Model', id: 'beta/llm' },
-      },
+      }),
       decision: 'deny',
       reason: { ...base.reason, code: 'FORBIDDEN_BY_POLICY', level: 'tenant', policies: ['platform/guard'] },
       levels: {
@@ -52,26 +52,30 @@ export function decisionLogQueryConformance(name: string, open: () => Promise<Lo
       revision: { ...base.revision, layers: { platform: 'sha256:p2' } },
     });
     const two = decisionEntry(2, {
-      request: { ...base.request, resource: { type: 'Tool', id: 'acme/support-llm' } },
+      request: requestOf({ resource: { type: 'Tool', id: 'acme/support-llm' } }),
     });
 
     const log = fill(open, [base, one, two, eventEntry(3)]);
     const named = (sequence: number, type: string, id: string) =>
-      decisionEntry(sequence, { request: { ...base.request, principal: { type, id } } });
-    const pseudonymous = fill(open, [
-      named(0, 'User', 'u:may'),
-      named(1, 'User', 'u:june'),
-      named(2, 'User', 'p:carol'),
+      decisionEntry(sequence, { request: requestOf({ principal: { type, id } }) });
+    const people = fill(open, [
+      named(0, 'User', 'acme/alice'),
+      named(1, 'Agent', 'acme/alice'),
+      named(2, 'Service', 'acme/carol'),
       named(3, 'Agent', 'beta/bot'),
+      eventEntry(4, { subject: 'AI::User::"acme/alice"' }),
     ]);
+    const [alice, agent, carol, bot, nobody] = [
+      pseudonymOf('AI::User::"acme/alice"'),
+      pseudonymOf('AI::Agent::"acme/alice"'),
+      pseudonymOf('AI::Service::"acme/carol"'),
+      pseudonymOf('AI::Agent::"beta/bot"'),
+      pseudonymOf('AI::User::"acme/nobody"'),
+    ];
 
     test.each<[DecisionFilterName, readonly string[], readonly number[]]>([
       ['tenant', ['acme'], [0, 2]],
       ['tenant', ['beta', 'gamma'], [1]],
-      ['principal', ['acme/alice'], [0, 2]],
-      ['principal', ['User::acme/alice'], [0, 2]],
-      ['principal', ['Agent::acme/alice'], []],
-      ['principal', ['alice'], []],
       ['model', ['acme/support-llm'], [0]],
       ['model', ['acme/support-llm', 'beta/llm'], [0, 1]],
       ['action', ['embed'], [1]],
@@ -95,31 +99,33 @@ export function decisionLogQueryConformance(name: string, open: () => Promise<Lo
     });
 
     test.each<[string, readonly string[], readonly string[], readonly number[]]>([
-      ['of one principal', ['User::acme/carol'], ['p:carol'], [2]],
-      ['of several months', ['acme/nobody'], ['u:may', 'u:june', 'u:july'], [0, 1]],
-      ['beside a clear name', ['acme/dave', 'Agent::beta/bot'], ['u:may'], [0, 3]],
-      ['that no leaf has', ['acme/nobody'], ['p:nobody'], []],
-    ])('pseudonyms %s are found like its name, and negated the others', async (...row) => {
+      ['of one principal', ['User::acme/alice'], [alice], [0]],
+      ['of one id in several types', ['acme/alice'], [alice, agent], [0, 1]],
+      ['of several principals', ['acme/carol', 'Agent::beta/bot'], [nobody, carol, bot], [2, 3]],
+      ['that no leaf has', ['acme/nobody'], [nobody], []],
+      ['given as they are', [`User::${alice}`, bot], [], [0, 3]],
+      ['of the wrong type', [`Agent::${alice}`], [], []],
+      ['of nobody, beside a name that leaves do not show', ['User::acme/alice'], [], []],
+    ])('pseudonyms %s find its decisions, and negated the others', async (...row) => {
       const [, values, pseudonyms, expected] = row;
       const found = expected.map(entryId);
       const ask = (negated: boolean) =>
-        pseudonymous.decisions({ filters: { principal: { values, negated } }, pseudonyms });
+        people.decisions({ filters: { principal: { values, negated } }, pseudonyms });
       expect(await ask(false)).toEqual(found);
       expect(await ask(true)).toEqual([0, 1, 2, 3].map(entryId).filter(id => !found.includes(id)));
     });
 
     test('pseudonyms do nothing without a filter by principal', async () => {
-      expect(await pseudonymous.decisions({ pseudonyms: ['u:may'] })).toHaveLength(4);
+      expect(await people.decisions({ pseudonyms: [alice] })).toHaveLength(4);
     });
 
     test('a cursor goes on when a principal got another pseudonym in between', async () => {
-      const query = { filters: { principal: { values: ['acme/nobody'], negated: false } }, limit: 1 };
-      const first = await pseudonymous.page({ ...query, pseudonyms: ['u:may'] });
-      expect(ids(first)).toEqual([entryId(0)]);
-      expect(first.nextCursor).toBeNull();
-      const both = await pseudonymous.page({ ...query, pseudonyms: ['u:may', 'u:june'] });
+      const query = { filters: { principal: { values: ['acme/alice'], negated: false } }, limit: 1 };
+      const alone = await people.page({ ...query, pseudonyms: [alice] });
+      expect([ids(alone), alone.nextCursor]).toEqual([[entryId(0)], null]);
+      const both = await people.page({ ...query, pseudonyms: [alice, agent] });
       const cursor = both.nextCursor ?? 'none';
-      const next = await pseudonymous.page({ ...query, cursor, pseudonyms: ['u:june', 'u:july', 'u:may'] });
+      const next = await people.page({ ...query, cursor, pseudonyms: [nobody, agent, alice] });
       expect(ids(next)).toEqual([entryId(1)]);
     });
 
@@ -157,29 +163,28 @@ export function decisionLogQueryConformance(name: string, open: () => Promise<Lo
   });
 
   describe(`${name}: tenants`, () => {
-    const { request } = decisionEntry(0);
     const resource = { type: 'Model', id: 'host/llm' };
     const { tenant: _, ...global } = eventEntry(6);
     const log = fill(open, [
-      decisionEntry(0, { request: { ...request, tenant: 'data', resource } }),
+      decisionEntry(0, { request: requestOf({ tenant: 'data', resource }) }),
       decisionEntry(1, {
-        request: { ...request, tenant: 'x', resource, principalTenant: 'payroll', resourceTenant: 'owner' },
+        request: requestOf({ tenant: 'x', resource, principalTenant: 'payroll', resourceTenant: 'owner' }),
       }),
       decisionEntry(2, {
-        request: {
-          ...request,
+        request: requestOf({
           tenant: 'x',
           principal: { type: 'User', id: 'p' },
+          principalTenant: undefined,
           resource: { type: 'Tenant', id: 'self' },
-        },
+        }),
       }),
       decisionEntry(3, {
-        request: {
-          ...request,
+        request: requestOf({
           tenant: 'x',
           principal: { type: 'User', id: 'y/p' },
+          principalTenant: 'y',
           resource: { type: 'Model', id: 'z' },
-        },
+        }),
       }),
       eventEntry(4, { tenant: 'acme' }),
       eventEntry(5, { tenant: 'beta' }),

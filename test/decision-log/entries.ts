@@ -6,7 +6,9 @@ import {
   EVENT_KINDS,
   type EventEntry,
   type LogEntry,
+  type LoggedRequest,
 } from '../../src/domain/log-entry.ts';
+import { EntityUid } from '../../src/domain/value.ts';
 import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
 
 export const TIME = Date.UTC(2026, 0, 1);
@@ -34,24 +36,37 @@ function level(...checks: readonly CheckResult[]): LevelResult {
   return { decision: checks.some(one => one.decision === 'deny') ? 'deny' : 'allow', checks: [...checks] };
 }
 
+/** The parts of a logged request, flat. */
+export type FlatRequest = Partial<LoggedRequest['asked']> &
+  Partial<Pick<LoggedRequest, 'principalTenant' | 'resourceTenant'>>;
+
+/** A request as it is logged: alice's, with whatever is given in its place. */
+export function requestOf(over: FlatRequest = {}): LoggedRequest {
+  const { principalTenant, resourceTenant, ...given } = over;
+  return {
+    asked: {
+      principal: { type: 'User', id: 'acme/alice' },
+      action: 'generate',
+      resource: { type: 'Model', id: 'acme/support-llm' },
+      auth: { method: 'jwt', assurance: 2, scopes: ['model:invoke'] },
+      input: { classes: ['text'], modality: 'text', tokens: 812 },
+      ...given,
+    },
+    tenant: given.tenant ?? 'acme',
+    defaultEnv: 'production',
+    contextRead: true,
+    principalTenant: 'principalTenant' in over ? principalTenant : 'acme',
+    resourceTenant,
+  };
+}
+
 /** An allow with three levels, as most decisions are. */
 export function decisionEntry(sequence: number, over: Partial<DecisionEntry> = {}): DecisionEntry {
   return {
     kind: 'decision',
     id: entryId(sequence),
     time: TIME + sequence,
-    request: {
-      principal: { type: 'User', id: 'acme/alice' },
-      action: 'generate',
-      resource: { type: 'Model', id: 'acme/support-llm' },
-      tenant: 'acme',
-      context: {
-        env: 'production',
-        now: '2026-01-01T00:00:00.000Z',
-        auth: { method: 'jwt', assurance: 2, scopes: ['model:invoke'] },
-        input: { classes: ['text'], modality: 'text', tokens: 812 },
-      },
-    },
+    request: requestOf(),
     decision: 'allow',
     reason: {
       code: 'POLICY_ALLOW',
@@ -67,8 +82,8 @@ export function decisionEntry(sequence: number, over: Partial<DecisionEntry> = {
     obligations: [],
     revision: { layers: { platform: DIGEST, 'tenant:acme': DIGEST }, directory: 118, schema: DIGEST },
     entities: [
-      { entity: 'AI::User::"acme/alice"', revision: 118 },
-      { entity: 'AI::Model::"acme/support-llm"', revision: 3 },
+      { entity: new EntityUid('AI::User', 'acme/alice'), revision: 118 },
+      { entity: new EntityUid('AI::Model', 'acme/support-llm'), revision: 3 },
     ],
     engine: 'compiled/1+cedar-4.13.0',
     pep: 'k-gateway',
@@ -97,25 +112,34 @@ export function fullDecisionEntry(sequence: number): DecisionEntry {
   ] as const;
   const miss = { policy: 'tenant:acme/acme.b', reason: 'b', missing: 'env', clauses: [...clauses] };
   return decisionEntry(sequence, {
-    request: {
+    request: requestOf({
       requestId: 'gw-1',
       principal: { type: 'Agent', id: 'acme/copilot' },
-      action: 'generate',
       resource: { type: 'Model', id: 'beta/shared' },
-      tenant: 'acme',
-      principalTenant: 'acme',
+      principalTenant: 'globex',
       resourceTenant: 'beta',
+      onBehalfOf: 'm1',
+      via: {
+        agent: 'acme/copilot',
+        chain: ['acme/copilot', 'acme/planner'],
+        depth: 2,
+        scopes: ['payments:refund'],
+        expires: '2027-01-01T00:00:00Z',
+        humanApproved: false,
+      },
       partitions: [{ id: 'acme/payments', access: 'read' }],
       tools: [{ id: 'acme/refund', amountCents: 1200 }, { id: 'acme/search' }],
       outputs: [{ id: 'acme/s3', path: 'a/ü.csv', classification: 1 }],
       levels: ['endpoint', 'action'],
-      inputHash: DIGEST,
+      input: { tokens: 3, hash: DIGEST },
+      params: { maxOutputTokens: 256, stream: false },
       context: {
+        ip: '10.1.2.3',
         zeta: [true, null, -1],
         alpha: { 10: 'ten', 9: 'nine' },
         text: 'say "hi"\n\u2028 \u{1F332}',
       },
-    },
+    }),
     decision: 'deny',
     reason: { code: 'NO_MATCHING_PERMIT', level: 'endpoint', message: 'no permit', policies: [] },
     levels: {
@@ -167,14 +191,14 @@ const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
     return {
       ...base,
       time: TIME + one.time,
-      request: {
-        ...base.request,
+      request: requestOf({
         principal: { type: one.type, id: `${one.owner}/${one.principal}` },
+        principalTenant: one.owner,
         resource: { type: one.model, id: `${one.host}/llm` },
         action: one.action,
         tenant: one.tenant,
         ...(one.requestId === undefined ? {} : { requestId: one.requestId }),
-      },
+      }),
       decision,
       reason: { ...base.reason, code, level: one.level },
       levels: { [one.level]: level(check({ decision, code, policies })) },

@@ -4,7 +4,10 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { entryView, pseudonymsIn } from '../../src/decision-log/entry-view.ts';
+import { openOpening } from '../../src/decision-log/opening.ts';
 import type { LoggedLeaf } from '../../src/decision-log/ports.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import type { Decision } from '../../src/domain/decision.ts';
 import { timestamp } from '../../src/domain/clock.ts';
@@ -16,6 +19,7 @@ import { rebuildRequest } from '../../src/pdp/replay.ts';
 import type { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { type CorpusCase, readCases } from './corpus.ts';
+import { type TestPrivacy, testPrivacy } from '../decision-log/test-privacy.ts';
 import { buildEvaluator, buildHolder } from './scene.ts';
 
 const ENGINE_VERSION = 'corpus/1';
@@ -53,15 +57,16 @@ beforeAll(async () => {
 
 describe('the entry of each decision', () => {
   test.each(cases)('$title', async one => {
-    const { decision, leaf } = await decideAndRead(one);
-    const content = contentSchema.parse(leaf.content);
+    const { decision, leaf, view } = await decideAndRead(one);
+    const content = contentSchema.parse(view);
     const { reason, levels, obligations, revision, decisionId } = decision;
+    const { message: _, ...said } = reason;
     expect(content).toMatchObject({
       id: decisionId,
       time: one.now,
       decision: one.expect.decision,
-      reason,
-      levels,
+      reason: said,
+      levels: withoutMessages(levels),
       obligations,
       revision,
       engine: `compiled/${ENGINE_VERSION}`,
@@ -77,8 +82,8 @@ describe('the entry of each decision', () => {
   });
 
   test.each(cases)('is enough to decide again: $title', async one => {
-    const { decision, leaf } = await decideAndRead(one);
-    const { request: logged } = contentSchema.parse(leaf.content);
+    const { decision, view } = await decideAndRead(one);
+    const { request: logged } = contentSchema.parse(view);
     const { request, now } = rebuildRequest(logged);
     const snapshot = holder.current;
     if (snapshot === undefined) throw new Error('no snapshot');
@@ -96,8 +101,11 @@ describe('the entry of each decision', () => {
   });
 });
 
-async function decideAndRead(one: CorpusCase): Promise<{ decision: Decision; leaf: LoggedLeaf }> {
-  const log = new MemoryLog('corpus.test');
+async function decideAndRead(
+  one: CorpusCase,
+): Promise<{ decision: Decision; leaf: LoggedLeaf; view: JsonObject }> {
+  const privacy = testPrivacy();
+  const log = new MemoryLog('corpus.test', { privacy });
   const clock = { now: () => one.now, monotonic: () => 0 };
   const engine = new DecisionEngine({
     snapshots: holder,
@@ -113,7 +121,35 @@ async function decideAndRead(one: CorpusCase): Promise<{ decision: Decision; lea
   const decision = await engine.decide(one.request, { credential });
   const leaf = await log.decision(decision.decisionId);
   if (leaf === undefined) throw new Error('the decision is not in the log');
-  return { decision, leaf };
+  return { decision, leaf, view: await openView(log, leaf, privacy) };
+}
+
+/** The entry as an auditor who may see it reads it: names resolved, personal values opened. */
+async function openView(log: MemoryLog, leaf: LoggedLeaf, privacy: TestPrivacy): Promise<JsonObject> {
+  const opening = (await log.openings([leaf.index])).get(leaf.index);
+  const id = String(leaf.content['id']);
+  const disclosures =
+    opening === undefined ? '' : openOpening(opening.sealed, privacy.keyOf(opening.subject), id);
+  return entryView(leaf.content, {
+    subjects: new Map(pseudonymsIn(leaf.content).map(pseudonym => [pseudonym, privacy.idOf(pseudonym)])),
+    disclosures: disclosures?.split('~') ?? [],
+  });
+}
+
+/** Messages could name somebody, so an entry has only those that policies give; observed values never. */
+function withoutMessages(levels: Decision['levels']): object {
+  return Object.fromEntries(
+    Object.entries(levels).map(([level, { decision, checks }]) => [
+      level,
+      {
+        decision,
+        checks: checks.map(({ message: _, nearMisses, ...check }) => ({
+          ...check,
+          nearMisses: nearMisses.map(({ clauses: __, ...miss }) => miss),
+        })),
+      },
+    ]),
+  );
 }
 
 /** A decision of the corpus never fails inside: a deny `INTERNAL_ERROR` must not pass for an expected one. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type DecisionRequestInput, decisionRequestSchema } from '../../src/domain/decision-request.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { DatetimeValue, EntityUid, IpValue } from '../../src/domain/value.ts';
-import { buildContexts, contextJson } from '../../src/pdp/context.ts';
+import { buildContexts } from '../../src/pdp/context.ts';
 import { Planner, qualify } from '../../src/pdp/plan.ts';
 import { schemaForTest } from './shipped-schema.ts';
 
@@ -21,8 +21,8 @@ function build(fields: Partial<DecisionRequestInput>) {
   if (action === undefined) throw new Error('unknown action');
   const resource = qualify(request.resource.type, request.resource.id);
   const checks = planner.plan(request, action, { resource, tenant: 'acme' });
-  const json = contextJson(request, new Date(NOW).toISOString(), 'production');
-  return buildContexts(planner, checks, json, request, NOW).map(context => context.entries);
+  const facts = { now: NOW, defaultEnv: 'production' };
+  return buildContexts(planner, checks, request, facts).map(context => context.entries);
 }
 
 function problemsOf(fields: Partial<DecisionRequestInput>) {

@@ -52,6 +52,10 @@ class FaultyLog implements DecisionLog {
     return Promise.resolve({ origin: this.origin, index: size - 1, size });
   }
 
+  signCheckpoint() {
+    return Promise.reject(new AppError('LOG_UNAVAILABLE', 'this log has no key'));
+  }
+
   close() {
     return Promise.resolve();
   }
@@ -254,8 +258,7 @@ describe('the logged request', () => {
       const entry = log.entries.at(-1);
       return entry?.kind === 'decision' ? entry.request : undefined;
     };
-    expect(await requestOf({})).not.toHaveProperty('resourceTenant');
-    expect(await requestOf({})).not.toHaveProperty('principalTenant');
+    expect(await requestOf({})).toMatchObject({ resourceTenant: undefined, principalTenant: 'acme' });
     const tenant = { type: 'Tenant', id: 'acme' };
     expect(
       await requestOf({ action: 'useTenant', resource: tenant, context: { model: 'acme/support-llm' } }),

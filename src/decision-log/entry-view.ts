@@ -1,0 +1,202 @@
+/**
+ * Leaves as readers get them: every format in one full form, with what follows from other fields spelled out, and
+ * principals and personal values in clear as far as they could be opened. Invariants: a view adds nothing that the
+ * leaf and what opened it do not say; what was erased stays a pseudonym or a digest.
+ */
+import { NAMESPACE } from '../domain/ids.ts';
+import { isJsonList, isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
+import { timestamp } from '../domain/clock.ts';
+import { LEVELS } from '../domain/reason.ts';
+import { openDisclosure } from './commitment.ts';
+import { impliedResource } from './leaf.ts';
+import { messageOfCode } from './messages.ts';
+
+/** What opens a leaf for a reader who may see it. */
+export interface Opened {
+  /** Ids by pseudonym. */
+  readonly subjects: ReadonlyMap<string, string>;
+  /** RFC 9901 disclosures of its personal values. */
+  readonly disclosures: readonly string[];
+}
+
+export const NOTHING_OPENED: Opened = { subjects: new Map(), disclosures: [] };
+
+/** Pseudonyms: `p:` of registered principals, `u:` of others; 22 base64url characters. */
+const PSEUDONYM = /^[pu]:[A-Za-z0-9_-]{22}$/;
+const ENTITY_KEY = /^([A-Za-z_0-9:]+)::"(.*)"$/;
+
+/** The defaults of a context, which a leaf does not repeat. */
+const DEFAULT_AUTH: JsonObject = { method: 'asserted', assurance: 0, scopes: [] };
+
+/**
+ * The full form of a leaf: `id kind time v`, and of a decision `decision reason levels obligations pep engine
+ * entities request revision trace httpRequestId`, `request.context` being the context as the checks saw it; of an
+ * event `actor details subject tenant`.
+ */
+export function entryView(leaf: JsonObject, opened: Opened): JsonObject {
+  if (leaf['v'] === 1) return leaf;
+  if (leaf['kind'] !== 'decision') return eventView(leaf, opened);
+  const request = requestView(leaf, opened);
+  const levels = levelsView(leaf, opened);
+  return {
+    ...leaf,
+    entities: entitiesView(leaf['entities'], opened),
+    levels,
+    obligations: leaf['obligations'] ?? [],
+    reason: reasonView(object(leaf['reason']), levels),
+    request,
+  };
+}
+
+/** The pseudonyms that a leaf names, for whoever resolves them; none in leaves of format 1. */
+export function pseudonymsIn(leaf: JsonObject): readonly string[] {
+  if (leaf['v'] === 1) return [];
+  const found = new Set<string>();
+  const add = (value: JsonValue | undefined): void => {
+    if (typeof value === 'string' && PSEUDONYM.test(value)) found.add(value);
+  };
+  const addKey = (value: JsonValue | undefined): void => {
+    if (typeof value === 'string') add(ENTITY_KEY.exec(value)?.[2]);
+  };
+  addKey(leaf['subject']);
+  const request = object(leaf['request']);
+  add(object(request['principal'])['id']);
+  add(object(request['resource'])['id']);
+  const via = object(request['via']);
+  add(via['agent']);
+  for (const agent of list(via['chain'])) add(agent);
+  for (const entity of list(leaf['entities'])) add(list(entity)[1]);
+  for (const level of LEVELS) {
+    for (const check of list(object(leaf['levels'])[level])) addKey(object(check)['resource']);
+  }
+  return [...found];
+}
+
+function eventView(leaf: JsonObject, opened: Opened): JsonObject {
+  const { subject } = leaf;
+  return typeof subject === 'string' ? { ...leaf, subject: openKey(subject, opened) } : leaf;
+}
+
+function openId(value: JsonValue | undefined, { subjects }: Opened): string {
+  const id = text(value);
+  return subjects.get(id) ?? id;
+}
+
+function openKey(key: string, opened: Opened): string {
+  const [, type, id] = ENTITY_KEY.exec(key) ?? [];
+  return type === undefined || id === undefined ? key : `${type}::"${openId(id, opened)}"`;
+}
+
+function entitiesView(entities: JsonValue | undefined, opened: Opened): JsonObject {
+  const view: Record<string, JsonValue> = {};
+  for (const entity of list(entities)) {
+    const [type, id, revision] = list(entity);
+    if (revision !== undefined) view[`${text(type)}::"${openId(id, opened)}"`] = revision;
+  }
+  return view;
+}
+
+function requestView(leaf: JsonObject, opened: Opened): JsonObject {
+  const { auth, context, env, input, onBehalfOf, params, via, ...request } = object(leaf['request']);
+  const principal = object(request['principal']);
+  const resource = object(request['resource']);
+  const { _sd: digests, ...shown } = object(context);
+  const given = object(input);
+  const limits = object(params);
+  const now = typeof leaf['time'] === 'number' ? timestamp(leaf['time']) : '';
+  const isRead = env !== undefined || Object.hasOwn(shown, 'env');
+  const full: JsonObject = {
+    ...(env === undefined ? {} : { env }),
+    ...shown,
+    ...disclosed(list(digests), opened),
+    auth: auth ?? DEFAULT_AUTH,
+    input: {
+      classes: given['classes'] ?? [],
+      modality: given['modality'] ?? 'text',
+      tokens: given['tokens'] ?? 0,
+    },
+    params: { maxOutputTokens: limits['maxOutputTokens'] ?? 0, stream: limits['stream'] ?? false },
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+    ...(via === undefined ? {} : { via: viaView(object(via), opened) }),
+    now,
+  };
+  return {
+    ...request,
+    principal: { type: text(principal['type']), id: openId(principal['id'], opened) },
+    resource: { type: text(resource['type']), id: openId(resource['id'], opened) },
+    context: isRead ? full : { now },
+  };
+}
+
+/** Values whose digests are in the leaf; the digests of the others stay. */
+function disclosed(digests: readonly JsonValue[], { disclosures }: Opened): JsonObject {
+  const wanted = new Set(digests.map(text));
+  const opened: Record<string, JsonValue> = {};
+  for (const disclosure of disclosures) {
+    const found = openDisclosure(disclosure, wanted);
+    if (found !== undefined) opened[found.key] = found.value;
+  }
+  return wanted.size > Object.keys(opened).length ? { ...opened, _sd: [...wanted] } : opened;
+}
+
+function viaView(via: JsonObject, opened: Opened): JsonObject {
+  return {
+    ...via,
+    agent: openId(via['agent'], opened),
+    chain: list(via['chain']).map(agent => openId(agent, opened)),
+  };
+}
+
+function levelsView(leaf: JsonObject, opened: Opened): JsonObject {
+  const levels = object(leaf['levels']);
+  const request = object(leaf['request']);
+  const { type, id } = object(request['resource']);
+  const main = `${NAMESPACE}::${text(type)}::"${openId(id, opened)}"`;
+  const view: Record<string, JsonValue> = {};
+  for (const level of LEVELS) {
+    if (levels[level] === undefined) continue;
+    const implied = impliedResource(level, main, text(request['tenant']));
+    const checks = list(levels[level]).map(check => checkView(object(check), implied, opened));
+    const isAllowed = checks.every(check => check['decision'] === 'allow');
+    view[level] = { decision: isAllowed ? 'allow' : 'deny', checks };
+  }
+  return view;
+}
+
+function checkView(check: JsonObject, implied: string, opened: Opened): JsonObject {
+  const code = text(check['code']);
+  const nearMisses = list(check['nearMisses']);
+  const { resource } = check;
+  return {
+    ...check,
+    resource: resource === undefined ? implied : openKey(text(resource), opened),
+    decision: code === 'POLICY_ALLOW' ? 'allow' : 'deny',
+    message: messageOfCode(code, nearMisses.map(object)),
+    nearMisses,
+  };
+}
+
+/** The policies of the reason are those of the deciding check: the first deny of its level, else the last check. */
+function reasonView(reason: JsonObject, levels: JsonObject): JsonObject {
+  const checks = list(object(levels[text(reason['level'])])['checks']).map(object);
+  const deciding = checks.find(check => check['decision'] === 'deny') ?? checks.at(-1);
+  return {
+    ...reason,
+    message: reason['message'] ?? deciding?.['message'] ?? messageOfCode(text(reason['code']), []),
+    policies: deciding?.['policies'] ?? [],
+  };
+}
+
+function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function list(value: JsonValue | undefined): readonly JsonValue[] {
+  return isJsonList(value) ? value : [];
+}
+
+const NOTHING: JsonObject = {};
+
+function object(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : NOTHING;
+}
