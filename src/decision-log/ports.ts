@@ -3,6 +3,7 @@
  * test/conformance/decision-log.ts, which every backend passes.
  */
 import type { EventEntry, LogEntry } from '../domain/log-entry.ts';
+import type { EntityRef } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 
 /** Where an entry stands in the log. */
@@ -217,4 +218,83 @@ export interface Outbox {
   pending(limit: number): Promise<readonly EventEntry[]>;
   /** Forgets events that are durable in the log. */
   acknowledge(ids: readonly string[]): Promise<void>;
+}
+
+/** Subjects in parallel lists: an entity key, 16 bytes of a pseudonym and 32 bytes of a key at the same place. */
+export interface SubjectChunk {
+  readonly entities: readonly string[];
+  readonly pseudonyms: Uint8Array;
+  readonly keys: Uint8Array;
+}
+
+/** A secret of one month (UTC). */
+export interface MonthKey {
+  /** The month, `2026-11`, after a slash and what it is for: `acme/2026-11`, or `/2026-11` for every tenant. */
+  readonly kid: string;
+  readonly key: Uint8Array;
+}
+
+/** The month keys: of digests of inputs, and of names of principals that were never registered. */
+export interface MonthKeys {
+  readonly input: readonly MonthKey[];
+  readonly unregistered: readonly MonthKey[];
+}
+
+/** What is to be forgotten about a principal. */
+export interface Erasure {
+  readonly principal: EntityRef;
+  /** 16 bytes; absent when it was never registered. */
+  readonly pseudonym?: Uint8Array;
+  /** Keys that take the place of those of the same `kid`, which are lost with it. */
+  readonly unregistered: readonly MonthKey[];
+}
+
+/** What an erasure removed, and where else the state names the principal. */
+export interface ErasedTraces {
+  /** Earlier states of its entity. */
+  readonly revisions: number;
+  /** Answers kept for repetitions by Idempotency-Key. */
+  readonly answers: number;
+  /** Live entities and stored bundles that still name its id: not touched. */
+  readonly namedBy: { readonly entities: number; readonly bundles: number };
+}
+
+/**
+ * The erasable side of the log: who stands behind a pseudonym, the keys of openings and the month keys. What was
+ * written is durable when a promise resolves, and what was erased is in none of the store's files. Rejects with
+ * AppError STORE_UNAVAILABLE; then nothing is known to have changed.
+ */
+export interface SubjectStore {
+  /** Every subject, in chunks of at most 10,000, in no particular order. */
+  load(): AsyncIterable<SubjectChunk>;
+  /**
+   * Keeps subjects, all or none. An entity that is known keeps its pseudonym and key.
+   * @param at milliseconds since the epoch @returns those of the entities that were known, as they are kept
+   */
+  add(subjects: SubjectChunk, at: number): Promise<SubjectChunk>;
+  monthKeys(): Promise<MonthKeys>;
+  /** Keeps keys, all or none; a `kid` that is known keeps its key. @returns all of these `kid`s as they are kept */
+  addMonthKeys(keys: MonthKeys, at: number): Promise<MonthKeys>;
+  /** Destroys the keys of months before this one. @returns how many */
+  dropMonthKeys(before: string): Promise<number>;
+  /**
+   * Forgets a principal: its subject, every earlier state of its entity and the kept answers that name it, and puts
+   * `event` into the outbox, with `erased` added to its details. Once begun it is finished, also after a crash.
+   * Rejects with AppError PRINCIPAL_EXISTS while the entity lives, LOG_UNAVAILABLE while the outbox holds an event
+   * that names it; then nothing has changed.
+   */
+  erase(erasure: Erasure, event: EventEntry): Promise<ErasedTraces>;
+}
+
+/** Who stands behind the pseudonyms of leaves. */
+export interface SubjectResolver {
+  /** Entity keys (`AI::User::"acme/alice"`) by pseudonym; an erased or never registered one is absent. */
+  resolve(pseudonyms: Iterable<string>): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Every pseudonym under which the log may know a principal: its own, and those of the retained months in which
+   * it was not registered. @param type without namespace; undefined: every type of principals
+   */
+  pseudonymsOf(type: string | undefined, id: string): Promise<readonly string[]>;
+  /** AES-256 keys of openings by pseudonym; those of erased subjects are absent. */
+  keys(pseudonyms: Iterable<string>): Promise<ReadonlyMap<string, Uint8Array>>;
 }

@@ -1,18 +1,19 @@
 /** What the conformance suites of the state ports run on, and the values that they write. */
 import type { BundleStore } from '../../src/bundles/ports.ts';
-import type { Outbox } from '../../src/decision-log/ports.ts';
+import type { Outbox, SubjectStore } from '../../src/decision-log/ports.ts';
 import type { DirectoryStore, EntityWrite } from '../../src/directory/ports.ts';
 import type { EntityBody, EntityRecord } from '../../src/domain/entity.ts';
 import type { EventEntry, EventKind } from '../../src/domain/log-entry.ts';
 import type { IdempotencyStore, KeyStore } from '../../src/identity/ports.ts';
 
-/** All five ports over one state. */
+/** All six ports over one state. */
 export interface StatePorts {
   readonly directory: DirectoryStore;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
+  readonly subjects: SubjectStore;
 }
 
 /** One opened, empty state. */

@@ -24,6 +24,11 @@ export class MemoryBundleStore implements BundleStore {
     return Promise.resolve(true);
   }
 
+  /** Bundles whose files hold a text. */
+  naming(text: string): number {
+    return this.#bundles.filter(({ files }) => Object.values(files).some(file => file.includes(text))).length;
+  }
+
   get(digest: Digest): Promise<StoredBundle | undefined> {
     return Promise.resolve(this.#find(digest));
   }

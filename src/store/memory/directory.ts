@@ -58,6 +58,25 @@ export class MemoryDirectoryStore implements DirectoryStore {
     for (let at = 0; at < records.length; at += CHUNK_RECORDS) yield records.slice(at, at + CHUNK_RECORDS);
   }
 
+  isLive(ref: EntityRef): boolean {
+    return this.#recordAt(nameOf(ref), this.#revision) !== undefined;
+  }
+
+  /** Forgets every state of an entity. @returns how many */
+  forget(ref: EntityRef): number {
+    const states = this.#entities.get(nameOf(ref))?.states.length ?? 0;
+    this.#entities.delete(nameOf(ref));
+    return states;
+  }
+
+  /** Live entities whose state holds a text. */
+  naming(text: string): number {
+    return [...this.#entities.values()].filter(({ states }) => {
+      const body = states.at(-1)?.body ?? null;
+      return body !== null && JSON.stringify(body).includes(text);
+    }).length;
+  }
+
   #commit(writes: readonly EntityWrite[], updatedAt: string, event: EventEntry): number {
     this.#outbox.add(event);
     this.#revision += 1;

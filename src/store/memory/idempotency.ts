@@ -15,6 +15,15 @@ export class MemoryIdempotencyStore implements IdempotencyStore {
     this.#most = most;
   }
 
+  /** Forgets answers that hold a text. @returns how many */
+  forget(text: string): number {
+    let forgotten = 0;
+    for (const [name, { answer }] of this.#answers) {
+      if (answer.body.includes(text) && this.#answers.delete(name)) forgotten += 1;
+    }
+    return forgotten;
+  }
+
   find(credential: string, key: string): Promise<StoredAnswer | undefined> {
     return Promise.resolve(this.#answers.get(nameOf(credential, key))?.answer);
   }

@@ -12,6 +12,15 @@ export class MemoryOutbox implements Outbox {
     this.#events.set(event.id, event);
   }
 
+  /** Whether an event names an id. */
+  names(id: string): boolean {
+    const texts = [`"${id}"`, `\\"${id}\\"`];
+    return [...this.#events.values()].some(event => {
+      const json = JSON.stringify(event);
+      return texts.some(text => json.includes(text));
+    });
+  }
+
   pending(limit: number): Promise<readonly EventEntry[]> {
     return Promise.resolve([...this.#events.values()].slice(0, limit));
   }

@@ -5,6 +5,7 @@ import { MemoryDirectoryStore } from './directory.ts';
 import { MemoryIdempotencyStore } from './idempotency.ts';
 import { MemoryKeyStore } from './keys.ts';
 import { MemoryOutbox } from './outbox.ts';
+import { MemorySubjectStore } from './subjects.ts';
 
 export class MemoryState {
   readonly outbox = new MemoryOutbox();
@@ -12,9 +13,11 @@ export class MemoryState {
   readonly bundles = new MemoryBundleStore(this.outbox);
   readonly keys = new MemoryKeyStore(this.outbox);
   readonly idempotency: MemoryIdempotencyStore;
+  readonly subjects: MemorySubjectStore;
 
   /** @param maxAnswers most answers by Idempotency-Key */
   constructor(maxAnswers: number = MAX_ANSWERS) {
     this.idempotency = new MemoryIdempotencyStore(maxAnswers);
+    this.subjects = new MemorySubjectStore(this);
   }
 }

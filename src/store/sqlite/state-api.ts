@@ -1,5 +1,6 @@
 /** The calls that cross from the main thread to the state worker, typed once for both sides. */
 import type { ActivationRequest } from '../../bundles/ports.ts';
+import type { ErasedTraces, Erasure, MonthKeys, SubjectChunk } from '../../decision-log/ports.ts';
 import type { Activation, StoredBundle } from '../../domain/bundle.ts';
 import type { ApiKey } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
@@ -7,6 +8,7 @@ import type { EventEntry } from '../../domain/log-entry.ts';
 import type { StoredAnswer } from '../../identity/ports.ts';
 import type { BundlePage } from './state-bundles.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+import type { LoadedSubjects } from './state-subjects.ts';
 
 export interface StateApi {
   newerMigrations(): readonly string[];
@@ -33,6 +35,13 @@ export interface StateApi {
 
   outboxPending(limit: number): readonly EventEntry[];
   outboxAcknowledge(ids: readonly string[]): void;
+
+  subjectsLoad(after: string): LoadedSubjects;
+  subjectsAdd(subjects: SubjectChunk, at: number): SubjectChunk;
+  subjectsMonthKeys(): MonthKeys;
+  subjectsAddMonthKeys(keys: MonthKeys, at: number): MonthKeys;
+  subjectsDropMonthKeys(before: string): number;
+  subjectsErase(erasure: Erasure, event: EventEntry): ErasedTraces;
 
   answerFind(credential: string, key: string): StoredAnswer | undefined;
   answerSave(credential: string, key: string, answer: StoredAnswer, now: number): void;

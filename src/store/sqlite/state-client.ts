@@ -1,9 +1,9 @@
 /**
- * The state store as the main thread sees it: the five ports over one worker. Invariant: a promise that has
+ * The state store as the main thread sees it: the six ports over one worker. Invariant: a promise that has
  * resolved means that the change and its event are on the disk.
  */
 import type { BundleStore } from '../../bundles/ports.ts';
-import type { Outbox } from '../../decision-log/ports.ts';
+import type { Outbox, SubjectChunk, SubjectStore } from '../../decision-log/ports.ts';
 import type { DirectoryStore, EntityWrite } from '../../directory/ports.ts';
 import type { EntityRecord } from '../../domain/entity.ts';
 import { AppError } from '../../domain/errors.ts';
@@ -13,6 +13,7 @@ import { RpcClient } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import type { StateFolder } from './state-database.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+import type { LoadedSubjects } from './state-subjects.ts';
 import { isObject, parseStored } from './stored-json.ts';
 
 export interface StateOptions extends StateFolder {
@@ -20,13 +21,14 @@ export interface StateOptions extends StateFolder {
   readonly onHealth?: (healthy: boolean, detail: string) => void;
 }
 
-/** state.db with everything in it. */
+/** state.db and subjects.db with everything in them. */
 export class StateStore {
   readonly directory: DirectoryStore;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
+  readonly subjects: SubjectStore;
   /** Names of migrations of a newer version that this version can live with; worth a warning. */
   readonly newerMigrations: readonly string[];
   readonly #rpc: RpcClient<StateApi>;
@@ -45,6 +47,7 @@ export class StateStore {
       pending: limit => rpc.call('outboxPending', limit),
       acknowledge: ids => rpc.call('outboxAcknowledge', ids),
     };
+    this.subjects = subjectStore(rpc);
     this.idempotency = {
       find: (credential, key) => rpc.call('answerFind', credential, key),
       save: (credential, key, answer, now) => rpc.call('answerSave', credential, key, answer, now),
@@ -52,7 +55,7 @@ export class StateStore {
   }
 
   /**
-   * Opens or makes state.db in the folder and takes the folder's lock.
+   * Opens or makes state.db and subjects.db in the folder and takes the folder's lock.
    * @throws AppError STORE_UNAVAILABLE with what to do: folder in use, not writable, database damaged or newer
    */
   static async open({ onHealth, ...folder }: StateOptions): Promise<StateStore> {
@@ -109,6 +112,25 @@ function bundleStore(rpc: RpcClient<StateApi>): BundleStore {
     active: () => rpc.call('bundleActive'),
     history: (layer, limit) => rpc.call('bundleHistory', layer, limit),
   };
+}
+
+function subjectStore(rpc: RpcClient<StateApi>): SubjectStore {
+  return {
+    load: () => subjectChunks(rpc),
+    add: (subjects, at) => rpc.call('subjectsAdd', subjects, at),
+    monthKeys: () => rpc.call('subjectsMonthKeys'),
+    addMonthKeys: (keys, at) => rpc.call('subjectsAddMonthKeys', keys, at),
+    dropMonthKeys: before => rpc.call('subjectsDropMonthKeys', before),
+    erase: (erasure, event) => rpc.call('subjectsErase', erasure, event),
+  };
+}
+
+async function* subjectChunks(rpc: RpcClient<StateApi>): AsyncIterableIterator<SubjectChunk> {
+  for (let after: string | undefined = ''; after !== undefined; ) {
+    const loaded: LoadedSubjects = await rpc.call('subjectsLoad', after);
+    if (loaded.chunk.entities.length > 0) yield loaded.chunk;
+    after = loaded.next;
+  }
 }
 
 /** Reads chunk after chunk; the next one is fetched while the caller works on the last. */

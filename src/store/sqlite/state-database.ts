@@ -1,7 +1,7 @@
 /**
- * Opens state.db and guards its transactions. Invariants: one process per data folder; a transaction is whole
- * and durable (synchronous=FULL) when it returns, and leaves no trace when it throws; after an I/O error nothing
- * is written any more, because it is unknown what reached the disk.
+ * Opens state.db and subjects.db and guards their transactions. Invariants: one process per data folder; a
+ * transaction is whole and durable (synchronous=FULL) when it returns, and leaves no trace when it throws; after an
+ * I/O error nothing is written any more, because it is unknown what reached the disk; what is deleted is overwritten.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,27 +27,51 @@ export interface StateFolder {
   readonly maxAnswers?: number;
 }
 
-/** The open database with its lock. */
+/** Largest database that is rewritten in memory; a larger one takes a temporary file. In bytes. */
+const COMPACT_IN_MEMORY_BYTES = 268_435_456;
+
+/** One open database. */
 export class StateDatabase {
   readonly db: Database;
   /** Names of migrations of a newer version that this version can live with. */
   readonly newerMigrations: readonly string[];
   readonly #file: string;
-  readonly #lock: Database;
+  /** Held by the database that is opened first. */
+  readonly #lock: Database | undefined;
   /** Why nothing may be written any more. */
   #broken: string | undefined;
 
-  private constructor(db: Database, lock: Database, file: string, newer: readonly string[]) {
+  private constructor(db: Database, lock: Database | undefined, file: string, newer: readonly string[]) {
     this.db = db;
     this.newerMigrations = newer;
     this.#file = file;
     this.#lock = lock;
   }
 
-  /** @throws AppError STORE_UNAVAILABLE with what to do about it */
+  /** state.db, with the lock of the folder. @throws AppError STORE_UNAVAILABLE with what to do about it */
   static open({ folder, at, maxPages }: StateFolder): StateDatabase {
-    const file = join(folder, 'state.db');
     const lock = lockFolder(folder);
+    try {
+      return StateDatabase.#openFile(folder, 'state', at, lock, maxPages);
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  }
+
+  /** subjects.db of a folder whose lock is held. @throws as `open` */
+  static openSubjects({ folder, at }: StateFolder): StateDatabase {
+    return StateDatabase.#openFile(folder, 'subjects', at, undefined, undefined);
+  }
+
+  static #openFile(
+    folder: string,
+    name: 'state' | 'subjects',
+    at: string,
+    lock: Database | undefined,
+    maxPages: number | undefined,
+  ): StateDatabase {
+    const file = join(folder, `${name}.db`);
     let db: Database | undefined;
     try {
       const unclean = hasContent(`${file}-wal`);
@@ -58,16 +82,16 @@ export class StateDatabase {
       db.pragma('foreign_keys = ON');
       db.pragma('trusted_schema = OFF');
       db.pragma('cell_size_check = ON');
+      db.pragma('secure_delete = ON');
       db.pragma(`cache_size = -${CACHE_KIB}`);
       db.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`);
       if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`);
       if (unclean) checkPages(db, file);
-      const folderOfMigrations = join(import.meta.dirname, '../../../migrations/sqlite/state');
-      const { newer } = migrate(db, readMigrations(folderOfMigrations), at);
+      const migrations = readMigrations(join(import.meta.dirname, `../../../migrations/sqlite/${name}`));
+      const { newer } = migrate(db, migrations, at);
       return new StateDatabase(db, lock, file, newer);
     } catch (error) {
       db?.close();
-      lock.close();
       throw explain(error, file);
     }
   }
@@ -102,9 +126,24 @@ export class StateDatabase {
     }
   }
 
+  /**
+   * Rewrites the file, so that it and its WAL hold nothing but what can still be read: a page may keep the bytes of
+   * a row that was moved before it was deleted. Takes about a second per 100 MB.
+   * @throws AppError STORE_UNAVAILABLE; what can be read is unchanged then
+   */
+  compact(): void {
+    this.read(() => {
+      const pages = Number(this.db.pragma('page_count', { simple: true }));
+      const bytes = pages * Number(this.db.pragma('page_size', { simple: true }));
+      this.db.pragma(`temp_store = ${bytes > COMPACT_IN_MEMORY_BYTES ? 'FILE' : 'MEMORY'}`);
+      this.db.exec('VACUUM');
+      this.db.pragma('wal_checkpoint(TRUNCATE)');
+    });
+  }
+
   close(): void {
     this.db.close();
-    this.#lock.close();
+    this.#lock?.close();
   }
 
   #refusal(cause: string): AppError {

@@ -18,6 +18,7 @@ export class AnswerTable {
   readonly #insert: Statement<[string, string, number, string, number, string, string]>;
   readonly #expire: Statement<[number]>;
   readonly #trim: Statement<[number]>;
+  readonly #forget: Statement<[string, string]>;
   readonly #most: number;
   /** Rows in the table: counting them for each save would read them all. */
   #count: number;
@@ -38,8 +39,16 @@ export class AnswerTable {
       `DELETE FROM answer WHERE (credential, key) IN
         (SELECT credential, key FROM answer ORDER BY saved_ms, credential, key LIMIT ?)`,
     );
+    this.#forget = db.prepare('DELETE FROM answer WHERE instr(body, ?) > 0 OR instr(headers, ?) > 0');
     const counted = db.prepare<[], { total: number }>('SELECT count(*) AS total FROM answer').get();
     this.#count = counted?.total ?? 0;
+  }
+
+  /** Forgets answers that hold one of the texts; to be called inside a transaction. @returns how many */
+  forget(texts: readonly string[]): number {
+    const forgotten = texts.reduce((sum, text) => sum + this.#forget.run(text, text).changes, 0);
+    this.#count -= forgotten;
+    return forgotten;
   }
 
   find(credential: string, key: string): StoredAnswer | undefined {

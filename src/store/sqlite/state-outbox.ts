@@ -10,17 +10,24 @@ export class OutboxTable {
   readonly #insert: Statement<[string, string]>;
   readonly #oldest: Statement<[number], { event: string }>;
   readonly #delete: Statement<[string]>;
+  readonly #naming: Statement<[string], { id: string }>;
 
   constructor(state: StateDatabase) {
     this.#state = state;
     this.#insert = state.db.prepare('INSERT INTO outbox (id, event) VALUES (?, ?)');
     this.#oldest = state.db.prepare('SELECT event FROM outbox ORDER BY sequence LIMIT ?');
+    this.#naming = state.db.prepare('SELECT id FROM outbox WHERE instr(event, ?) > 0 LIMIT 1');
     this.#delete = state.db.prepare('DELETE FROM outbox WHERE id = ?');
   }
 
   /** To be called inside the transaction of the change. */
   add(event: EventEntry): void {
     this.#insert.run(event.id, JSON.stringify(event));
+  }
+
+  /** Whether an event holds one of the texts. */
+  names(texts: readonly string[]): boolean {
+    return this.#state.read(() => texts.some(text => this.#naming.get(text) !== undefined));
   }
 
   pending(limit: number): readonly EventEntry[] {

@@ -1,26 +1,47 @@
-/** The state store's side in the worker: one connection, one database, all its tables behind `StateApi`. */
+/** The state store's side in the worker: state.db and subjects.db, all their tables behind `StateApi`. */
 import { MAX_ANSWERS } from '../../identity/ports.ts';
 import type { Service } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import { BundleTables } from './state-bundles.ts';
 import { StateDatabase, type StateFolder } from './state-database.ts';
 import { DirectoryTables } from './state-directory.ts';
+import { ErasureTable } from './state-erasure.ts';
 import { AnswerTable } from './state-idempotency.ts';
 import { KeyTable } from './state-keys.ts';
 import { OutboxTable } from './state-outbox.ts';
+import { SubjectTables } from './state-subjects.ts';
 
-/** Opens state.db. @throws AppError STORE_UNAVAILABLE with what to do about it */
+/** Opens both databases. @throws AppError STORE_UNAVAILABLE with what to do about it */
 export function openStateService(folder: StateFolder): Service<StateApi> {
   const state = StateDatabase.open(folder);
+  try {
+    return serviceOf(state, StateDatabase.openSubjects(folder), folder);
+  } catch (error) {
+    state.close();
+    throw error;
+  }
+}
+
+function serviceOf(
+  state: StateDatabase,
+  subjectsFile: StateDatabase,
+  folder: StateFolder,
+): Service<StateApi> {
   const outbox = new OutboxTable(state);
   const directory = new DirectoryTables(state, outbox);
   const bundles = new BundleTables(state, outbox);
   const keys = new KeyTable(state, outbox);
   const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
+  const subjects = new SubjectTables(subjectsFile);
+  const erasures = new ErasureTable({ state, subjectsFile, subjects, outbox, answers });
+  erasures.finish();
   return {
-    close: () => state.close(),
+    close() {
+      subjectsFile.close();
+      state.close();
+    },
     api: {
-      newerMigrations: () => state.newerMigrations,
+      newerMigrations: () => [...state.newerMigrations, ...subjectsFile.newerMigrations],
 
       directoryRevision: () => directory.revision(),
       directoryBegin: () => directory.begin(),
@@ -44,6 +65,13 @@ export function openStateService(folder: StateFolder): Service<StateApi> {
 
       outboxPending: limit => outbox.pending(limit),
       outboxAcknowledge: ids => outbox.acknowledge(ids),
+
+      subjectsLoad: after => subjects.load(after),
+      subjectsAdd: (chunk, at) => subjects.add(chunk, at),
+      subjectsMonthKeys: () => subjects.monthKeys(),
+      subjectsAddMonthKeys: (months, at) => subjects.addMonthKeys(months, at),
+      subjectsDropMonthKeys: before => subjects.dropMonthKeys(before),
+      subjectsErase: (erasure, event) => erasures.erase(erasure, event),
 
       answerFind: (credential, key) => answers.find(credential, key),
       answerSave: (credential, key, answer, now) => answers.save(credential, key, answer, now),

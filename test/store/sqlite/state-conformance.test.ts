@@ -8,6 +8,7 @@ import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
 import { describeOutbox } from '../../conformance/outbox.ts';
+import { describeSubjectStore } from '../../conformance/subject-store.ts';
 import { AT, type OpenState, type StateBackend } from '../../conformance/state-backend.ts';
 
 const sqlite: StateBackend = {
@@ -19,12 +20,12 @@ const sqlite: StateBackend = {
       at: AT,
       ...(maxAnswers === undefined ? {} : { maxAnswers }),
     });
-    const { directory, bundles, keys, outbox, idempotency } = store;
+    const { directory, bundles, keys, outbox, idempotency, subjects } = store;
     const close = async (): Promise<void> => {
       await store.close();
       rmSync(folder, { recursive: true });
     };
-    return { directory, bundles, keys, outbox, idempotency, close };
+    return { directory, bundles, keys, outbox, idempotency, subjects, close };
   },
 };
 
@@ -33,3 +34,4 @@ describeBundleStore(sqlite);
 describeKeyStore(sqlite);
 describeOutbox(sqlite);
 describeIdempotencyStore(sqlite);
+describeSubjectStore(sqlite);

@@ -183,9 +183,9 @@ test('a thread that is ended in the middle of its work leaves the folder free fo
 test('a compatible newer database is opened and its migrations are named', async () => {
   await (await open()).close();
   const db = new Sqlite(join(folder, 'state.db'));
-  db.exec("INSERT INTO migration VALUES (2, '0002_extra.sql', 0, '', '')");
+  db.exec("INSERT INTO migration VALUES (3, '0003_extra.sql', 0, '', '')");
   db.close();
-  expect((await open()).newerMigrations).toEqual(['0002_extra.sql']);
+  expect((await open()).newerMigrations).toEqual(['0003_extra.sql']);
 });
 
 describe('a full disk', () => {
@@ -225,7 +225,7 @@ test('nothing but the database, its journal and the lock is left in the folder',
   const store = await open();
   await commit(store, [put('a')], 'e1');
   await store.close();
-  expect(readdirSync(folder).sort()).toEqual(['state.db', 'state.lock']);
+  expect(readdirSync(folder).sort()).toEqual(['state.db', 'state.lock', 'subjects.db']);
 });
 
 function addNewerMigration(file: string): void {

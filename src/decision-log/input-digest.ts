@@ -1,0 +1,41 @@
+/**
+ * Keyed digests: what stands in a leaf for an input or an output, and for a principal that nobody registered.
+ * Invariant: every use has its own label in front of what is hashed, and parts are separated by a zero byte, which
+ * none of them can hold, so that no digest of one use or tenant can pass for another's.
+ */
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import type { InputReference } from './leaf-privacy.ts';
+
+/** What was hashed: each kind is a domain of its own. */
+export type DigestKind = 'input' | 'output';
+
+const SEPARATOR = '\0';
+/** Characters of a pseudonym's digest: 22 of base64url are 132 bits, of which 128 are kept. */
+const NAME_BYTES = 16;
+
+/** A key for the functions of this file. */
+export function digestKey(bytes: Uint8Array): KeyObject {
+  return createSecretKey(bytes);
+}
+
+/** HMAC-SHA-256 over `duramen/<kind>/v1`, tenant, resource and the hash as the PEP gave it; base64url. */
+export function contentMac(
+  kind: DigestKind,
+  { tenant, resource, hash }: InputReference,
+  key: KeyObject,
+): string {
+  const message = `duramen/${kind}/v1${SEPARATOR}${tenant}${SEPARATOR}${resource}${SEPARATOR}${hash}`;
+  return createHmac('sha256', key).update(message).digest('base64url');
+}
+
+/** 22 base64url characters for a name under a key. */
+export function nameMac(name: string, key: Uint8Array): string {
+  const mac = createHmac('sha256', key).update(`duramen/unregistered/v1${SEPARATOR}${name}`).digest();
+  return mac.toString('base64url', 0, NAME_BYTES);
+}
+
+/** Whether two texts are the same; how long it takes tells only their lengths. */
+export function sameText(one: string, other: string): boolean {
+  const [first, second] = [Buffer.from(one, 'utf8'), Buffer.from(other, 'utf8')];
+  return first.length === second.length && timingSafeEqual(first, second);
+}

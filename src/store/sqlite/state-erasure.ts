@@ -1,0 +1,109 @@
+/**
+ * The erasure of a principal over both databases. Invariants: with the commit in state.db it has happened: whatever
+ * is still to be done is done at the next start at the latest, before anything is answered; when it returns, the
+ * files hold no byte of what was erased.
+ */
+import type { Statement } from 'better-sqlite3';
+import type { ErasedTraces, Erasure } from '../../decision-log/ports.ts';
+import { isPrincipalType } from '../../decision-log/subject-name.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { EventEntry } from '../../domain/log-entry.ts';
+import type { AnswerTable } from './state-idempotency.ts';
+import type { StateDatabase } from './state-database.ts';
+import type { OutboxTable } from './state-outbox.ts';
+import type { SubjectTables } from './state-subjects.ts';
+
+interface Tables {
+  readonly state: StateDatabase;
+  readonly subjectsFile: StateDatabase;
+  readonly subjects: SubjectTables;
+  readonly outbox: OutboxTable;
+  readonly answers: AnswerTable;
+}
+
+/** Table `erasing` and everything that an erasure touches. */
+export class ErasureTable {
+  readonly #tables: Tables;
+  readonly #live: Statement<[string], { name: string }>;
+  readonly #begin: Statement<[Uint8Array | null]>;
+  readonly #pending: Statement<[], { pseudonym: Buffer | null }>;
+  readonly #end: Statement<[]>;
+  readonly #history: Statement<[string]>;
+  readonly #entitiesNaming: Statement<[string], { total: number }>;
+  readonly #bundlesNaming: Statement<[string], { total: number }>;
+
+  constructor(tables: Tables) {
+    const { db } = tables.state;
+    this.#tables = tables;
+    this.#live = db.prepare('SELECT name FROM entity WHERE name = ?');
+    this.#begin = db.prepare('INSERT INTO erasing (pseudonym) VALUES (?)');
+    this.#pending = db.prepare('SELECT pseudonym FROM erasing');
+    this.#end = db.prepare('DELETE FROM erasing');
+    this.#history = db.prepare('DELETE FROM entity_revision WHERE name = ?');
+    this.#entitiesNaming = db.prepare(
+      `SELECT count(*) AS total FROM entity JOIN entity_revision USING (name, revision)
+        WHERE instr(body, ?) > 0`,
+    );
+    this.#bundlesNaming = db.prepare('SELECT count(*) AS total FROM bundle WHERE instr(files, ?) > 0');
+  }
+
+  /** Finishes what a crash interrupted. */
+  finish(): void {
+    const { state, subjectsFile, subjects } = this.#tables;
+    const pending = state.read(() => this.#pending.all());
+    if (pending.length === 0) return;
+    for (const { pseudonym } of pending) if (pseudonym !== null) subjects.forget(pseudonym);
+    subjectsFile.compact();
+    state.write(() => this.#end.run());
+    state.compact();
+  }
+
+  erase({ principal, pseudonym, unregistered }: Erasure, event: EventEntry): ErasedTraces {
+    const { state, subjects, outbox, answers } = this.#tables;
+    const { type, id } = principal;
+    if (!isPrincipalType(type)) throw new Error('only principals are erased');
+    const name = `${type} ${id}`;
+    this.#refuse(name, id);
+    subjects.replaceUnregistered(unregistered);
+    const traces = state.write(() => {
+      this.#begin.run(pseudonym ?? null);
+      const revisions = this.#history.run(name).changes;
+      const removed = { revisions, answers: answers.forget(quoted(id)) };
+      outbox.add({ ...event, details: { ...event.details, erased: removed } });
+      return { ...removed, namedBy: this.#namedBy(...quoted(id)) };
+    });
+    // Point of no return: the event will be in the log, so what follows must be done, now or at the next start.
+    this.finish();
+    return traces;
+  }
+
+  #refuse(name: string, id: string): void {
+    if (this.#live.get(name) !== undefined) {
+      throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first', {
+        problems: [{ message: 'a living principal cannot be erased', hint: 'send `"deleteEntity": true`' }],
+      });
+    }
+    if (this.#tables.outbox.names(quoted(id))) {
+      throw new AppError(
+        'LOG_UNAVAILABLE',
+        'an event about the principal waits for the decision log: try again',
+        {
+          retryAfterSeconds: 1,
+        },
+      );
+    }
+  }
+
+  /** The files of a bundle are texts in JSON, the attributes of an entity are JSON. */
+  #namedBy(text: string, nested: string): ErasedTraces['namedBy'] {
+    return {
+      entities: this.#entitiesNaming.get(text)?.total ?? 0,
+      bundles: this.#bundlesNaming.get(nested)?.total ?? 0,
+    };
+  }
+}
+
+/** How an id stands in stored JSON: as a text, and inside a text such as an entity key. */
+function quoted(id: string): readonly [string, string] {
+  return [`"${id}"`, `\\"${id}\\"`];
+}
