@@ -13,8 +13,10 @@ const SEPARATOR = '\0';
 /** Characters of a pseudonym's digest: 22 of base64url are 132 bits, of which 128 are kept. */
 const NAME_BYTES = 16;
 
-/** A key for the functions of this file. */
-export function digestKey(bytes: Uint8Array): KeyObject {
+/** A key of `contentMac`. */
+export type DigestKey = KeyObject;
+
+export function digestKey(bytes: Uint8Array): DigestKey {
   return createSecretKey(bytes);
 }
 
@@ -22,7 +24,7 @@ export function digestKey(bytes: Uint8Array): KeyObject {
 export function contentMac(
   kind: DigestKind,
   { tenant, resource, hash }: InputReference,
-  key: KeyObject,
+  key: DigestKey,
 ): string {
   const message = `duramen/${kind}/v1${SEPARATOR}${tenant}${SEPARATOR}${resource}${SEPARATOR}${hash}`;
   return createHmac('sha256', key).update(message).digest('base64url');

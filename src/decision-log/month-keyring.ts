@@ -3,9 +3,8 @@
  * logged under a key that a crash could take away; a tenant without a key of its own has the one that all share, a
  * month without keys has the newest ones that there are, and a digest names the key that it was made with.
  */
-import type { KeyObject } from 'node:crypto';
 import { timestamp } from '../domain/clock.ts';
-import { contentMac, type DigestKind, digestKey, nameMac } from './input-digest.ts';
+import { contentMac, type DigestKey, type DigestKind, digestKey, nameMac } from './input-digest.ts';
 import type { InputDigest, InputReference } from './leaf-privacy.ts';
 import type { MonthKey, MonthKeys } from './ports.ts';
 
@@ -41,14 +40,14 @@ export function kidOf(tenant: string, month: string): string {
 }
 
 /** What a key is called and the key. */
-interface DigestKey {
+interface NamedKey {
   readonly kid: string;
-  readonly key: KeyObject;
+  readonly key: DigestKey;
 }
 
 export class MonthKeyring {
   /** By month, then by tenant. */
-  readonly #digestKeys = new Map<string, Map<string, DigestKey>>();
+  readonly #digestKeys = new Map<string, Map<string, NamedKey>>();
   readonly #nameKeys = new Map<string, Uint8Array>();
   readonly #onMissing: () => void;
   #day = Number.NaN;
@@ -62,7 +61,7 @@ export class MonthKeyring {
   add({ input, unregistered }: MonthKeys): void {
     for (const { kid, key } of input) {
       const { owner, month } = partsOf(kid);
-      const keys = this.#digestKeys.get(month) ?? new Map<string, DigestKey>();
+      const keys = this.#digestKeys.get(month) ?? new Map<string, NamedKey>();
       keys.set(owner, { kid, key: digestKey(key) });
       this.#digestKeys.set(month, keys);
     }
@@ -128,7 +127,7 @@ export class MonthKeyring {
     });
   }
 
-  #keyFor(tenant: string, month: string): DigestKey {
+  #keyFor(tenant: string, month: string): NamedKey {
     const keys = this.#digestKeys.get(month);
     const own = keys?.get(tenant) ?? keys?.get('');
     if (own !== undefined) return own;

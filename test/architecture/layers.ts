@@ -28,7 +28,13 @@ export const LAYERS: readonly Layer[] = [
   { name: 'directory', layers: ['domain'], packages: [], node: [CRYPTO] },
   { name: 'limits', layers: ['domain'], packages: [], node: [CRYPTO] },
   { name: 'decision-log', layers: ['domain'], packages: [], node: [CRYPTO] },
-  { name: 'identity', layers: ['domain'], packages: [], node: [CRYPTO] },
+  {
+    name: 'identity',
+    layers: ['domain'],
+    packages: ['jose'],
+    // asks issuers for their keys (jwt/remote-documents.ts), and checks where those may be
+    node: [CRYPTO, 'node:dns', 'node:http', 'node:https', 'node:net'],
+  },
   {
     name: 'bundles',
     layers: ['domain', 'cedar'],
@@ -91,9 +97,11 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/bundles/digest.ts': 'content digest of a bundle',
   'src/cedar/schema-parse.ts': 'digest of the schema text',
   'src/decision-log/commitment.ts': 'digests of disclosures',
+  'src/decision-log/input-digest.ts': 'keyed digests of inputs and of unregistered names',
   'src/decision-log/leaf-hash.ts': 'RFC 6962 leaf hash',
   'src/decision-log/signed-note.ts': 'Ed25519 signatures of notes, and the ids of their keys',
   'src/decision-log/tree-hash.ts': 'RFC 6962 inner nodes',
   'src/edge/http/idempotent-requests.ts': 'fingerprint of a repeated request',
+  'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
 };
