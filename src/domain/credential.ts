@@ -1,5 +1,6 @@
 /** API keys as the service knows them: never the key, only its keyed hash. */
 import { z } from 'zod';
+import { type CallerRules, callerRulesSchema } from './caller-rules.ts';
 import { idSchema } from './ids.ts';
 
 export const ROLES = ['pep', 'author', 'approver', 'directory', 'auditor', 'keys', 'admin'] as const;
@@ -16,6 +17,8 @@ export const keyRequestSchema = z
     expiresAt: z.iso.datetime({ offset: true }).optional(),
     /** Whether a `pep` key may assert `auth` in /decide. */
     mayAssert: z.boolean().default(true),
+    /** How a `pep` key may bring in callers; absent: as the service is configured. */
+    callers: callerRulesSchema.optional(),
   })
   .meta({ id: 'KeyRequest' });
 export type KeyRequest = z.infer<typeof keyRequestSchema>;
@@ -29,6 +32,8 @@ export interface ApiKey {
   readonly tenants?: readonly string[];
   readonly description: string;
   readonly mayAssert: boolean;
+  /** Absent: as the service is configured. */
+  readonly callers?: CallerRules;
   readonly createdAt: string;
   readonly createdBy: string;
   readonly expiresAt?: string;
@@ -42,4 +47,6 @@ export interface Credential {
   /** undefined: every tenant. */
   readonly tenants: ReadonlySet<string> | undefined;
   readonly mayAssert: boolean;
+  /** Absent: any caller may be asserted; `auth` only with `mayAssert`. */
+  readonly callers?: CallerRules | undefined;
 }

@@ -2,6 +2,7 @@
  * What a credential may do. Invariant: authority never grows by passing it on: whoever makes or revokes a key
  * holds every role, every tenant and every right of that key.
  */
+import type { CallerRules } from '../domain/caller-rules.ts';
 import type { ApiKey, Credential, Role } from '../domain/credential.ts';
 import type { LayerName } from '../domain/ids.ts';
 
@@ -23,6 +24,7 @@ export function mayActOnLayer(credential: Credential, layer: LayerName): boolean
 /** The part of a key that grants something. */
 export interface Grant extends Pick<ApiKey, 'roles' | 'mayAssert'> {
   readonly tenants?: readonly string[] | undefined;
+  readonly callers?: CallerRules | undefined;
 }
 
 /** Why a credential may not hand out a grant; undefined when it may. */
@@ -34,8 +36,15 @@ export function excessOf(credential: Credential, grant: Grant): string | undefin
     const tenant = grant.tenants.find(wanted => !mayActFor(credential, wanted));
     if (tenant !== undefined) return `the tenant \`${tenant}\`, for which this credential may not act`;
   }
+  if (widensCallers(credential, grant)) return 'other rules for callers than this credential';
   if (grant.mayAssert && !credential.mayAssert) return '`mayAssert`, which this credential does not hold';
   return undefined;
+}
+
+/** A key that is held to rules for callers makes deciding keys with the very same rules alone. */
+function widensCallers({ callers }: Credential, grant: Grant): boolean {
+  if (callers === undefined || !grant.roles.some(role => role === 'pep' || role === 'admin')) return false;
+  return JSON.stringify(grant.callers) !== JSON.stringify(callers);
 }
 
 /** Whether a key concerns nobody but the tenants of the credential; other keys do not exist for it. */

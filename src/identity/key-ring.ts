@@ -136,6 +136,7 @@ function entryOf(key: ApiKey): Entry {
     roles: new Set(key.roles),
     tenants: key.tenants === undefined ? undefined : new Set(key.tenants),
     mayAssert: key.mayAssert,
+    ...(key.callers === undefined ? {} : { callers: key.callers }),
   };
   const hash = Buffer.from(key.hash, 'base64url');
   return { key, hash, expiresAt: expiryOf(key), authentication: { credential } };

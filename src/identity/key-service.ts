@@ -2,6 +2,7 @@
  * Makes, lists and revokes API keys. Invariants: nobody hands out more than they hold; the last admin key
  * cannot be revoked; the text of a key leaves once, from `create`, and is stored nowhere.
  */
+import type { CallerRule } from '../domain/caller-rules.ts';
 import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
 import type { ApiKey, Credential, KeyRequest } from '../domain/credential.ts';
 import { AppError } from '../domain/errors.ts';
@@ -126,12 +127,13 @@ export class KeyService {
     kind: EventKind,
     id: string,
     token: string,
-    grant: Pick<ApiKey, 'roles' | 'description' | 'mayAssert'> & Pick<KeyRequest, 'tenants' | 'expiresAt'>,
+    grant: Pick<ApiKey, 'roles' | 'description' | 'mayAssert'> &
+      Pick<KeyRequest, 'tenants' | 'expiresAt' | 'callers'>,
     createdBy: string,
   ): Promise<KeyRecord> {
     const { store, ring, hasher, clock, announce } = this.#options;
     const at = clock.now();
-    const { roles, tenants, description, mayAssert, expiresAt } = grant;
+    const { roles, tenants, description, mayAssert, callers, expiresAt } = grant;
     const key: ApiKey = {
       id,
       hash: hasher.hash(token).toString('base64url'),
@@ -139,6 +141,7 @@ export class KeyService {
       ...(tenants === undefined ? {} : { tenants: [...new Set(tenants)] }),
       description,
       mayAssert,
+      ...(callers === undefined ? {} : { callers }),
       createdAt: timestamp(at),
       createdBy,
       ...(expiresAt === undefined ? {} : { expiresAt: timestamp(Date.parse(expiresAt)) }),
@@ -152,13 +155,14 @@ export class KeyService {
   }
 
   #event(kind: EventKind, time: number, key: ApiKey, actor: string): EventEntry {
-    const { roles, tenants, description, expiresAt, mayAssert } = key;
+    const { roles, tenants, description, expiresAt, mayAssert, callers } = key;
     const details: JsonObject = {
       roles,
       description,
       mayAssert,
       ...(tenants === undefined ? {} : { tenants }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(callers === undefined ? {} : { callers: callers.map(plainRule) }),
     };
     const [only] = tenants ?? [];
     return {
@@ -211,17 +215,29 @@ function isUnlimitedAdmin(key: ApiKey): boolean {
 }
 
 function recordOf(key: ApiKey): KeyRecord {
-  const { id, roles, tenants, description, mayAssert, createdAt, createdBy, expiresAt, revokedAt } = key;
+  const { id, roles, tenants, description, mayAssert, callers } = key;
+  const { createdAt, createdBy, expiresAt, revokedAt } = key;
   return {
     id,
     roles,
     ...(tenants === undefined ? {} : { tenants }),
     description,
     mayAssert,
+    ...(callers === undefined ? {} : { callers }),
     createdAt,
     createdBy,
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(revokedAt === undefined ? {} : { revokedAt }),
+  };
+}
+
+/** A rule as JSON, without the members that it leaves out. */
+function plainRule({ mode, tenants, principalTypes, maxAssurance }: CallerRule): JsonObject {
+  return {
+    mode,
+    ...(tenants === undefined ? {} : { tenants }),
+    ...(principalTypes === undefined ? {} : { principalTypes }),
+    ...(maxAssurance === undefined ? {} : { maxAssurance }),
   };
 }
 

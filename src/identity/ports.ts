@@ -36,3 +36,34 @@ export interface StoredAnswer {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
+
+/** What a revocation names: one token by its `jti`, or all earlier tokens of a subject or a client. */
+export const REVOCATION_KINDS = ['token', 'subject', 'client'] as const;
+export type RevocationKind = (typeof REVOCATION_KINDS)[number];
+
+/** One revocation. It holds names that tokens carry, never a token. */
+export interface Revocation {
+  readonly id: string;
+  readonly kind: RevocationKind;
+  /** Exact `iss`. */
+  readonly issuer: string;
+  /** `jti`, `sub` or client id. */
+  readonly value: string;
+  /** RFC 3339 UTC; tokens of a subject or client that were issued until then are refused. */
+  readonly at: string;
+  readonly by: string;
+  readonly reason: string;
+  /** RFC 3339 UTC: from then on every token that it could hit has expired. */
+  readonly forgetAt: string;
+}
+
+/** Revocations that outlive the process; every backend passes test/conformance/revocation-store.ts. */
+export interface RevocationStore {
+  /** All that are kept, oldest first. */
+  list(): Promise<readonly Revocation[]>;
+  /**
+   * Durable with its event when it resolves. Forgets those whose `forgetAt` is not after the new one's `at`.
+   * Rejects with AppError ALREADY_EXISTS when the id is taken.
+   */
+  add(revocation: Revocation, event: EventEntry): Promise<void>;
+}

@@ -1,0 +1,61 @@
+/**
+ * Who the end caller is, as authentication tells the decision. Invariant: an outcome holds nothing of the
+ * credential itself, so it can be logged as it is.
+ */
+import type { Credential } from '../domain/credential.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import type { PresentedCredential } from '../domain/presented-credential.ts';
+import type { Binding } from './jwt/proof.ts';
+import type { RefusalCode, TokenCause } from './jwt/token-cause.ts';
+
+/** What is known beside the credential. */
+export interface CallerFacts {
+  /** The gateway that forwards it. */
+  readonly pep: Credential;
+  /** Whom the gateway takes the caller for, when it says so. */
+  readonly claimed: EntityRef | undefined;
+}
+
+/** Turns a forwarded credential into a caller, or into a refusal. Never rejects on account of the credential. */
+export interface CallerAuthenticator {
+  authenticate(credential: PresentedCredential, facts: CallerFacts): Promise<CallerOutcome>;
+}
+
+export type CallerOutcome =
+  | { readonly caller: VerifiedCaller; readonly refusal?: undefined }
+  | { readonly caller?: undefined; readonly refusal: CallerRefusal };
+
+/** A caller whose credential was verified here. */
+export interface VerifiedCaller {
+  readonly principal: EntityRef;
+  /** The tenant of the principal. */
+  readonly tenant: string;
+  /** `context.auth`. */
+  readonly auth: {
+    readonly method: 'jwt';
+    readonly assurance: number;
+    readonly scopes: readonly string[];
+    readonly issuer: string;
+    /** `kid` of the key that signed. */
+    readonly keyId?: string;
+  };
+  /** `context.via` when agents act for the principal. */
+  readonly via?: {
+    readonly agent: string;
+    readonly chain: readonly string[];
+    readonly depth: number;
+    readonly scopes: readonly string[];
+    readonly expires: string;
+    readonly humanApproved: boolean;
+  };
+  readonly binding: Binding;
+}
+
+/** Why a credential was refused. */
+export interface CallerRefusal {
+  readonly code: RefusalCode;
+  /** For the log and the metrics, not for the caller. */
+  readonly cause: TokenCause;
+  /** For the caller: the same for unknown, expired and revoked credentials. */
+  readonly message: string;
+}

@@ -1,0 +1,73 @@
+/**
+ * Principals of trusted issuers that the directory does not know yet. Invariants: only issuers that are configured
+ * so make principals; each is made once, through the directory like any other, with an entry in the log; a principal
+ * that exists keeps its attributes and its status.
+ */
+import type { EntityRef } from '../../domain/ids.ts';
+import type { JsonObject } from '../../domain/json.ts';
+import type { TokenCause } from '../jwt/token-cause.ts';
+import type { VerifiedToken } from '../jwt/token-verifier.ts';
+
+/** The directory as enrolment sees it. */
+export interface PrincipalRegistry {
+  /** Ids of the roles that the principal has directly; undefined when there is no such principal. */
+  rolesOf(principal: EntityRef): readonly string[] | undefined;
+  /** Makes a principal unless it exists. Durable and visible to decisions when it resolves. */
+  create(
+    principal: EntityRef,
+    roles: readonly string[],
+    attributes: JsonObject,
+    issuer: string,
+  ): Promise<void>;
+  /** Replaces the roles of a principal; its other parents stay. As `create`. */
+  setRoles(principal: EntityRef, roles: readonly string[], issuer: string): Promise<void>;
+}
+
+export class Enrolment {
+  readonly #registry: PrincipalRegistry;
+  /** Hears of an enrolment that failed. Must not throw. */
+  readonly #failed: (error: unknown) => void;
+  readonly #inFlight = new Map<string, Promise<TokenCause | undefined>>();
+
+  constructor(registry: PrincipalRegistry, failed: (error: unknown) => void) {
+    this.#registry = registry;
+    this.#failed = failed;
+  }
+
+  /** Makes or updates the principal of a token where its issuer is configured so. */
+  ensure(token: VerifiedToken): Promise<TokenCause | undefined> | undefined {
+    const { issuer, mapped } = token;
+    const { justInTime } = issuer;
+    if (justInTime === undefined) return undefined;
+    const known = this.#registry.rolesOf(mapped.principal);
+    if (known !== undefined && (!justInTime.updateRoles || isSame(known, mapped.roles))) return undefined;
+    const name = `${mapped.principal.type} ${mapped.principal.id}`;
+    const running = this.#inFlight.get(name);
+    if (running !== undefined) return running;
+    const enrolling = this.#enrol(token, known !== undefined, justInTime.attributes).finally(() =>
+      this.#inFlight.delete(name),
+    );
+    this.#inFlight.set(name, enrolling);
+    return enrolling;
+  }
+
+  async #enrol(
+    { issuer, mapped }: VerifiedToken,
+    exists: boolean,
+    attributes: JsonObject,
+  ): Promise<TokenCause | undefined> {
+    const { principal, roles } = mapped;
+    try {
+      if (exists) await this.#registry.setRoles(principal, roles, issuer.name);
+      else await this.#registry.create(principal, roles, attributes, issuer.name);
+      return undefined;
+    } catch (error) {
+      this.#failed(error);
+      return 'enrolment';
+    }
+  }
+}
+
+function isSame(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every(one => right.includes(one));
+}

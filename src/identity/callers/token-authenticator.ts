@@ -1,0 +1,115 @@
+/**
+ * Authenticates end callers by their tokens: verify, revocation, introspection, proof, the gateway's rules, then the
+ * principal. Invariant: every step can only refuse; a caller comes out when all have passed, and on each request
+ * revocation, time, key and proof are asked anew.
+ */
+import { timestamp } from '../../domain/clock.ts';
+import { ruleFor } from '../../domain/caller-rules.ts';
+import type { PresentedCredential } from '../../domain/presented-credential.ts';
+import type { CallerAuthenticator, CallerFacts, CallerOutcome, VerifiedCaller } from '../caller.ts';
+import { sha256 } from '../jwt/digest.ts';
+import type { Introspector } from '../jwt/introspection.ts';
+import { bindingOf, type ProofChecker } from '../jwt/proof.ts';
+import { codeOf, type TokenCause } from '../jwt/token-cause.ts';
+import type { TokenVerifier, VerifiedToken } from '../jwt/token-verifier.ts';
+import type { Enrolment } from './enrolment.ts';
+import type { RevocationList } from './revocation-list.ts';
+
+/** One sentence for every credential that proves nothing, or no longer: probing tells nothing apart. */
+const NOT_ACCEPTED = 'the credential of the caller is not accepted';
+const TOO_NARROW = 'the credential of the caller does not reach this far';
+
+export interface TokenAuthenticatorOptions {
+  readonly verifier: TokenVerifier;
+  readonly revocations: RevocationList;
+  readonly introspector: Introspector;
+  readonly proofs: ProofChecker;
+  readonly enrolment: Enrolment;
+  /** Hears of every refusal, for metrics. Must not throw. */
+  readonly refused: (cause: TokenCause) => void;
+}
+
+export class TokenAuthenticator implements CallerAuthenticator {
+  readonly #options: TokenAuthenticatorOptions;
+
+  constructor(options: TokenAuthenticatorOptions) {
+    this.#options = options;
+  }
+
+  async authenticate(credential: PresentedCredential, facts: CallerFacts): Promise<CallerOutcome> {
+    const digest = sha256(credential.token);
+    const { value: token, ...failure } = await this.#options.verifier.verify(credential.token, digest);
+    if (token === undefined) return this.#refuse('cause' in failure ? failure.cause : 'malformed');
+    const cause =
+      this.#isRevoked(token) ??
+      (token.issuer.introspection === undefined
+        ? undefined
+        : await this.#options.introspector.check(credential.token, digest, token)) ??
+      (await this.#options.proofs.check(credential.token, token.claims.confirmation, {
+        dpop: credential.dpop,
+        certificate: credential.certificate,
+      })) ??
+      objection(token, facts) ??
+      // revoked while the steps above waited
+      this.#isRevoked(token) ??
+      (await this.#options.enrolment.ensure(token));
+    return cause === undefined ? { caller: callerOf(token) } : this.#refuse(cause);
+  }
+
+  #isRevoked({ issuer, claims, mapped }: VerifiedToken): TokenCause | undefined {
+    const { subject, tokenId, issuedAt } = claims;
+    const { client } = mapped;
+    return this.#options.revocations.isRevoked({ issuer: issuer.issuer, subject, tokenId, client, issuedAt })
+      ? 'revoked'
+      : undefined;
+  }
+
+  #refuse(cause: TokenCause): CallerOutcome {
+    this.#options.refused(cause);
+    const code = codeOf(cause);
+    return { refusal: { code, cause, message: code === 'CREDENTIAL_SCOPE' ? TOO_NARROW : NOT_ACCEPTED } };
+  }
+}
+
+/** What the gateway's key and its word have against this caller. */
+function objection({ mapped }: VerifiedToken, { pep, claimed }: CallerFacts): TokenCause | undefined {
+  const { principal, tenant } = mapped;
+  if (claimed !== undefined && (claimed.type !== principal.type || claimed.id !== principal.id)) {
+    return 'principal_mismatch';
+  }
+  if (pep.callers === undefined) return undefined;
+  const rule = ruleFor(pep.callers, tenant);
+  if (rule === undefined) return 'tenant';
+  return rule.principalTypes === undefined || rule.principalTypes.includes(principal.type)
+    ? undefined
+    : 'principal_type';
+}
+
+function callerOf({ issuer, key, claims, mapped }: VerifiedToken): VerifiedCaller {
+  const { principal, tenant, scopes, assurance, actors } = mapped;
+  const [agent] = actors?.chain ?? [];
+  return {
+    principal,
+    tenant,
+    auth: {
+      method: 'jwt',
+      assurance,
+      scopes,
+      issuer: issuer.issuer,
+      ...(key.kid === undefined ? {} : { keyId: key.kid }),
+    },
+    ...(actors === undefined || agent === undefined
+      ? {}
+      : {
+          via: {
+            agent,
+            chain: actors.chain,
+            depth: actors.chain.length,
+            scopes,
+            expires: timestamp(claims.expiresAt * 1000),
+            humanApproved: actors.humanApproved,
+          },
+        }),
+    binding: bindingOf(claims.confirmation),
+  };
+}
