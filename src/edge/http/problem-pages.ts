@@ -58,6 +58,15 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
     meaning: 'An object with this id exists.',
     remedy: 'Use another id, or change the existing object.',
   },
+  PRINCIPAL_EXISTS: {
+    meaning: 'Only a principal that the directory no longer has can be erased. Nothing was changed.',
+    remedy: 'Delete the principal first, or send `"deleteEntity": true`.',
+  },
+  INPUT_NOT_VERIFIABLE: {
+    meaning:
+      'The decision was made without a hash of its input, or the key of its digest was destroyed with its month.',
+    remedy: 'Nothing can be verified for this entry any more: no answer would mean anything.',
+  },
   LAST_ADMIN_KEY: {
     meaning: 'Without this key nobody could make keys any more, so it was not revoked.',
     remedy: 'Make another key with the role `admin` first.',
@@ -96,6 +105,10 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
   TOO_MANY_FAILED_AUTHENTICATIONS: {
     meaning: 'Too many requests without a valid credential came from this address.',
     remedy: 'Wait as long as `Retry-After` says. Requests with a valid key are not affected.',
+  },
+  TOO_MANY_VERIFICATIONS: {
+    meaning: 'This credential verified more inputs within a minute than an auditor needs to, and guessing does.',
+    remedy: 'Wait as long as `Retry-After` says.',
   },
   INTERNAL_ERROR: {
     meaning: 'The service failed in a way that it did not foresee. The request may be repeated.',
