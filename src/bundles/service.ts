@@ -16,7 +16,7 @@ import type { BundleCompiler, BundleContent, EventRecorder, PolicyPublisher } fr
 import type { ActivationRequest, BundleStore } from './ports.ts';
 import { SerialQueue } from './serial-queue.ts';
 
-/** Problems of a refused push that its event keeps: enough to see what was tried. */
+/** Places of problems of a refused push that its event keeps: enough to see what was tried. */
 const MAX_LOGGED_PROBLEMS = 10;
 
 export interface PushRequest {
@@ -284,12 +284,13 @@ export class BundleService {
   async #recordRefusal(error: unknown, subject: string, about: JsonObject, actor: Credential): Promise<void> {
     if (!(error instanceof AppError) || error.status >= 500) return;
     const { code, problems } = error;
-    const shown = problems.slice(0, MAX_LOGGED_PROBLEMS).map(({ file, line, column, message }) => {
-      const place = [file, line, column].filter(part => part !== undefined).join(':');
-      return place === '' ? message : `${place}: ${message}`;
-    });
+    // Places alone: a message may quote an entity that does not fit, or what a test expected of a principal.
+    const places = problems
+      .map(({ file, line, column }) => [file, line, column].filter(part => part !== undefined).join(':'))
+      .filter(place => place !== '')
+      .slice(0, MAX_LOGGED_PROBLEMS);
     const layer = typeof about['layer'] === 'string' ? about['layer'] : '';
-    const details = { ...about, code, problems: shown, problemCount: problems.length };
+    const details = { ...about, code, places, problemCount: problems.length };
     const now = this.#options.clock.now();
     await this.#options.events.record(this.#event('bundle.reject', subject, now, actor, layer, details));
   }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { Problem } from '../domain/errors.ts';
 import { EntityUid } from '../domain/value.ts';
 import { toProblem } from './cedar-message.ts';
+import { collectPersonalKeys } from './schema-annotations.ts';
 import type { ActionDefinition, CedarSchema, CedarType, EntityTypeDefinition, RecordType } from './schema.ts';
 import { TypeResolver } from './schema-types.ts';
 import type { CedarWasm } from './wasm.ts';
@@ -29,6 +30,7 @@ export function parseSchema(text: string, wasm: CedarWasm, file: string = SCHEMA
     digest: `sha256:${createHash('sha256').update(text).digest('hex')}`,
     entityTypes: reader.readEntityTypes(),
     actions: reader.readActions(),
+    personalKeys: reader.readPersonalKeys(),
   };
   if (reader.problems.length > 0) {
     return { ok: false, problems: reader.problems.map(message => ({ file, message })) };
@@ -44,14 +46,14 @@ class SchemaReader {
   readonly problems: string[] = [];
   readonly #namespaces: readonly (readonly [string, Json])[];
   readonly #enumerations = new Map<string, ReadonlySet<string>>();
+  readonly #common = new Map<string, unknown>();
   readonly #types: TypeResolver;
 
   constructor(json: Json) {
     this.#namespaces = Object.entries(json).map(([name, body]) => [name, asObject(body)]);
-    const common = new Map<string, unknown>();
     for (const [namespace, body] of this.#namespaces) {
       for (const [name, type] of Object.entries(asObject(body['commonTypes']))) {
-        common.set(qualify(namespace, name), type);
+        this.#common.set(qualify(namespace, name), type);
       }
       for (const [name, type] of Object.entries(asObject(body['entityTypes']))) {
         const ids = asObject(type)['enum'];
@@ -60,7 +62,7 @@ class SchemaReader {
         this.#enumerations.set(qualified, new Set(this.#strings(ids, `entity type \`${qualified}\``)));
       }
     }
-    this.#types = new TypeResolver(common, this.#enumerations, message => this.problems.push(message));
+    this.#types = new TypeResolver(this.#common, this.#enumerations, message => this.problems.push(message));
   }
 
   readEntityTypes(): ReadonlyMap<string, EntityTypeDefinition> {
@@ -114,6 +116,20 @@ class SchemaReader {
       });
     }
     return actions;
+  }
+
+  readPersonalKeys(): ReadonlySet<string> {
+    const found = new Set<string>();
+    for (const [namespace, body] of this.#namespaces) {
+      for (const [id, definition] of Object.entries(asObject(body['actions']))) {
+        const { context } = asObject(asObject(definition)['appliesTo']);
+        const place = `action \`${qualify(namespace, 'Action')}::"${id}"\``;
+        collectPersonalKeys(context, this.#common, found, problem =>
+          this.problems.push(`${place}: ${problem}`),
+        );
+      }
+    }
+    return found;
   }
 
   #readParents(raw: unknown, uid: EntityUid): string[] {

@@ -58,4 +58,6 @@ export interface CedarSchema {
   readonly entityTypes: ReadonlyMap<string, EntityTypeDefinition>;
   /** By `EntityUid.key` of the action. */
   readonly actions: ReadonlyMap<string, ActionDefinition>;
+  /** Context keys that some action's context marks with `@personal`. */
+  readonly personalKeys: ReadonlySet<string>;
 }

@@ -3,7 +3,7 @@
  * the counts of all entries add up to the number of failures; per minute there are at most two entries for each of
  * MAX_TRACKED pairs of source and cause, and two for everybody else together.
  *
- * Entry: kind `auth.failed`, actor `anonymous`, subject the source, details
+ * Entry: kind `auth.failed`, actor `anonymous`, subject a name of the source (an address may be a person's), details
  * `{"cause", "count", "minute": start of the minute in ms, "summary": false for the first failure, true for the rest}`.
  */
 import type { Clock, IdSource } from '../domain/clock.ts';
@@ -39,6 +39,11 @@ export interface AuthFailureOptions {
   readonly log: Pick<DecisionLog, 'append'>;
   readonly clock: Clock;
   readonly ids: IdSource;
+  /**
+   * What a leaf calls a source, at `time` in milliseconds; called for the first failure of a source and cause in a
+   * minute and for their summary.
+   */
+  readonly nameOf: (source: string, cause: string, time: number) => string;
 }
 
 export class AuthFailureRecorder {
@@ -149,13 +154,14 @@ export class AuthFailureRecorder {
 
   private async append(bucket: Bucket, count: number, summary: boolean): Promise<void> {
     const { source, cause, minute } = bucket;
-    const { log, clock, ids } = this.options;
+    const { log, clock, ids, nameOf } = this.options;
+    const time = clock.now();
     const entry: EventEntry = {
       kind: 'auth.failed',
       id: ids.next(),
-      time: clock.now(),
+      time,
       actor: 'anonymous',
-      subject: source,
+      subject: source === OTHERS ? OTHERS : nameOf(source, cause, time),
       details: { cause, count, minute, summary },
     };
     await log.append(entry);

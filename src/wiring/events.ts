@@ -24,7 +24,7 @@ export class Events {
       await this.#relay.flush();
     } catch (error) {
       this.#logger.warn(
-        { err: error, kind: event.kind, subject: event.subject },
+        { err: error, kind: event.kind, event: event.id },
         'an event waits for the decision log',
       );
     }

@@ -9,6 +9,7 @@ import type { RandomBytes } from '../identity/key-format.ts';
 import { KeyHasher } from '../identity/key-hash.ts';
 import { KeyRing } from '../identity/key-ring.ts';
 import { KeyService } from '../identity/key-service.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { readPepper } from './data-folder.ts';
 import type { Events } from './events.ts';
@@ -21,6 +22,7 @@ export interface IdentityParts {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Metrics;
+  readonly logger: Logger;
   readonly random: RandomBytes;
 }
 
@@ -35,7 +37,7 @@ export interface Identity {
 export async function assembleIdentity(
   parts: IdentityParts,
 ): Promise<{ identity: Identity; firstKey: string | undefined }> {
-  const { config, stores, events, clock, ids, metrics, random } = parts;
+  const { config, stores, events, clock, ids, metrics, logger, random } = parts;
   const existing = await stores.keys.list();
   const pepper = readPepper(config.dataDir, config.keyPepper, existing.length > 0, random);
   const hasher = new KeyHasher(pepper);
@@ -51,7 +53,17 @@ export async function assembleIdentity(
   });
   await keys.load();
   const firstKey = await keys.bootstrap(config.bootstrapKey);
-  const failures = new AuthFailureRecorder({ log: stores.log, clock, ids });
+  const failures = new AuthFailureRecorder({
+    log: stores.log,
+    clock,
+    ids,
+    nameOf(source, cause, time) {
+      // The address itself is told to the service's own log alone, which can forget it.
+      const loggedAs = stores.subjects.registry.unregistered(`address ${source}`, time);
+      logger.warn({ source, loggedAs, cause }, 'authentication failed');
+      return loggedAs;
+    },
+  });
   failures.start();
   const authenticator = new Authenticator(
     ring,

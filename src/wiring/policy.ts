@@ -54,6 +54,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
   const { config, stores, events, clock, ids, metrics, logger, schemaText } = parts;
   const { compilerThread, oracleThread } = makeThreads(logger);
   const snapshots = new SnapshotHolder();
+  stores.subjects.setPersonalKeys(config.privacy.personalContextKeys, () => snapshots.current?.schema);
   const directory = new DirectoryService({
     store: stores.directory,
     clock,
@@ -156,7 +157,7 @@ function assembleEvaluator(
 
 /** Logs what was asked by name and what each evaluator said; attributes and context stay out. */
 function recordDisagreement(
-  { events, clock, ids, logger }: PolicyParts,
+  { stores, events, clock, ids, logger }: PolicyParts,
   { layers, request }: Check,
   compiled: CedarAnswer,
   oracle: OracleAnswer,
@@ -164,16 +165,17 @@ function recordDisagreement(
   const said = oracle.ok
     ? { decision: oracle.decision, policies: [...oracle.determining], errors: [...oracle.erroring] }
     : { failure: oracle.failure };
+  const time = clock.now();
   const event: EventEntry = {
     kind: 'engine.disagreement',
     id: ids.next(),
-    time: clock.now(),
+    time,
     actor: 'system',
     subject: layers.map(({ name }) => name).join(' '),
     details: {
-      principal: request.principal.key,
+      principal: stores.subjects.nameInLog(request.principal, time),
       action: request.action.key,
-      resource: request.resource.key,
+      resource: stores.subjects.nameInLog(request.resource, time),
       layers: Object.fromEntries(layers.map(({ name, digest }) => [name, digest])),
       compiled: {
         decision: compiled.decision,

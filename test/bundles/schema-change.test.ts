@@ -90,6 +90,7 @@ describe('a schema that breaks what is active', () => {
       kind: 'bundle.reject',
       details: { code: 'SCHEMA_BREAKS_ACTIVE' },
     });
+    expect(JSON.stringify(pap.events)).not.toContain('acme/alice');
     await expectWritable();
   });
 

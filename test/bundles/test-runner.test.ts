@@ -85,7 +85,13 @@ describe('runTests', () => {
 });
 
 describe('testBundle', () => {
-  const schema = { text: '', digest: 'sha256:0', entityTypes: new Map(), actions: new Map() };
+  const schema = {
+    text: '',
+    digest: 'sha256:0',
+    entityTypes: new Map(),
+    actions: new Map(),
+    personalKeys: new Set<string>(),
+  };
   const bundleWith = (cases: readonly TestCase[]) => ({
     layout: {
       layer: 'tenant:acme',

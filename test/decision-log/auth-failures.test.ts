@@ -42,6 +42,7 @@ function setUp() {
     log,
     clock: { now: () => time, monotonic: () => time },
     ids: { next: () => entryId(sequence++) },
+    nameOf: source => source,
   });
   const fail = (address: string, cause = 'unknown key', times = 1) => {
     for (let at = 0; at < times; at++) recorder.record({ address, cause });

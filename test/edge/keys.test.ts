@@ -321,7 +321,11 @@ describe('failed authentication', () => {
     const events = () => service.call('GET', '/v1/events?kind=auth.failed&limit=10');
     await expect.poll(async () => (await events()).text).toContain('"cause":"malformed"');
     const logged = await events();
-    expect(logged.text).toContain('"subject":"127.0.0.1"');
+    const [name] = /u:[A-Za-z0-9_-]{22}/.exec(logged.text) ?? [];
+    expect(logged.text).not.toContain('127.0.0.1');
+    const told = service.logLines.find(line => line.includes('authentication failed'));
+    expect(told).toContain('"source":"127.0.0.1"');
+    expect(told).toContain(`"loggedAs":"${name}"`);
     expect(logged.text + service.logLines.join('')).not.toContain('canary');
   });
 
