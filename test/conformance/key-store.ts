@@ -29,6 +29,9 @@ export function describeKeyStore(backend: StateBackend): void {
         key('z', { tenants: ['acme'] }),
         key('a', { expiresAt: AT }),
         key('m', { roles: ['admin'] }),
+        key('r', {
+          callers: [{ mode: 'assert', tenants: ['acme'], principalTypes: ['User'], maxAssurance: 1 }],
+        }),
       ];
       for (const one of keys) await state.keys.create(one, event(`make-${one.id}`, 'key.create'));
       expect(await state.keys.list()).toEqual(keys);

@@ -4,13 +4,14 @@ import type { Outbox, SubjectStore } from '../../src/decision-log/ports.ts';
 import type { DirectoryStore, EntityWrite } from '../../src/directory/ports.ts';
 import type { EntityBody, EntityRecord } from '../../src/domain/entity.ts';
 import type { EventEntry, EventKind } from '../../src/domain/log-entry.ts';
-import type { IdempotencyStore, KeyStore } from '../../src/identity/ports.ts';
+import type { IdempotencyStore, KeyStore, RevocationStore } from '../../src/identity/ports.ts';
 
 /** All six ports over one state. */
 export interface StatePorts {
   readonly directory: DirectoryStore;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
+  readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
   readonly subjects: SubjectStore;

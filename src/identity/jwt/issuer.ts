@@ -75,7 +75,7 @@ export function resolveIssuers(settings: readonly IssuerSettings[]): ResolvedIss
     names.add(one.name);
     const issuer = one.issuer ?? parts.issuer;
     if (issuer === undefined) {
-      report('needs `issuer`, the exact `iss` of its tokens');
+      report(parts.objection(one) ?? 'needs `issuer`, the exact `iss` of its tokens');
       continue;
     }
     if (issuers.has(issuer)) report('another issuer has the same `iss`');

@@ -40,10 +40,13 @@ export type Binding = 'none' | 'dpop' | 'certificate' | 'dpop+certificate';
 export class ProofChecker {
   readonly #clock: Clock;
   readonly #used: ReplayWindow;
+  /** The latest wall time that was seen: a clock that steps back must not make forgotten proofs fresh again. */
+  #latest = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#used = new ReplayWindow(clock, (MAX_PROOF_AGE_SECONDS + MAX_PROOF_LEAD_SECONDS) * 1000);
+    // one second more than a proof can count, since it still counts at the very end of its time
+    this.#used = new ReplayWindow(clock, (MAX_PROOF_AGE_SECONDS + MAX_PROOF_LEAD_SECONDS + 1) * 1000);
   }
 
   /** Checks what a token's `cnf` asks for against what was presented with it. */
@@ -86,7 +89,8 @@ export class ProofChecker {
 
   #isNow(iat: JsonValue | undefined): boolean {
     if (typeof iat !== 'number') return false;
-    const age = this.#clock.now() / 1000 - iat;
+    this.#latest = Math.max(this.#latest, this.#clock.now());
+    const age = this.#latest / 1000 - iat;
     return age <= MAX_PROOF_AGE_SECONDS && age >= -MAX_PROOF_LEAD_SECONDS;
   }
 }

@@ -5,6 +5,7 @@ import { MemoryDirectoryStore } from './directory.ts';
 import { MemoryIdempotencyStore } from './idempotency.ts';
 import { MemoryKeyStore } from './keys.ts';
 import { MemoryOutbox } from './outbox.ts';
+import { MemoryRevocationStore } from './revocations.ts';
 import { MemorySubjectStore } from './subjects.ts';
 
 export class MemoryState {
@@ -12,6 +13,7 @@ export class MemoryState {
   readonly directory = new MemoryDirectoryStore(this.outbox);
   readonly bundles = new MemoryBundleStore(this.outbox);
   readonly keys = new MemoryKeyStore(this.outbox);
+  readonly revocations = new MemoryRevocationStore(this.outbox);
   readonly idempotency: MemoryIdempotencyStore;
   readonly subjects: MemorySubjectStore;
 

@@ -5,7 +5,7 @@ import type { Activation, StoredBundle } from '../../domain/bundle.ts';
 import type { ApiKey } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
-import type { StoredAnswer } from '../../identity/ports.ts';
+import type { Revocation, StoredAnswer } from '../../identity/ports.ts';
 import type { BundlePage } from './state-bundles.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
@@ -32,6 +32,9 @@ export interface StateApi {
   keyList(): readonly ApiKey[];
   keyCreate(key: ApiKey, event: EventEntry): void;
   keyRevoke(id: string, at: string, event: EventEntry): boolean;
+
+  revocationList(): readonly Revocation[];
+  revocationAdd(revocation: Revocation, event: EventEntry): void;
 
   outboxPending(limit: number): readonly EventEntry[];
   outboxAcknowledge(ids: readonly string[]): void;

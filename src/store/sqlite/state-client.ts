@@ -8,7 +8,7 @@ import type { DirectoryStore, EntityWrite } from '../../directory/ports.ts';
 import type { EntityRecord } from '../../domain/entity.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { EntityRef } from '../../domain/ids.ts';
-import type { IdempotencyStore, KeyStore } from '../../identity/ports.ts';
+import type { IdempotencyStore, KeyStore, RevocationStore } from '../../identity/ports.ts';
 import { RpcClient } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import type { StateFolder } from './state-database.ts';
@@ -26,6 +26,7 @@ export class StateStore {
   readonly directory: DirectoryStore;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
+  readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
   readonly subjects: SubjectStore;
@@ -42,6 +43,10 @@ export class StateStore {
       list: () => rpc.call('keyList'),
       create: (key, event) => rpc.call('keyCreate', key, event),
       revoke: (id, at, event) => rpc.call('keyRevoke', id, at, event),
+    };
+    this.revocations = {
+      list: () => rpc.call('revocationList'),
+      add: (revocation, event) => rpc.call('revocationAdd', revocation, event),
     };
     this.outbox = {
       pending: limit => rpc.call('outboxPending', limit),

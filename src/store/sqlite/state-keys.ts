@@ -1,5 +1,6 @@
 /** API keys in state.db. Invariant: a key is created once and revoked once; only its keyed hash is stored. */
 import type { Statement } from 'better-sqlite3';
+import { callerRulesSchema } from '../../domain/caller-rules.ts';
 import { type ApiKey, roleSchema } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
@@ -64,6 +65,8 @@ function isStoredKey(value: unknown): value is StoredKey {
     // A damaged tenant limit must not read as "every tenant".
     (value['tenants'] === undefined || isStringArray(value['tenants'])) &&
     typeof value['mayAssert'] === 'boolean' &&
+    // nor damaged rules as none
+    (value['callers'] === undefined || callerRulesSchema.safeParse(value['callers']).success) &&
     (value['expiresAt'] === undefined || typeof value['expiresAt'] === 'string')
   );
 }

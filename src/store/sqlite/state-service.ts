@@ -9,6 +9,7 @@ import { ErasureTable } from './state-erasure.ts';
 import { AnswerTable } from './state-idempotency.ts';
 import { KeyTable } from './state-keys.ts';
 import { OutboxTable } from './state-outbox.ts';
+import { RevocationTable } from './state-revocations.ts';
 import { SubjectTables } from './state-subjects.ts';
 
 /** Opens both databases. @throws AppError STORE_UNAVAILABLE with what to do about it */
@@ -31,6 +32,7 @@ function serviceOf(
   const directory = new DirectoryTables(state, outbox);
   const bundles = new BundleTables(state, outbox);
   const keys = new KeyTable(state, outbox);
+  const revocations = new RevocationTable(state, outbox);
   const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
   const subjects = new SubjectTables(subjectsFile);
   const erasures = new ErasureTable({ state, subjectsFile, subjects, outbox, answers });
@@ -62,6 +64,9 @@ function serviceOf(
       keyList: () => keys.list(),
       keyCreate: (key, event) => keys.create(key, event),
       keyRevoke: (id, at, event) => keys.revoke(id, at, event),
+
+      revocationList: () => revocations.list(),
+      revocationAdd: (revocation, event) => revocations.add(revocation, event),
 
       outboxPending: limit => outbox.pending(limit),
       outboxAcknowledge: ids => outbox.acknowledge(ids),

@@ -8,6 +8,7 @@ import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
 import { describeOutbox } from '../../conformance/outbox.ts';
+import { describeRevocationStore } from '../../conformance/revocation-store.ts';
 import { describeSubjectStore } from '../../conformance/subject-store.ts';
 import { AT, type OpenState, type StateBackend } from '../../conformance/state-backend.ts';
 
@@ -20,18 +21,19 @@ const sqlite: StateBackend = {
       at: AT,
       ...(maxAnswers === undefined ? {} : { maxAnswers }),
     });
-    const { directory, bundles, keys, outbox, idempotency, subjects } = store;
+    const { directory, bundles, keys, revocations, outbox, idempotency, subjects } = store;
     const close = async (): Promise<void> => {
       await store.close();
       rmSync(folder, { recursive: true });
     };
-    return { directory, bundles, keys, outbox, idempotency, subjects, close };
+    return { directory, bundles, keys, revocations, outbox, idempotency, subjects, close };
   },
 };
 
 describeDirectoryStore(sqlite);
 describeBundleStore(sqlite);
 describeKeyStore(sqlite);
+describeRevocationStore(sqlite);
 describeOutbox(sqlite);
 describeIdempotencyStore(sqlite);
 describeSubjectStore(sqlite);
