@@ -76,7 +76,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'edge',
     layers: 'all but store',
-    packages: ['hono', '@hono/node-server', 'zod'],
+    packages: ['hono', '@hono/node-server', 'zod', 'canonicalize'],
     node: ['node:buffer', 'node:http', 'node:stream', 'node:stream/web', 'node:zlib', 'node:net', CRYPTO],
   },
   { name: 'config', layers: ['domain'], packages: ['zod', 'yaml'], node: ['node:net'] },
@@ -99,9 +99,13 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/decision-log/commitment.ts': 'digests of disclosures',
   'src/decision-log/input-digest.ts': 'keyed digests of inputs and of unregistered names',
   'src/decision-log/leaf-hash.ts': 'RFC 6962 leaf hash',
+  'src/decision-log/opening.ts': 'seals personal values under the key of their subject',
   'src/decision-log/signed-note.ts': 'Ed25519 signatures of notes, and the ids of their keys',
   'src/decision-log/tree-hash.ts': 'RFC 6962 inner nodes',
+  'src/edge/admin/input-hash.ts': 'hash of an input that an auditor gives',
   'src/edge/http/idempotent-requests.ts': 'fingerprint of a repeated request',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
+  'src/store/sqlite/log-worker.ts':
+    'nonces of sealed values; a source of randomness cannot be handed to another thread',
 };

@@ -1,22 +1,27 @@
 /** The contract of the decision log (src/decision-log/ports.ts), one test per sentence, for every backend. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { leafHash } from '../../src/decision-log/leaf-hash.ts';
-import { leafBytes, leafText, MAX_LEAF_BYTES } from '../../src/decision-log/leaf.ts';
+import { LeafWriter, MAX_LEAF_BYTES } from '../../src/decision-log/leaf.ts';
 import type {
   DecisionLog,
   DecisionQuery,
   EventQuery,
   LoggedLeaf,
   LogReader,
+  LogTree,
   Page,
 } from '../../src/decision-log/ports.ts';
 import type { LogEntry } from '../../src/domain/log-entry.ts';
 import { decisionEntry, entryId, eventEntry, fullDecisionEntry, TIME } from '../decision-log/entries.ts';
+import { testPrivacy } from '../decision-log/test-privacy.ts';
 
-/** A log of its own for one test. */
+/** A log of its own for one test, with the names and keys of `testPrivacy`. */
 export interface LogUnderTest {
   readonly log: DecisionLog;
   readonly reader: LogReader;
+  readonly tree: LogTree;
+  /** The key of its checkpoints. */
+  readonly verifierKey: string;
   dispose(): Promise<void>;
 }
 
@@ -43,6 +48,12 @@ export function decisionLogConformance(name: string, open: () => Promise<LogUnde
         expect(positions.map(({ index }) => index)).toEqual(Array.from({ length: 50 }, (_, at) => at));
         expect(new Set(positions.map(({ origin }) => origin))).toEqual(new Set([subject.log.origin]));
         expect(await decisions()).toEqual(Array.from({ length: 50 }, (_, at) => entryId(at)));
+      });
+
+      test('a position names a size of the log that includes the entry', async () => {
+        const positions = await append(...Array.from({ length: 10 }, (_, at) => eventEntry(at)));
+        expect(positions.every(({ index, size }) => index < size && size <= 10)).toBe(true);
+        expect(positions.at(-1)?.size).toBe(subject.log.size);
       });
 
       test('size counts the entries whose append has resolved', async () => {
@@ -83,14 +94,14 @@ export function decisionLogConformance(name: string, open: () => Promise<LogUnde
         const entries = [decisionEntry(1), fullDecisionEntry(2), eventEntry(3)];
         await append(...entries);
         for (const [index, entry] of entries.entries()) {
-          expect(Buffer.from((await subject.reader.leaf(index)) ?? [])).toEqual(
-            Buffer.from(leafBytes(entry)),
-          );
+          expect(Buffer.from((await subject.reader.leaf(index)) ?? [])).toEqual(Buffer.from(leafText(entry)));
         }
         expect(await subject.reader.leaf(entries.length)).toBeUndefined();
         const full = await subject.reader.decision(entryId(2));
         expect(full).toMatchObject({ index: 1, json: leafText(fullDecisionEntry(2)) });
-        expect(full?.leafHash).toBe(Buffer.from(leafHash(leafBytes(fullDecisionEntry(2)))).toString('hex'));
+        expect(full?.leafHash).toBe(
+          Buffer.from(leafHash(Buffer.from(leafText(fullDecisionEntry(2))))).toString('hex'),
+        );
         expect(full?.content).toEqual(JSON.parse(leafText(fullDecisionEntry(2))));
       });
 
@@ -177,6 +188,10 @@ export function decisionLogConformance(name: string, open: () => Promise<LogUnde
       });
     });
   });
+}
+
+function leafText(entry: LogEntry): string {
+  return new LeafWriter(testPrivacy()).write(entry).text;
 }
 
 function ids(page: Page<LoggedLeaf>): string[] {

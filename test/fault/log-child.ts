@@ -11,7 +11,8 @@ const [folder = '', firstText = '0', countText = 'Infinity'] = process.argv.slic
 // With a handler, a write beyond the limit of the file size fails with EFBIG and does not end the process.
 process.on('SIGXFSZ', () => undefined);
 
-const log = await openLog(folder);
+// Small shards, so that a kill hits the change from one to the next as well.
+const log = await openLog(folder, { shardEntries: 100 });
 tell(`size ${log.size}`);
 let sequence = Number(firstText);
 let left = Number(countText);

@@ -9,7 +9,7 @@ import { AppError } from '../../src/domain/errors.ts';
 import type { LogClient } from '../../src/store/sqlite/log-client.ts';
 import { isTransient } from '../../src/store/sqlite/log-writer.ts';
 import { decisionEntry, entryId } from '../decision-log/entries.ts';
-import { makeFolder, openBoth, openLog, until } from '../store/sqlite/sqlite-log.ts';
+import { makeFolder, newestShard, openBoth, openLog, until } from '../store/sqlite/sqlite-log.ts';
 import { ThreadlessLog } from '../store/sqlite/threadless-log.ts';
 
 const CHILD = fileURLToPath(new URL('./log-child.ts', import.meta.url));
@@ -152,7 +152,7 @@ describe('a start is refused, with what to do,', () => {
     log.close();
   };
   const edit = (sql: string): void => {
-    const db = new SqliteDatabase(join(folder, 'log.db'));
+    const db = new SqliteDatabase(newestShard(folder));
     db.exec(sql);
     db.close();
   };
@@ -174,23 +174,28 @@ describe('a start is refused, with what to do,', () => {
   });
 
   test('when the database is not one', () => {
-    writeFileSync(join(folder, 'log.db'), 'this is not a database, it only has the right name '.repeat(40));
-    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged.*restore all three from a backup/);
+    const text = 'this is not a database, it only has the right name '.repeat(400);
+    seed();
+    writeFileSync(newestShard(folder), text);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged.*restore all of it from a backup/);
+    rmSync(join(folder, 'log'), { recursive: true });
+    writeFileSync(join(folder, 'log.db'), text);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*log\.db` is damaged/);
   });
 
   test('when the database was cut short', () => {
     seed();
-    truncateSync(join(folder, 'log.db'), 12_288);
+    truncateSync(newestShard(folder), 12_288);
     expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged/);
   });
 
   test('when a leaf was changed behind its hash', () => {
     seed();
-    const file = join(folder, 'log.db');
+    const file = newestShard(folder);
     const bytes = readFileSync(file);
-    const at = bytes.lastIndexOf('acme/alice');
+    const at = bytes.lastIndexOf('acme/support-llm');
     expect(at).toBeGreaterThan(0);
-    bytes.write('acme/mallo', at);
+    bytes.write('acme/another-llm', at);
     writeFileSync(file, bytes);
     expect(refusal()).toMatch(/LOG_UNAVAILABLE.*does not match its hash/);
   });
@@ -206,16 +211,16 @@ describe('a start is refused, with what to do,', () => {
     const add = (number: number, breaking: 0 | 1) =>
       edit(`INSERT INTO migration (number, name, breaking, sql, applied_at)
             VALUES (${number}, '000${number}_newer.sql', ${breaking}, '', '2026-01-01T00:00:00.000Z')`);
-    add(2, 0);
+    add(3, 0);
     expect(refusal()).toBe('it started');
-    add(3, 1);
+    add(4, 1);
     expect(refusal()).toMatch(/STORE_UNAVAILABLE.*newer version of duramen/);
   });
 
   test('when the leaves are of another format', () => {
     seed();
-    edit("UPDATE meta SET value = '2' WHERE key = 'format'");
-    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*format `2`/);
+    edit("UPDATE meta SET value = '3' WHERE key = 'format'");
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*format `3`/);
   });
 });
 
@@ -223,7 +228,7 @@ test('leaves can be neither changed nor deleted by mistake', async () => {
   const log = await openLog(folder);
   await log.append(decisionEntry(0));
   await log.close();
-  const db = new SqliteDatabase(join(folder, 'log.db'));
+  const db = new SqliteDatabase(newestShard(folder));
   expect(() => db.exec("UPDATE leaf SET body = x'00'")).toThrow('append-only');
   expect(() => db.exec('DELETE FROM leaf')).toThrow('append-only');
   db.close();

@@ -3,10 +3,9 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LogClient } from '../../src/store/sqlite/log-client.ts';
 import { MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES } from '../../src/store/sqlite/log-queue.ts';
 import { decisionEntry, entryId, eventEntry } from '../decision-log/entries.ts';
-import { clock, makeFolder, openBoth, ORIGIN, until } from '../store/sqlite/sqlite-log.ts';
+import { makeFolder, openBoth, openLog, until } from '../store/sqlite/sqlite-log.ts';
 
 let folder: string;
 let workers: Worker[];
@@ -24,12 +23,7 @@ afterEach(() => {
 
 test('a writer that dies mid-batch rejects what waits, restarts, and continues behind what is durable', async () => {
   const health: boolean[] = [];
-  const log = await LogClient.open({
-    folder,
-    newOrigin: ORIGIN,
-    clock,
-    observer: { onHealth: healthy => void health.push(healthy) },
-  });
+  const log = await openLog(folder, { observer: { onHealth: healthy => void health.push(healthy) } });
   const taken = new Map<number, string>();
   for (let death = 1; death <= 3; death++) {
     const results = Array.from({ length: 500 }, (_, at) => {
@@ -63,11 +57,11 @@ test('a writer that dies mid-batch rejects what waits, restarts, and continues b
 });
 
 test('a log that is closed while its writer is down ends, and leaves the folder free', async () => {
-  const log = await LogClient.open({ folder, newOrigin: ORIGIN, clock });
+  const log = await openLog(folder);
   await log.append(decisionEntry(0));
   await workers.at(-1)?.terminate();
   await log.close();
-  const again = await LogClient.open({ folder, newOrigin: ORIGIN, clock });
+  const again = await openLog(folder);
   expect(again.size).toBe(1);
   await again.close();
 });
@@ -87,7 +81,7 @@ test('a query thread that dies comes back and answers the same', async () => {
 });
 
 test('a queue that is full refuses entries at once, and what it took becomes durable', async () => {
-  const log = await LogClient.open({ folder, newOrigin: ORIGIN, clock });
+  const log = await openLog(folder);
   const taken = Array.from({ length: MAX_QUEUED_ENTRIES }, (_, at) => log.append(eventEntry(at)));
   expect([log.saturated, log.statistics.queuedEntries]).toEqual([true, MAX_QUEUED_ENTRIES]);
   await expect(log.append(eventEntry(1))).rejects.toMatchObject({
@@ -108,7 +102,7 @@ test('a queue that is full refuses entries at once, and what it took becomes dur
 });
 
 test('a queue of large entries is bounded by its bytes', async () => {
-  const log = await LogClient.open({ folder, newOrigin: ORIGIN, clock });
+  const log = await openLog(folder);
   const large = eventEntry(0, { details: { text: 'x'.repeat(60_000) } });
   const taken: Promise<unknown>[] = [];
   while (!log.saturated) taken.push(log.append(large));

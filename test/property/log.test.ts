@@ -13,6 +13,7 @@ import { EVENT_KINDS, type LogEntry } from '../../src/domain/log-entry.ts';
 import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { arbitraryEntries, entryId, halfMinutes, TIME } from '../decision-log/entries.ts';
+import { testPrivacy } from '../decision-log/test-privacy.ts';
 import { ORIGIN } from '../store/sqlite/sqlite-log.ts';
 import { ThreadlessLog } from '../store/sqlite/threadless-log.ts';
 
@@ -80,7 +81,7 @@ test('the SQLite log equals the log in memory over random command sequences', as
       fc.constantFrom(1, 250, 1_000, 10_000_000),
       async (commands, maxSteps) => {
         const sqlite = new ThreadlessLog({ maxSteps });
-        const memory = new MemoryLog(ORIGIN);
+        const memory = new MemoryLog(ORIGIN, { privacy: testPrivacy() });
         try {
           for (const one of commands) {
             const { found, expected } = await runBoth(one, sqlite, memory);

@@ -4,8 +4,10 @@
  */
 import { leafFacts, type LeafFacts } from '../../decision-log/leaf-facts.ts';
 import { leafHash } from '../../decision-log/leaf-hash.ts';
-import { leafBytes } from '../../decision-log/leaf.ts';
+import { LeafWriter, MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
+import type { LeafPrivacy } from '../../decision-log/leaf-privacy.ts';
 import { loggedLeaf } from '../../decision-log/logged-leaf.ts';
+import { NONCE_BYTES, sealOpening } from '../../decision-log/opening.ts';
 import type {
   DecisionLog,
   DecisionQuery,
@@ -13,7 +15,10 @@ import type {
   LoggedLeaf,
   LogPosition,
   LogReader,
+  LogTree,
   Page,
+  SealedOpening,
+  SignedCheckpoint,
 } from '../../decision-log/ports.ts';
 import {
   cursorAfter,
@@ -22,43 +27,92 @@ import {
   planEvents,
   type QueryPlan,
 } from '../../decision-log/query-plan.ts';
+import { signCheckpoint } from '../../decision-log/checkpoint.ts';
+import { ed25519Signer, type Ed25519Signer, formatSignerKey } from '../../decision-log/signed-note.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { LogEntry } from '../../domain/log-entry.ts';
+import { MemoryTree, type TreeLeaf } from './log-tree.ts';
 
-interface Row {
-  readonly bytes: Uint8Array;
+interface Row extends TreeLeaf {
   readonly leaf: LoggedLeaf;
   readonly facts: LeafFacts;
   /** An event that is in the log already. */
   readonly repeated: boolean;
 }
 
+/** What a log in memory may be given; the default is for tests that look at none of it. */
+interface MemoryLogOptions {
+  readonly privacy?: LeafPrivacy;
+  /** Of the signing key, 32 bytes; by default made from the origin, which protects nothing. */
+  readonly seed?: Uint8Array;
+}
+
 export class MemoryLog implements DecisionLog, LogReader {
   readonly origin: string;
   readonly saturated = false;
+  readonly tree: LogTree;
+  private readonly writer: LeafWriter;
+  private readonly signer: Ed25519Signer;
   private readonly rows: Row[] = [];
+  private readonly sealed = new Map<number, SealedOpening>();
   private readonly eventIds = new Set<string>();
   private closed = false;
 
-  constructor(origin: string) {
+  constructor(origin: string, { privacy = UNREGISTERED, seed }: MemoryLogOptions = {}) {
     this.origin = origin;
+    this.writer = new LeafWriter(privacy);
+    this.tree = new MemoryTree(this.rows);
+    this.signer = ed25519Signer(formatSignerKey(origin, seed ?? leafHash(Buffer.from(origin))));
   }
 
   get size(): number {
     return this.rows.length;
   }
 
+  /** The verifier key that goes with its checkpoints. */
+  get verifierKey(): string {
+    return this.signer.verifierKey;
+  }
+
   async append(entry: LogEntry): Promise<LogPosition> {
     if (this.closed) throw new AppError('LOG_UNAVAILABLE', 'the decision log is closed');
-    const bytes = leafBytes(entry);
+    const { text, opening } = this.writer.write(entry);
+    const bytes = new TextEncoder().encode(text);
+    if (bytes.length > MAX_LEAF_BYTES) refuseLargeLeaf();
     const index = this.rows.length;
-    const hash = Buffer.from(leafHash(bytes)).toString('hex');
-    const leaf = loggedLeaf(index, hash, new TextDecoder().decode(bytes));
+    const hash = leafHash(bytes);
+    const leaf = loggedLeaf(index, Buffer.from(hash).toString('hex'), text);
     const facts = leafFacts(leaf.content);
     const repeated = facts.isEvent && this.eventIds.has(facts.id);
     if (facts.isEvent) this.eventIds.add(facts.id);
-    this.rows.push({ bytes, leaf, facts, repeated });
+    this.rows.push({ bytes, hash, time: facts.time, leaf, facts, repeated });
+    if (opening !== undefined) {
+      // An index is never used twice, so neither is a nonce made from it.
+      const nonce = new Uint8Array(NONCE_BYTES);
+      new DataView(nonce.buffer).setFloat64(0, index);
+      this.sealed.set(index, {
+        subject: opening.subject.pseudonym,
+        sealed: sealOpening(opening, nonce),
+      });
+    }
     return { origin: this.origin, index, size: this.rows.length };
+  }
+
+  async signCheckpoint(): Promise<SignedCheckpoint> {
+    if (this.closed) throw new AppError('LOG_UNAVAILABLE', 'the decision log is closed');
+    const { origin, size } = this;
+    const root = await this.tree.root(size);
+    const note = signCheckpoint({ origin, size, root }, [this.signer]);
+    return { origin, size, root, time: this.rows.at(-1)?.time ?? 0, note };
+  }
+
+  async openings(indexes: readonly number[]): Promise<ReadonlyMap<number, SealedOpening>> {
+    const found = new Map<number, SealedOpening>();
+    for (const index of indexes) {
+      const opening = this.sealed.get(index);
+      if (opening !== undefined) found.set(index, opening);
+    }
+    return found;
   }
 
   async decisions(query: DecisionQuery): Promise<Page<LoggedLeaf>> {
@@ -105,4 +159,21 @@ export class MemoryLog implements DecisionLog, LogReader {
       nextCursor: found.length > items.length && last !== undefined ? cursorAfter(last.index, plan) : null,
     };
   }
+}
+
+/** Knows nobody: every principal is one that was never registered. */
+const UNREGISTERED: LeafPrivacy = {
+  subject: () => undefined,
+  unregistered: entity => `u:${shortHash(entity, 16)}`,
+  inputMac: ({ tenant, resource, hash }) => ({
+    kid: `${tenant}/none`,
+    mac: shortHash(JSON.stringify([tenant, resource, hash]), 32),
+  }),
+  salt: () => '',
+  personalKeys: new Set(),
+};
+
+/** Without a key: what stands for tests only. */
+function shortHash(text: string, bytes: number): string {
+  return Buffer.from(leafHash(Buffer.from(text)).subarray(0, bytes)).toString('base64url');
 }

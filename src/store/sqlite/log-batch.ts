@@ -1,20 +1,39 @@
 /**
  * A batch of leaves as one run of bytes that two threads share, so that nothing is cloned between them. Each
- * frame is a 32-bit length (little-endian) and the leaf behind its RFC 6962 prefix, ready to be hashed in place.
+ * frame is two 32-bit lengths (little-endian), the leaf behind its RFC 6962 prefix, ready to be hashed in place,
+ * and what opens its personal values, if it has any.
  * The main thread writes, hands over, and does not touch the batch until the writer has answered.
  */
 import { LEAF_PREFIX } from '../../decision-log/leaf-hash.ts';
+import type { PlainOpening } from '../../decision-log/leaf-privacy.ts';
 import { MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
+import { AppError } from '../../domain/errors.ts';
 
 /** Most bytes in one batch: what one commit writes, and so how long the slowest answer waits. */
 const MAX_BATCH_BYTES = 1_048_576;
 /** Most entries in one batch. */
-const MAX_BATCH_ENTRIES = 1_024;
+export const MAX_BATCH_ENTRIES = 1_024;
+/** Most bytes of the personal values of one entry, with what goes along: as many as a leaf may have. */
+const MAX_OPENING_BYTES = 61_440;
 
 const LENGTH_BYTES = 4;
-const FRAME_BYTES = LENGTH_BYTES + 1;
+const HEADER_BYTES = 2 * LENGTH_BYTES;
+const FRAME_BYTES = HEADER_BYTES + 1;
+/** Most bytes of one entry in a batch. */
+export const MAX_FRAME_BYTES = FRAME_BYTES + MAX_LEAF_BYTES + MAX_OPENING_BYTES;
 /** Most bytes of UTF-8 for one UTF-16 code unit. */
 const MAX_UTF8 = 3;
+/** Bytes of a subject's key, in front of an opening. */
+const KEY_BYTES = 32;
+/** Between the texts of an opening; none of them holds it. */
+const SEPARATOR = '\n';
+
+/** A leaf on its way into the log. */
+export interface LeafFrame {
+  /** LEAF_PREFIX and the leaf. */
+  readonly prefixed: Uint8Array;
+  readonly opening: PlainOpening | undefined;
+}
 
 /** The writing side. */
 export class LeafBatch {
@@ -38,19 +57,23 @@ export class LeafBatch {
 
   /**
    * Adds a leaf. False when it does not fit any more; an empty batch takes every leaf.
-   * @throws AppError INVALID_REQUEST when the leaf is longer than MAX_LEAF_BYTES
+   * @throws AppError INVALID_REQUEST when the leaf is longer than MAX_LEAF_BYTES, or its opening too long
    */
-  add(text: string): boolean {
+  add(text: string, opening: PlainOpening | undefined): boolean {
     const start = this.usedBytes + FRAME_BYTES;
-    const room = MAX_BATCH_BYTES - start;
+    const packed = opening === undefined ? undefined : packOpening(opening);
+    const openingBytes = packed?.length ?? 0;
+    const room = MAX_BATCH_BYTES - start - openingBytes;
     if (text.length > MAX_LEAF_BYTES) refuseLargeLeaf();
     if (this.entryCount >= MAX_BATCH_ENTRIES) return false;
     if (text.length * MAX_UTF8 > room && Buffer.byteLength(text) > room) return false;
     const length = this.bytes.write(text, start);
     if (length > MAX_LEAF_BYTES) refuseLargeLeaf();
     this.bytes.writeUInt32LE(length + 1, this.usedBytes);
+    this.bytes.writeUInt32LE(openingBytes, this.usedBytes + LENGTH_BYTES);
     this.bytes[start - 1] = LEAF_PREFIX;
-    this.usedBytes = start + length;
+    if (packed !== undefined) packed.copy(this.bytes, start + length);
+    this.usedBytes = start + length + openingBytes;
     this.entryCount++;
     return true;
   }
@@ -61,12 +84,43 @@ export class LeafBatch {
   }
 }
 
-/** The reading side: each leaf with its prefix, in order, as views of the batch. */
-export function* prefixedLeaves(shared: SharedArrayBuffer, used: number): Generator<Buffer> {
+/** The reading side: each leaf in order, as views of the batch. */
+export function* leafFrames(shared: SharedArrayBuffer, used: number): Generator<LeafFrame> {
   const bytes = Buffer.from(shared, 0, used);
   for (let at = 0; at < used; ) {
-    const end = at + LENGTH_BYTES + bytes.readUInt32LE(at);
-    yield bytes.subarray(at + LENGTH_BYTES, end);
-    at = end;
+    const start = at + HEADER_BYTES;
+    const end = start + bytes.readUInt32LE(at);
+    const openingBytes = bytes.readUInt32LE(at + LENGTH_BYTES);
+    const opening = openingBytes === 0 ? undefined : unpackOpening(bytes.subarray(end, end + openingBytes));
+    yield { prefixed: bytes.subarray(start, end), opening };
+    at = end + openingBytes;
   }
+}
+
+/** One leaf that is made in the writer's thread itself. */
+export function frameOf(text: string): LeafFrame {
+  return { prefixed: Buffer.concat([Buffer.of(LEAF_PREFIX), Buffer.from(text)]), opening: undefined };
+}
+
+function packOpening({ subject, decisionId, disclosures }: PlainOpening): Buffer {
+  const texts = Buffer.from([subject.pseudonym, decisionId, disclosures].join(SEPARATOR));
+  const packed = Buffer.concat([subject.key, texts]);
+  if (subject.key.length !== KEY_BYTES) throw new Error('the key of a subject is 32 bytes');
+  if (packed.length <= MAX_OPENING_BYTES) return packed;
+  throw new AppError(
+    'INVALID_REQUEST',
+    `the personal values of the entry would take more than ${MAX_OPENING_BYTES} bytes in the decision log`,
+    {
+      problems: [{ message: `they are at most ${MAX_OPENING_BYTES} bytes`, hint: 'send a smaller context' }],
+    },
+  );
+}
+
+function unpackOpening(packed: Buffer): PlainOpening {
+  const [pseudonym = '', decisionId = '', disclosures = ''] = packed
+    .toString('utf8', KEY_BYTES)
+    .split(SEPARATOR);
+  // A copy: ciphers do not take keys from memory that threads share.
+  const key = Uint8Array.from(packed.subarray(0, KEY_BYTES));
+  return { subject: { pseudonym, key }, decisionId, disclosures };
 }

@@ -6,6 +6,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { leafHash } from '../../decision-log/leaf-hash.ts';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import { LEAF_VERSION } from '../../domain/log-entry.ts';
+import type { ShardName } from './log-shard-name.ts';
 
 /** Earlier versions can corrupt a WAL database that is written and checkpointed at once (sqlite.org/wal.html). */
 export const MIN_SQLITE_VERSION = '3.51.3';
@@ -37,11 +38,23 @@ export function compareVersions(one: string, other: string): number {
   return 0;
 }
 
+/** What a shard says of itself. */
+export interface ShardState {
+  /** Name of the log. */
+  readonly origin: string;
+  /** Undefined in a log of before there was a tree. */
+  readonly verifierKey: string | undefined;
+  /** Name of the shard that follows; undefined while this one is open. */
+  readonly next: string | undefined;
+  /** Leaves of the whole log up to the last of this shard. */
+  readonly size: number;
+}
+
 /**
- * Checks structure, format and the last leaves. @returns origin and number of leaves
+ * Checks structure, format and the last leaves of a shard.
  * @throws Error with what is wrong
  */
-export function checkLog(db: Database): { readonly origin: string; readonly size: number } {
+export function checkShard(db: Database, { first }: Pick<ShardName, 'first'>): ShardState {
   const pages = Number(db.pragma('page_count', { simple: true }));
   const pageBytes = Number(db.pragma('page_size', { simple: true }));
   if (pages * pageBytes <= FULL_CHECK_BYTES) {
@@ -54,9 +67,14 @@ export function checkLog(db: Database): { readonly origin: string; readonly size
       .all()
       .map(({ key, value }) => [key, value]),
   );
-  const format = meta.get('format');
-  if (format !== String(LEAF_VERSION)) throw newerFormat(db.name, format);
-  return { origin: meta.get('origin') ?? '', size: checkTail(db) };
+  const format = meta.get('format') ?? '';
+  if (!/^[1-9]\d{0,3}$/.test(format) || Number(format) > LEAF_VERSION) throw newerFormat(db.name, format);
+  return {
+    origin: meta.get('origin') ?? '',
+    verifierKey: meta.get('verifierKey'),
+    next: meta.get('sealed'),
+    size: checkTail(db, first),
+  };
 }
 
 interface LeafRow {
@@ -65,24 +83,24 @@ interface LeafRow {
   readonly hash: Buffer;
 }
 
-function checkTail(db: Database): number {
+function checkTail(db: Database, first: number): number {
   const rows = db
     .prepare<[number], LeafRow>('SELECT idx, body, hash FROM leaf ORDER BY idx DESC LIMIT ?')
     .all(TAIL_LEAVES);
-  const last = rows[0]?.idx ?? -1;
+  const last = rows[0]?.idx ?? first - 1;
   for (const [at, row] of rows.entries()) {
     if (row.idx !== last - at) throw new Error(`entry ${last - at} is missing`);
     if (!row.hash.equals(leafHash(row.body))) throw new Error(`entry ${row.idx} does not match its hash`);
   }
-  const first = db.prepare<[], number | null>('SELECT min(idx) FROM leaf').pluck().get() ?? 0;
-  if (first !== 0) throw new Error(`the log starts at entry ${first}`);
+  const found = db.prepare<[], number | null>('SELECT min(idx) FROM leaf').pluck().get() ?? first;
+  if (found !== first) throw new Error(`it starts at entry ${found} instead of ${first}`);
   return last + 1;
 }
 
-function newerFormat(file: string, format: string | undefined): AppError {
+function newerFormat(file: string, format: string): AppError {
   return new AppError(
     'LOG_UNAVAILABLE',
-    `the decision log \`${file}\` has leaves of format \`${format ?? 'unknown'}\`, this version writes ` +
+    `the decision log \`${file}\` has leaves of format \`${format || 'unknown'}\`, this version writes ` +
       `\`${LEAF_VERSION}\`: start the version that made it`,
   );
 }
@@ -90,8 +108,8 @@ function newerFormat(file: string, format: string | undefined): AppError {
 /** Turns whatever stopped the opening of a log into a failure that says what to do. */
 export function damagedLog(file: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const code = error instanceof SqliteDatabase.SqliteError ? error.code : '';
-  if (/^SQLITE_(CANTOPEN|READONLY|PERM|AUTH|FULL|IOERR)/.test(code)) {
+  const code = error instanceof SqliteDatabase.SqliteError ? error.code : systemCode(error);
+  if (/^(SQLITE_(CANTOPEN|READONLY|PERM|AUTH|FULL|IOERR)|E[A-Z]+$)/.test(code)) {
     return new AppError(
       'LOG_UNAVAILABLE',
       `the decision log \`${file}\` cannot be written: ${messageOf(error)}: check the permissions and the free ` +
@@ -101,8 +119,13 @@ export function damagedLog(file: string, error: unknown): AppError {
   }
   return new AppError(
     'LOG_UNAVAILABLE',
-    `the decision log \`${file}\` is damaged: ${messageOf(error)}: keep \`log.db\`, \`log.db-wal\` and ` +
-      '`log.db-shm` for an inquiry and restore all three from a backup, or start with an empty data folder',
+    `the decision log \`${file}\` is damaged: ${messageOf(error)}: keep the folder \`log\` for an inquiry and ` +
+      'restore all of it from a backup, or begin another log with `duramen log open-new`',
     { cause: error },
   );
+}
+
+/** `ENOSPC`; empty when the error is not one of the operating system. */
+export function systemCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

@@ -4,13 +4,16 @@
  * the queue's limits and never dropped silently.
  */
 import { Worker } from 'node:worker_threads';
-import { leafText } from '../../decision-log/leaf.ts';
-import type { DecisionLog, LogPosition } from '../../decision-log/ports.ts';
-import { type Clock, timestamp } from '../../domain/clock.ts';
+import { LeafWriter } from '../../decision-log/leaf.ts';
+import type { DecisionLog, LogExports, LogPosition, SignedCheckpoint } from '../../decision-log/ports.ts';
+import { timestamp } from '../../domain/clock.ts';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import type { LogEntry } from '../../domain/log-entry.ts';
+import { LogAsks } from './log-asks.ts';
+import type { LogClientOptions, LogStatistics } from './log-client-options.ts';
 import type { FromLogWorker, LogWorkerData, ToLogWorker } from './log-messages.ts';
 import { LogQueue } from './log-queue.ts';
+import type { Pruning } from './log-retention.ts';
 
 /** First and longest pause before a dead writer is started again, in milliseconds; it doubles in between. */
 const RESTART_MIN_MS = 100;
@@ -22,46 +25,6 @@ const CLOSE_WAIT_MS = 10_000;
 /** Seconds for Retry-After. */
 const RETRY_SECONDS = 1;
 
-export interface LogClientOptions {
-  /** Data folder; must exist. */
-  readonly folder: string;
-  /** Origin for a log that does not exist yet: `duramen.local/<random hex>`. */
-  readonly newOrigin: string;
-  readonly clock: Clock;
-  /** Most pages of log.db, as a cap on its size. */
-  readonly maxPages?: number;
-  readonly observer?: LogObserver;
-}
-
-/** Hears what happens; for metrics and the service log. Must not throw. */
-interface LogObserver {
-  /** After each commit. `commitSeconds` is the writer's time for inserts, hashes and the flush. */
-  onCommit?(batch: {
-    readonly entries: number;
-    readonly bytes: number;
-    readonly commitSeconds: number;
-  }): void;
-  onCheckpoint?(seconds: number): void;
-  onHealth?(healthy: boolean, detail: string): void;
-  /** The log cannot be written again in this process: only a restart tells what is durable. */
-  onFatal?(detail: string): void;
-}
-
-/** Counters since the start. */
-export interface LogStatistics {
-  readonly queuedEntries: number;
-  readonly queuedBytes: number;
-  /** Age of the oldest entry that is not durable yet. */
-  readonly oldestUnflushedSeconds: number;
-  readonly writtenTotal: number;
-  readonly batchesTotal: number;
-  readonly refusedBackpressureTotal: number;
-  readonly refusedUnavailableTotal: number;
-  readonly writerRestartsTotal: number;
-  /** As of the last checkpoint. */
-  readonly walBytes: number;
-}
-
 /** `failing`: the disk refuses, and may take entries again; `fatal`: only a restart of the process helps. */
 type Phase = 'starting' | 'running' | 'failing' | 'down' | 'fatal' | 'closing' | 'closed';
 
@@ -70,11 +33,14 @@ export class LogClient implements DecisionLog {
   newerMigrations: readonly string[] = [];
   private readonly options: LogClientOptions;
   private readonly queue: LogQueue;
+  private readonly leaves: LeafWriter;
+  private readonly asks: LogAsks;
   private readonly counts = { written: 0, batches: 0, overrun: 0, unavailable: 0, restarts: 0, wal: 0 };
   private worker: Worker | undefined;
   private phase: Phase = 'starting';
   private detail = 'the log writer is starting';
   private logOrigin = '';
+  private logKey = '';
   private durable = 0;
   private pumpScheduled = false;
   private restartMs = RESTART_MIN_MS;
@@ -84,6 +50,11 @@ export class LogClient implements DecisionLog {
   private constructor(options: LogClientOptions) {
     this.options = options;
     this.queue = new LogQueue(() => options.clock.monotonic());
+    this.leaves = new LeafWriter(options.privacy);
+    this.asks = new LogAsks((id, ask) => {
+      if (this.worker === undefined || this.phase === 'fatal' || this.isClosing) throw this.refuse();
+      post(this.worker, { kind: 'ask', id, ask });
+    });
   }
 
   /** Opens or makes the log. @throws AppError with what to do when the folder or the database is not usable */
@@ -102,8 +73,18 @@ export class LogClient implements DecisionLog {
     return this.logOrigin;
   }
 
+  /** The key that verifies its checkpoints: `name+id+key` (c2sp.org/signed-note). */
+  get verifierKey(): string {
+    return this.logKey;
+  }
+
   get size(): number {
     return this.durable;
+  }
+
+  /** How far others have copied the log; see `prune`. */
+  get exports(): LogExports {
+    return this.asks;
   }
 
   get saturated(): boolean {
@@ -143,9 +124,21 @@ export class LogClient implements DecisionLog {
     }
     return new Promise((resolve, reject) => {
       // What throws here (an entry that cannot be a leaf) rejects the promise.
-      this.queue.add(leafText(entry), resolve, reject);
+      this.queue.add(this.leaves.write(entry), resolve, reject);
       this.schedulePump();
     });
+  }
+
+  signCheckpoint(): Promise<SignedCheckpoint> {
+    return this.asks.sign(this.durable, this.options.clock.now());
+  }
+
+  /**
+   * Removes the entries of whole sealed shards whose last entry is older than `before` (milliseconds since the
+   * epoch), and none that an export has not acknowledged. Rejects with AppError LOG_UNAVAILABLE.
+   */
+  prune(before: number): Promise<Pruning> {
+    return this.asks.prune(before);
   }
 
   async close(): Promise<void> {
@@ -165,7 +158,7 @@ export class LogClient implements DecisionLog {
           clearTimeout(deadline);
           resolve();
         });
-        post(worker, { kind: 'close' });
+        post(worker, { kind: 'close', now: this.options.clock.now() });
       });
     }
     this.phase = 'closed';
@@ -185,19 +178,25 @@ export class LogClient implements DecisionLog {
     if (this.worker === undefined) return;
     const batch = this.queue.depart();
     if (batch !== undefined) {
-      post(this.worker, { kind: 'batch', shared: batch.shared, used: batch.used });
+      const { shared, used, count } = batch;
+      post(this.worker, { kind: 'batch', shared, used, count, now: this.options.clock.now() });
     } else if (this.queue.entries === 0) {
       this.drained?.();
     }
   }
 
   private launch(): Promise<void> {
-    const { folder, newOrigin, clock, maxPages } = this.options;
+    const { folder, newOrigin, newSeed, signingKey, clock, maxPages, shardEntries } = this.options;
+    const now = clock.now();
     const data: LogWorkerData = {
       folder,
       newOrigin,
-      at: timestamp(clock.now()),
+      newSeed,
+      now,
+      at: timestamp(now),
+      ...(signingKey === undefined ? {} : { signingKey }),
       ...(maxPages === undefined ? {} : { maxPages }),
+      ...(shardEntries === undefined ? {} : { shardEntries }),
     };
     return new Promise((resolve, reject) => {
       const worker = new Worker(new URL('./log-worker.ts', import.meta.url), { workerData: data });
@@ -226,8 +225,9 @@ export class LogClient implements DecisionLog {
   private ready(worker: Worker, message: Extract<FromLogWorker, { kind: 'ready' }>): void {
     this.worker = worker;
     // Closed while it was starting: nobody else will tell this thread to end.
-    if (this.phase === 'closed') post(worker, { kind: 'close' });
+    if (this.phase === 'closed') post(worker, { kind: 'close', now: this.options.clock.now() });
     this.logOrigin = message.origin;
+    this.logKey = message.verifierKey;
     // Read from the disk: a batch that the last writer took down with it may be durable or not.
     this.durable = message.size;
     this.newerMigrations = message.newerMigrations;
@@ -252,6 +252,15 @@ export class LogClient implements DecisionLog {
         return;
       case 'probed':
         this.recover();
+        return;
+      case 'answer':
+        this.asks.answered(message.id, message.answer);
+        return;
+      case 'declined':
+        this.asks.declined(message.id, message.code, message.message);
+        return;
+      case 'progress':
+        this.options.observer?.onProgress?.(message.message);
         return;
       case 'checkpointed':
         this.counts.wal = message.walBytes;
@@ -281,6 +290,7 @@ export class LogClient implements DecisionLog {
     // The batch in flight may be durable; its callers are told that it is unknown, and answer nobody.
     const error = new AppError('LOG_UNAVAILABLE', message, { retryAfterSeconds: RETRY_SECONDS, cause });
     this.counts.unavailable += this.queue.abandon(error);
+    this.asks.abandon(error);
     this.drained?.();
     if (this.phase === 'fatal') return;
     this.decline('down', message);
@@ -316,6 +326,10 @@ export class LogClient implements DecisionLog {
     if (phase === 'fatal') this.options.observer?.onFatal?.(detail);
   }
 
+  private get isClosing(): boolean {
+    return this.phase === 'closing' || this.phase === 'closed';
+  }
+
   private refuse(): AppError {
     if (this.phase === 'running' || this.phase === 'failing') {
       this.counts.overrun++;
@@ -324,8 +338,7 @@ export class LogClient implements DecisionLog {
       });
     }
     this.counts.unavailable++;
-    const closed = this.phase === 'closing' || this.phase === 'closed';
-    return new AppError('LOG_UNAVAILABLE', closed ? 'the decision log is closed' : this.detail, {
+    return new AppError('LOG_UNAVAILABLE', this.isClosing ? 'the decision log is closed' : this.detail, {
       retryAfterSeconds: RETRY_SECONDS,
     });
   }

@@ -2,13 +2,13 @@
  * Entries that wait for the disk, as batches. Invariants: entries leave in the order in which they came; one
  * batch is in flight at most; the queue never holds more than its limits; each waiter is answered exactly once.
  */
+import type { WrittenLeaf } from '../../decision-log/leaf.ts';
 import type { LogPosition } from '../../decision-log/ports.ts';
-import { MAX_LEAF_BYTES } from '../../decision-log/leaf.ts';
-import { LeafBatch } from './log-batch.ts';
+import { LeafBatch, MAX_FRAME_BYTES } from './log-batch.ts';
 
 /** Most entries that wait: at 10,000 decisions per second, 0.8 s; whoever waits longer has given up. */
 export const MAX_QUEUED_ENTRIES = 8_192;
-/** Most bytes of leaves that wait. */
+/** Most bytes of leaves and of what opens them that wait. */
 export const MAX_QUEUED_BYTES = 33_554_432;
 /** Batches kept for reuse, so that steady traffic allocates none. */
 const SPARE_BATCHES = 4;
@@ -43,13 +43,13 @@ export class LogQueue {
     return this.entryCount;
   }
 
-  /** Bytes of their leaves. */
+  /** Bytes of their leaves and of what opens them. */
   get bytes(): number {
     return this.byteCount;
   }
 
   get saturated(): boolean {
-    return this.entryCount >= MAX_QUEUED_ENTRIES || this.byteCount + MAX_LEAF_BYTES > MAX_QUEUED_BYTES;
+    return this.entryCount >= MAX_QUEUED_ENTRIES || this.byteCount + MAX_FRAME_BYTES > MAX_QUEUED_BYTES;
   }
 
   get inFlight(): boolean {
@@ -62,11 +62,11 @@ export class LogQueue {
   }
 
   /** @throws AppError INVALID_REQUEST when the leaf is too long; then nothing waits */
-  add(text: string, resolve: Resolve, reject: Reject): void {
+  add(leaf: WrittenLeaf, resolve: Resolve, reject: Reject): void {
     let last = this.waiting.at(-1);
     const before = last?.leaves.used ?? 0;
-    if (last === undefined || !last.leaves.add(text)) {
-      last = this.open(text);
+    if (last === undefined || !last.leaves.add(leaf.text, leaf.opening)) {
+      last = this.open(leaf);
       this.byteCount += last.leaves.used;
     } else {
       this.byteCount += last.leaves.used - before;
@@ -111,10 +111,10 @@ export class LogQueue {
     return count;
   }
 
-  private open(text: string): Waiting {
+  private open(leaf: WrittenLeaf): Waiting {
     const batch = this.spare.pop() ?? { leaves: new LeafBatch(), resolves: [], rejects: [], since: 0 };
     try {
-      batch.leaves.add(text);
+      batch.leaves.add(leaf.text, leaf.opening);
     } catch (error) {
       this.recycle(batch);
       throw error;

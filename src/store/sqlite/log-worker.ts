@@ -1,13 +1,24 @@
 /**
  * Entry of the log writer's thread: one message in, one commit, one answer out. A batch is answered before a
- * checkpoint starts, so that only the next batch can wait for it.
+ * checkpoint starts, so that only the next batch can wait for it; retention pauses for every batch.
  */
+import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { AppError, messageOf } from '../../domain/errors.ts';
-import { type FromLogWorker, isLogWorkerData, type ToLogWorker } from './log-messages.ts';
+import {
+  type FromLogWorker,
+  isLogWorkerData,
+  type LogAnswer,
+  type LogAsk,
+  type LogWorkerData,
+  type ToLogWorker,
+} from './log-messages.ts';
+import type { Pruning } from './log-retention.ts';
 import { CommitError, LogWriter } from './log-writer.ts';
 import { readMigrations } from './migrations.ts';
+
+type Send = (message: FromLogWorker) => void;
 
 if (parentPort !== null) serve(parentPort, workerData);
 
@@ -16,8 +27,7 @@ function serve(port: MessagePort, data: unknown): void {
   const send = (message: FromLogWorker): void => port.postMessage(message, []);
   let writer: LogWriter;
   try {
-    const migrations = readMigrations(join(import.meta.dirname, '../../../migrations/sqlite/log'));
-    writer = LogWriter.open({ ...data, migrations });
+    writer = openWriter(data, send);
   } catch (error) {
     const code = error instanceof AppError ? error.code : 'LOG_UNAVAILABLE';
     send({ kind: 'refused', code, message: messageOf(error) });
@@ -26,7 +36,7 @@ function serve(port: MessagePort, data: unknown): void {
   }
   port.on('message', (message: ToLogWorker) => {
     if (message.kind === 'close') {
-      writer.close();
+      writer.close(message.now);
       port.close();
       return;
     }
@@ -39,26 +49,75 @@ function serve(port: MessagePort, data: unknown): void {
       send({ kind: 'failed', message: error.message, fatal: error.fatal });
     }
   });
-  const { origin, size, newerMigrations } = writer;
-  send({ kind: 'ready', origin, size, newerMigrations });
+  const { origin, verifierKey, size, newerMigrations } = writer;
+  send({ kind: 'ready', origin, verifierKey, size, newerMigrations });
 }
 
-function handle(
-  writer: LogWriter,
-  message: Exclude<ToLogWorker, { kind: 'close' }>,
-  send: (message: FromLogWorker) => void,
-): void {
+function openWriter(data: LogWorkerData, send: Send): LogWriter {
+  const migrations = join(import.meta.dirname, '../../../migrations/sqlite');
+  return LogWriter.open({
+    ...data,
+    migrations: readMigrations(join(migrations, 'log')),
+    archiveMigrations: readMigrations(join(migrations, 'log-archive')),
+    random: bytes => randomFillSync(new Uint8Array(bytes)),
+    say: message => send({ kind: 'progress', message }),
+  });
+}
+
+function handle(writer: LogWriter, message: Exclude<ToLogWorker, { kind: 'close' }>, send: Send): void {
   if (message.kind === 'probe') {
     writer.probe(message.at);
     send({ kind: 'probed' });
-    return;
+  } else if (message.kind === 'ask') {
+    answer(writer, message.id, message.ask, send);
+  } else {
+    const start = performance.now();
+    const first = writer.append(message);
+    send({ kind: 'committed', first, commitMs: performance.now() - start });
   }
-  const start = performance.now();
-  const first = writer.append(message.shared, message.used);
-  send({ kind: 'committed', first, commitMs: performance.now() - start });
 }
 
-function checkpoint(writer: LogWriter, send: (message: FromLogWorker) => void): void {
+/** A question never stops the writer: whatever goes wrong is told to who asked. */
+function answer(writer: LogWriter, id: number, ask: LogAsk, send: Send): void {
+  const decline = (error: unknown): void => {
+    const code = error instanceof AppError ? error.code : 'LOG_UNAVAILABLE';
+    send({ kind: 'declined', id, code, message: messageOf(error) });
+  };
+  const reply = (one: LogAnswer): void => send({ kind: 'answer', id, answer: one });
+  try {
+    switch (ask.op) {
+      case 'sign':
+        return reply({ op: 'sign', checkpoint: writer.sign(ask.now) });
+      case 'exports':
+        return reply({ op: 'exports', exports: writer.exports() });
+      case 'save':
+        return reply({ op: 'save', saved: writer.saveExport(ask.name, ask.acknowledged, ask.time) });
+      case 'remove':
+        return reply({ op: 'remove', existed: writer.removeExport(ask.name) });
+      case 'prune':
+        return inSteps(writer.prune(ask.before), pruning => reply({ op: 'prune', pruning }), decline);
+    }
+  } catch (error) {
+    decline(error);
+  }
+}
+
+/** Runs to the end, one step per turn of the event loop. */
+function inSteps(
+  steps: Generator<undefined, Pruning>,
+  done: (pruning: Pruning) => void,
+  failed: (error: unknown) => void,
+): void {
+  try {
+    const step = steps.next();
+    if (step.done === true) done(step.value);
+    else setImmediate(() => inSteps(steps, done, failed));
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function checkpoint(writer: LogWriter, send: Send): void {
   if (!writer.checkpointDue) return;
   const start = performance.now();
   writer.checkpoint();

@@ -1,39 +1,48 @@
 /**
- * Writes leaves into log.db; runs in a worker thread. Invariants: when `append` returns, every leaf of the batch
- * is on the disk (WAL with synchronous=FULL), with gap-free indexes; when it throws, none of them is, or the
- * failure is marked fatal and the writer refuses everything until the process has restarted.
+ * Writes leaves into the shards of the log; runs in a worker thread. Invariants: when `append` returns, every leaf
+ * of the batch is on the disk with the tiles that it filled, with gap-free indexes; when it throws, none of them is,
+ * or the failure is marked fatal and the writer refuses everything until the process has restarted. Nothing is
+ * signed that is not on the disk, or written by the same transaction.
  */
-import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3';
+import SqliteDatabase, { type Database } from 'better-sqlite3';
+import { signCheckpoint } from '../../decision-log/checkpoint.ts';
+import { Frontier } from '../../decision-log/frontier.ts';
 import { hashPrefixed } from '../../decision-log/leaf-hash.ts';
+import { NONCE_BYTES, sealOpening } from '../../decision-log/opening.ts';
+import type { LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
+import type { Ed25519Signer } from '../../decision-log/signed-note.ts';
 import { messageOf } from '../../domain/errors.ts';
-import { LEAF_VERSION } from '../../domain/log-entry.ts';
 import { lockFolder } from './folder-lock.ts';
-import { prefixedLeaves } from './log-batch.ts';
-import { checkLog, damagedLog, refuseOldSqlite } from './log-check.ts';
-import { type Migration, migrate } from './migrations.ts';
+import type { LogArchive } from './log-archive.ts';
+import { frameOf, type LeafFrame, leafFrames } from './log-batch.ts';
+import { systemCode } from './log-check.ts';
+import { checkedFrontier, takeStoredTiles } from './log-frontier.ts';
+import { MAX_SHARD_ENTRIES, nextShard, openLeaf, sealLeaf } from './log-links.ts';
+import { prune, type Pruning } from './log-retention.ts';
+import { PAGE_BYTES, Shard } from './log-shard.ts';
+import { isoWeek } from './log-shard-name.ts';
+import { startLog, type StartedLog, type StartOptions } from './log-start.ts';
 
 /** WAL pages after which a checkpoint moves them into the database: about 1 MiB, so that it stalls 2 to 3 ms. */
 const CHECKPOINT_PAGES = 128;
-/** Largest WAL that is kept for reuse, in bytes; overwriting it is faster than growing it again. */
-const WAL_LIMIT_BYTES = 67_108_864;
-/** Page cache in KiB. */
-const CACHE_KIB = 16_384;
-/** Page size of a new log: twice SQLite's default, since a leaf is about 2 KB and each page has a cost of its own. */
-const PAGE_BYTES = 8_192;
-/** Pages that a commit writes beside the leaves: the two edges of the tree. */
-const PAGES_PER_COMMIT = 2;
+/** Pages that a commit writes beside the leaves: the edges of the trees, and one tile in 256 leaves. */
+const PAGES_PER_COMMIT = 4;
+/** Longest time between two signatures while batches come, in milliseconds: a signature takes about 40 µs. */
+const SIGN_MS = 250;
 
-export interface LogWriterOptions {
-  readonly folder: string;
-  readonly migrations: readonly Migration[];
-  /** Origin for a log that does not exist yet. */
-  readonly newOrigin: string;
-  /** Instant to record for migrations, RFC 3339. */
-  readonly at: string;
-  /** Most pages of the database; a commit beyond fails as on a full disk. */
-  readonly maxPages?: number;
+export interface LogWriterOptions extends StartOptions {
+  /** Most leaves of a shard. */
+  readonly shardEntries?: number | undefined;
+  /** Fresh random bytes. */
+  readonly random: (bytes: number) => Uint8Array;
+}
+
+/** Leaves that come together, and when, in milliseconds since the epoch. */
+export interface Batch {
+  readonly shared: SharedArrayBuffer;
+  readonly used: number;
+  readonly count: number;
+  readonly now: number;
 }
 
 /** A commit that failed. `fatal`: it is unknown what the disk holds, so nothing may be written until a restart. */
@@ -49,89 +58,104 @@ export class CommitError extends Error {
 
 /** SQLite result codes after which the transaction is known to be rolled back and trying again is safe. */
 const TRANSIENT = /^SQLITE_(FULL|BUSY|LOCKED|NOMEM|READONLY|CANTOPEN|INTERRUPT)(_|$)/;
+/** The same of the operating system, for files that are made and moved. */
+const TRANSIENT_SYSTEM = /^(ENOSPC|EDQUOT|EMFILE|ENFILE|EROFS|EACCES|EPERM)$/;
 
 /** Whether a failed commit may be tried again. A failed write or fsync may not: the kernel can have lost pages. */
 export function isTransient(error: unknown): boolean {
-  return error instanceof SqliteDatabase.SqliteError && TRANSIENT.test(error.code);
+  return error instanceof SqliteDatabase.SqliteError
+    ? TRANSIENT.test(error.code)
+    : TRANSIENT_SYSTEM.test(systemCode(error));
 }
 
 export class LogWriter {
-  readonly origin: string;
-  /** Names of migrations of a newer version that this version can live with. */
-  readonly newerMigrations: readonly string[];
-  private readonly db: Database;
+  private readonly options: LogWriterOptions;
   private readonly lock: Database;
-  private readonly insert: Statement<[number, Buffer, Uint8Array]>;
-  private readonly begin: Statement<[]>;
-  private readonly commit: Statement<[]>;
-  private nextIndex: number;
+  private readonly archive: LogArchive;
+  private readonly signer: Ed25519Signer;
+  private readonly shardEntries: number;
+  private shard: Shard;
+  /** The name of the next shard while this one is sealed. */
+  private next: Shard['next'];
+  private frontier: Frontier;
+  private durable: number;
+  /** The newest checkpoint that was signed, and one that was given out and is not in the database yet. */
+  private head: SignedCheckpoint | undefined;
+  private published: SignedCheckpoint | undefined;
   private walPages = 0;
   private fatal: string | undefined;
 
-  private constructor(db: Database, lock: Database, newerMigrations: readonly string[]) {
-    this.db = db;
+  private constructor(options: LogWriterOptions, lock: Database, started: StartedLog) {
+    this.options = options;
     this.lock = lock;
-    this.newerMigrations = newerMigrations;
-    const { origin, size } = checkLog(db);
-    this.origin = origin;
-    this.nextIndex = size;
-    this.insert = db.prepare('INSERT INTO leaf (idx, body, hash) VALUES (?, ?, ?)');
-    this.begin = db.prepare('BEGIN IMMEDIATE');
-    this.commit = db.prepare('COMMIT');
+    this.archive = started.archive;
+    this.signer = started.signer;
+    this.shardEntries = options.shardEntries ?? MAX_SHARD_ENTRIES;
+    this.shard = started.shard;
+    this.next = started.shard.next;
+    this.frontier = started.frontier;
+    this.durable = started.frontier.size;
+    this.head = started.head;
   }
 
   /**
    * Opens the log of a data folder, or makes it.
    * @throws AppError LOG_UNAVAILABLE or STORE_UNAVAILABLE with what to do, when the folder is in use or not
-   * writable, or the database is damaged or newer
+   * writable, or the log is damaged, newer, or without its key
    */
   static open(options: LogWriterOptions): LogWriter {
     const lock = lockFolder(options.folder);
-    const file = join(options.folder, 'log.db');
-    let db: Database | undefined;
     try {
-      db = new SqliteDatabase(file);
-      refuseOldSqlite(db);
-      configure(db);
-      const { newer } = migrate(db, options.migrations, options.at);
-      if (options.maxPages !== undefined) db.pragma(`max_page_count = ${options.maxPages}`);
-      const name = db.prepare('INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)');
-      name.run('origin', options.newOrigin);
-      name.run('format', String(LEAF_VERSION));
-      return new LogWriter(db, lock, newer);
+      return new LogWriter(options, lock, startLog(options));
     } catch (error) {
-      db?.close();
       lock.close();
-      throw damagedLog(file, error);
+      throw error;
     }
+  }
+
+  get origin(): string {
+    return this.shard.origin;
+  }
+
+  /** The verifier key of the log. */
+  get verifierKey(): string {
+    return this.signer.verifierKey;
+  }
+
+  /** Names of migrations of a newer version that this version can live with. */
+  get newerMigrations(): readonly string[] {
+    return this.shard.newerMigrations;
   }
 
   /** Leaves that are durable. */
   get size(): number {
-    return this.nextIndex;
+    return this.durable;
   }
 
-  /**
-   * Makes a batch durable. @returns the index of its first leaf. @throws CommitError
-   */
-  append(shared: SharedArrayBuffer, used: number): number {
-    if (this.fatal !== undefined) throw new CommitError(this.fatal, true, undefined);
-    const first = this.nextIndex;
-    let index = first;
+  /** Makes a batch durable. @returns the index of its first leaf. @throws CommitError */
+  append({ shared, used, count, now }: Batch): number {
+    this.refuseAfterFatal();
     try {
-      this.begin.run();
-      for (const prefixed of prefixedLeaves(shared, used)) {
-        this.insert.run(index++, prefixed.subarray(1), hashPrefixed(prefixed));
-      }
-      // The point of no return: with COMMIT the batch is in the WAL and the WAL is flushed. A crash before it
-      // leaves nothing of the batch; a crash after it, before the answer, leaves entries that nobody waits for.
-      this.commit.run();
+      this.makeRoom(count, now);
+      const first = this.durable;
+      this.write(leafFrames(shared, used), now, this.signatureIsDue(now));
+      this.walPages += Math.ceil(used / PAGE_BYTES) + PAGES_PER_COMMIT;
+      return first;
     } catch (error) {
       throw this.failed(error);
     }
-    this.nextIndex = index;
-    this.walPages += Math.ceil(used / PAGE_BYTES) + PAGES_PER_COMMIT;
-    return first;
+  }
+
+  /**
+   * A checkpoint over everything that is durable. It is written down with the next commit; lost by a crash before
+   * that, it still holds, for what it is about is on the disk.
+   * @throws CommitError when it is unknown what is durable
+   */
+  sign(now: number): SignedCheckpoint {
+    this.refuseAfterFatal();
+    if (this.head?.size !== this.durable) this.head = this.signed(now);
+    this.published = this.head;
+    return this.head;
   }
 
   /** Whether enough has gathered in the WAL for a checkpoint. */
@@ -145,7 +169,7 @@ export class LogWriter {
    */
   checkpoint(): void {
     try {
-      this.db.pragma('wal_checkpoint(PASSIVE)');
+      this.shard.db.pragma('wal_checkpoint(PASSIVE)');
       this.walPages = 0;
     } catch (error) {
       if (!isTransient(error)) throw this.failed(error);
@@ -155,34 +179,148 @@ export class LogWriter {
 
   /** Bytes of the write-ahead log. */
   get walBytes(): number {
-    const file = `${this.db.name}-wal`;
-    return existsSync(file) ? statSync(file).size : 0;
+    return this.shard.walBytes;
   }
 
   /** Writes and flushes something that is not an entry, to learn whether writing works. @throws CommitError */
   probe(at: string): void {
-    if (this.fatal !== undefined) throw new CommitError(this.fatal, true, undefined);
+    this.refuseAfterFatal();
     try {
-      this.db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', ?)").run(at);
+      if (this.next === undefined) this.shard.setMeta('probe', at);
+      else this.archive.probe();
     } catch (error) {
       throw this.failed(error);
     }
   }
 
-  close(): void {
+  /** Removes what is older than an instant, step by step; see `prune`. */
+  prune(before: number): Generator<undefined, Pruning> {
+    return prune(this.options.folder, this.archive, before);
+  }
+
+  exports(): readonly LogExport[] {
+    return this.archive.exports();
+  }
+
+  /** @throws AppError INVALID_REQUEST */
+  saveExport(name: string, acknowledged: number, time: number): LogExport {
+    return this.archive.saveExport(name, acknowledged, this.durable, time);
+  }
+
+  removeExport(name: string): boolean {
+    return this.archive.removeExport(name);
+  }
+
+  /** Signs what is not signed yet, and lets go of the files. */
+  close(now: number): void {
     try {
-      if (this.fatal === undefined) this.db.pragma('wal_checkpoint(TRUNCATE)');
+      if (this.fatal !== undefined) return;
+      const isWritten = this.head?.size === this.durable && this.published === undefined;
+      if (this.next === undefined && !isWritten) this.write([], now, true);
+      this.shard.db.pragma('wal_checkpoint(TRUNCATE)');
     } finally {
-      this.db.close();
+      this.shard.close();
+      this.archive.close();
       this.lock.close();
     }
+  }
+
+  /** One transaction: leaves, what opens them, the tiles that they fill, and what was signed. */
+  private write(frames: Iterable<LeafFrame>, now: number, sign: boolean, also?: () => void): void {
+    const { shard, frontier } = this;
+    shard.begin.run();
+    for (const { prefixed, opening } of frames) {
+      const hash = hashPrefixed(prefixed);
+      shard.insertLeaf.run(frontier.size, prefixed.subarray(1), hash);
+      if (opening !== undefined) {
+        const sealed = sealOpening(opening, this.options.random(NONCE_BYTES));
+        shard.insertOpening.run(frontier.size, opening.subject.pseudonym, sealed);
+      }
+      frontier.append(hash);
+    }
+    shard.addTiles(takeStoredTiles(frontier));
+    const head = sign ? this.signed(now) : this.published;
+    if (head !== undefined) shard.setHead(head);
+    if (this.published !== undefined) shard.publish(this.published);
+    also?.();
+    // The point of no return: with COMMIT the batch is in the WAL and the WAL is flushed. A crash before it leaves
+    // nothing of the batch, and a signature that nobody has seen; a crash after it, before the answer, leaves
+    // entries that nobody waits for.
+    shard.commit.run();
+    this.durable = frontier.size;
+    this.head = head ?? this.head;
+    this.published = undefined;
+  }
+
+  /** Ends the shard when its week is over or the batch would not fit, and makes sure that there is an open one. */
+  private makeRoom(count: number, now: number): void {
+    const { name } = this.shard;
+    const entries = this.durable - name.first;
+    const isFull = entries > 1 && entries + count + 1 > this.shardEntries;
+    const isOver = entries > 0 && isoWeek(now) > name.week;
+    if (this.next === undefined && (isFull || isOver)) {
+      const { origin, durable: size } = this;
+      const next = nextShard(name, size, now);
+      // Nothing is added to the shard any more. A crash from here on leaves a log whose newest shard is sealed; the
+      // next batch goes on below, in this process or in another.
+      this.write([frameOf(sealLeaf({ origin, size }, name, next, now))], now, true, () =>
+        this.shard.setMeta('sealed', next.name),
+      );
+      this.next = next;
+    }
+    if (this.next !== undefined) this.openNext(this.next, now);
+  }
+
+  private openNext(name: NonNullable<Shard['next']>, now: number): void {
+    const { origin, durable: size, frontier, verifierKey } = this;
+    const text = openLeaf({ origin, size, root: frontier.root() }, this.shard.name, name, now);
+    const shard = Shard.create(this.options, {
+      name,
+      origin,
+      verifierKey,
+      frontier: new Frontier(size, frontier.partialTiles()),
+      opening: frameOf(text),
+    });
+    try {
+      this.frontier = checkedFrontier(shard.db, name.first, shard.size, this.head);
+    } catch (error) {
+      shard.close();
+      throw error;
+    }
+    const sealed = this.shard;
+    this.shard = shard;
+    this.next = undefined;
+    this.durable = this.frontier.size;
+    this.walPages = 0;
+    try {
+      sealed.db.pragma('wal_checkpoint(TRUNCATE)');
+    } finally {
+      sealed.close();
+    }
+  }
+
+  private signed(now: number): SignedCheckpoint {
+    const { origin, frontier } = this;
+    const checkpoint = { origin, size: frontier.size, root: frontier.root() };
+    return { ...checkpoint, time: now, note: signCheckpoint(checkpoint, [this.signer]) };
+  }
+
+  private signatureIsDue(now: number): boolean {
+    return this.head === undefined || Math.abs(now - this.head.time) >= SIGN_MS;
+  }
+
+  private refuseAfterFatal(): void {
+    if (this.fatal !== undefined) throw new CommitError(this.fatal, true, undefined);
   }
 
   private failed(error: unknown): CommitError {
     let fatal = !isTransient(error);
     try {
-      if (this.db.inTransaction) this.db.exec('ROLLBACK');
-      fatal ||= readSize(this.db) !== this.nextIndex;
+      const { shard } = this;
+      if (shard.db.inTransaction) shard.db.exec('ROLLBACK');
+      fatal ||= shard.readSize() !== this.durable;
+      // The leaves of the batch are in the tree in memory, and not on the disk.
+      if (!fatal) this.frontier = checkedFrontier(shard.db, shard.name.first, this.durable, shard.head());
     } catch {
       fatal = true;
     }
@@ -190,31 +328,4 @@ export class LogWriter {
     if (fatal) this.fatal = `${message}: what the disk holds is unknown, restart duramen`;
     return new CommitError(this.fatal ?? message, fatal, error);
   }
-}
-
-function configure(db: Database): void {
-  db.pragma('busy_timeout = 5000');
-  // Only a database that has no page yet takes it, and none in WAL mode.
-  db.pragma(`page_size = ${PAGE_BYTES}`);
-  db.pragma('journal_mode = WAL');
-  // The driver's default in WAL mode is NORMAL, under which a power cut takes back answered decisions.
-  db.pragma('synchronous = FULL');
-  db.pragma('fullfsync = ON');
-  db.pragma('wal_autocheckpoint = 0');
-  db.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`);
-  db.pragma(`cache_size = -${CACHE_KIB}`);
-  db.pragma('temp_store = MEMORY');
-  db.pragma('mmap_size = 0');
-  db.pragma('trusted_schema = OFF');
-  db.pragma('cell_size_check = ON');
-  const mode: unknown = db.pragma('journal_mode', { simple: true });
-  const synchronous: unknown = db.pragma('synchronous', { simple: true });
-  if (mode !== 'wal' || synchronous !== 2) {
-    throw new Error(`journal_mode is \`${String(mode)}\` and synchronous \`${String(synchronous)}\``);
-  }
-}
-
-function readSize(db: Database): number {
-  const row = db.prepare<[], { size: number }>('SELECT coalesce(max(idx) + 1, 0) AS size FROM leaf').get();
-  return row?.size ?? 0;
 }

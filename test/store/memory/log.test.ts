@@ -1,12 +1,15 @@
 /** The reference: the decision log in memory. */
 import { MemoryLog } from '../../../src/store/memory/log.ts';
+import { testPrivacy } from '../../decision-log/test-privacy.ts';
 import { decisionLogConformance } from '../../conformance/decision-log.ts';
 import { decisionLogQueryConformance } from '../../conformance/decision-log-queries.ts';
+import { decisionLogTreeConformance } from '../../conformance/decision-log-tree.ts';
 
 async function open() {
-  const log = new MemoryLog('duramen.test/memory');
-  return { log, reader: log, dispose: () => log.close() };
+  const log = new MemoryLog('duramen.test/memory', { privacy: testPrivacy() });
+  return { log, reader: log, tree: log.tree, verifierKey: log.verifierKey, dispose: () => log.close() };
 }
 
 decisionLogConformance('memory', open);
 decisionLogQueryConformance('memory', open);
+decisionLogTreeConformance('memory', open);

@@ -3,10 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../../../src/domain/clock.ts';
-import { LogClient, type LogClientOptions } from '../../../src/store/sqlite/log-client.ts';
+import { LogClient } from '../../../src/store/sqlite/log-client.ts';
+import type { LogClientOptions } from '../../../src/store/sqlite/log-client-options.ts';
+import { listShards, shardFile } from '../../../src/store/sqlite/log-shard-name.ts';
 import { QueryClient } from '../../../src/store/sqlite/query-client.ts';
+import { testPrivacy } from '../../decision-log/test-privacy.ts';
 
 export const ORIGIN = 'duramen.test/sqlite';
+/** Of the signing keys of test logs. */
+export const SEED = new Uint8Array(32).fill(7);
 
 export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
@@ -15,7 +20,14 @@ export function makeFolder(): string {
 }
 
 export function openLog(folder: string, over: Partial<LogClientOptions> = {}): Promise<LogClient> {
-  return LogClient.open({ folder, newOrigin: ORIGIN, clock, ...over });
+  return LogClient.open({
+    folder,
+    newOrigin: ORIGIN,
+    newSeed: SEED,
+    privacy: testPrivacy(),
+    clock,
+    ...over,
+  });
 }
 
 /** A log with its reader; `dispose` closes both and removes the folder. */
@@ -26,12 +38,21 @@ export async function openBoth(folder = makeFolder(), over: Partial<LogClientOpt
     folder,
     log,
     reader,
+    tree: reader,
+    verifierKey: log.verifierKey,
     dispose: async (): Promise<void> => {
       await reader.close();
       await log.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The file of the newest shard. */
+export function newestShard(folder: string): string {
+  const shard = listShards(folder).at(-1);
+  if (shard === undefined) throw new Error('the folder has no log');
+  return shardFile(folder, shard);
 }
 
 /** Waits until `condition` holds. @throws Error after ten seconds */

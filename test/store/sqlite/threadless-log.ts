@@ -2,21 +2,53 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from 'better-sqlite3';
-import { leafText } from '../../../src/decision-log/leaf.ts';
+import { LeafWriter } from '../../../src/decision-log/leaf.ts';
 import type { QueryPlan } from '../../../src/decision-log/query-plan.ts';
 import type { LogEntry } from '../../../src/domain/log-entry.ts';
 import { LeafBatch } from '../../../src/store/sqlite/log-batch.ts';
-import { LogWriter } from '../../../src/store/sqlite/log-writer.ts';
+import { LogShards } from '../../../src/store/sqlite/log-shards.ts';
+import { LogWriter, type LogWriterOptions } from '../../../src/store/sqlite/log-writer.ts';
 import { readMigrations } from '../../../src/store/sqlite/migrations.ts';
 import { deleteQueryDatabase, openQueryDatabase } from '../../../src/store/sqlite/query-database.ts';
 import { QueryIndexer } from '../../../src/store/sqlite/query-indexer.ts';
-import { type LeafSource, openLeaves } from '../../../src/store/sqlite/query-leaves.ts';
+import type { LeafSource } from '../../../src/store/sqlite/query-leaves.ts';
 import { QueryPruner } from '../../../src/store/sqlite/query-pruner.ts';
 import { QuerySearch } from '../../../src/store/sqlite/query-search.ts';
-import { makeFolder, ORIGIN } from './sqlite-log.ts';
+import { testPrivacy } from '../../decision-log/test-privacy.ts';
+import { makeFolder, ORIGIN, SEED } from './sqlite-log.ts';
 
 const MIGRATIONS = join(import.meta.dirname, '../../../migrations/sqlite');
 const AT = '2026-01-01T00:00:00.000Z';
+/** When batches are written, unless a test says another time. */
+export const WRITTEN = Date.parse(AT);
+
+/** Opens a writer as its thread does. */
+export function openWriter(folder: string, over: Partial<LogWriterOptions> = {}): LogWriter {
+  let nonces = 0;
+  return LogWriter.open({
+    folder,
+    migrations: readMigrations(join(MIGRATIONS, 'log')),
+    archiveMigrations: readMigrations(join(MIGRATIONS, 'log-archive')),
+    newOrigin: ORIGIN,
+    newSeed: SEED,
+    at: AT,
+    now: WRITTEN,
+    say: () => undefined,
+    random: bytes => Buffer.alloc(bytes, ++nonces),
+    ...over,
+  });
+}
+
+/** Appends entries as one batch. @returns the index of the first */
+export function appendTo(writer: LogWriter, entries: readonly LogEntry[], now = WRITTEN): number {
+  const batch = new LeafBatch();
+  const leaves = new LeafWriter(testPrivacy());
+  for (const entry of entries) {
+    const { text, opening } = leaves.write(entry);
+    if (!batch.add(text, opening)) throw new Error('the entries do not fit into one batch');
+  }
+  return writer.append({ shared: batch.shared, used: batch.used, count: batch.count, now });
+}
 
 /** The SQLite log without its threads. */
 export class ThreadlessLog {
@@ -34,17 +66,13 @@ export class ThreadlessLog {
   constructor({ folder = makeFolder(), maxSteps }: { folder?: string; maxSteps?: number } = {}) {
     this.folder = folder;
     this.maxSteps = maxSteps;
-    this.writer = this.openWriter();
+    this.writer = openWriter(this.folder);
     this.log = this.openLog();
     this.index = this.openIndex();
   }
 
   append(entries: readonly LogEntry[]): number {
-    const batch = new LeafBatch();
-    for (const entry of entries) {
-      if (!batch.add(leafText(entry))) throw new Error('the entries do not fit into one batch');
-    }
-    return this.writer.append(batch.shared, batch.used);
+    return appendTo(this.writer, entries);
   }
 
   /** Follows the cursors to the end. */
@@ -69,7 +97,7 @@ export class ThreadlessLog {
     }
     this.close();
     if (kind === 'lose index') deleteQueryDatabase(this.folder);
-    this.writer = this.openWriter();
+    this.writer = openWriter(this.folder);
     this.log = this.openLog();
     this.index = this.openIndex();
   }
@@ -82,12 +110,7 @@ export class ThreadlessLog {
   close(): void {
     this.index.db.close();
     this.log.close();
-    this.writer.close();
-  }
-
-  private openWriter(): LogWriter {
-    const migrations = readMigrations(join(MIGRATIONS, 'log'));
-    return LogWriter.open({ folder: this.folder, migrations, newOrigin: ORIGIN, at: AT });
+    this.writer.close(WRITTEN);
   }
 
   /** Makes the entries before `kept` look as if retention had removed them. */
@@ -96,15 +119,17 @@ export class ThreadlessLog {
   }
 
   private openLog(): LeafSource {
-    const whole = openLeaves(this.folder);
+    const whole = LogShards.open(this.folder);
     return {
-      ...whole,
+      origin: whole.origin,
+      size: () => whole.size(),
       firstKept: () => this.kept,
       rows: (from, limit) => {
         if (from < this.kept) throw new Error(`entry ${from} was removed`);
         return whole.rows(from, limit);
       },
       leaf: index => (index < this.kept ? undefined : whole.leaf(index)),
+      close: () => whole.close(),
     };
   }
 

@@ -1,0 +1,313 @@
+/**
+ * The log of a data folder as evidence: read for verification, the folder left as it is. Invariants: nothing in the
+ * folder is written, created or locked, unless a running service has it open, whose readers this then is one of;
+ * everything stored is handed on as it is, however damaged, and everything stored twice is compared.
+ */
+import type { LogSource, StoredLeaf } from '../../decision-log/log-source.ts';
+import { TILE_WIDTH, tileWidth } from '../../decision-log/tiles.ts';
+import { HASH_BYTES, packedRoot, sameHash } from '../../decision-log/tree-hash.ts';
+import { messageOf } from '../../domain/errors.ts';
+import { EvidenceFiles, type EvidenceDatabase } from './log-evidence-files.ts';
+import type { ShardName } from './log-shard-name.ts';
+
+/** Leaves per batch: some 250 KB of usual ones. */
+const BATCH = 256;
+
+/** Something wrong with the folder beside what the verification of the tree finds. */
+export interface EvidenceFinding {
+  readonly index: number | undefined;
+  readonly code: string;
+  readonly severity: 'error' | 'warning';
+  readonly message: string;
+}
+
+interface LeafRow {
+  readonly idx: number;
+  readonly body: Buffer;
+  readonly hash: Buffer;
+}
+interface TileRow {
+  readonly root: Buffer;
+  readonly data: Buffer;
+}
+interface Head {
+  readonly size: number;
+  readonly root: Buffer;
+  readonly note: string;
+}
+
+/** What the newest shard says of the log. */
+export interface EvidenceHead {
+  readonly origin: string;
+  /** The verifier key as the log keeps it; undefined in a log without a tree. */
+  readonly verifierKey: string | undefined;
+  readonly checkpoint: string | undefined;
+}
+
+export class LogEvidence implements LogSource {
+  readonly firstKept: number;
+  readonly hasPartialTiles = false;
+  /** Filled while the log is read. */
+  readonly findings: EvidenceFinding[] = [];
+  readonly shards: readonly ShardName[];
+  readonly #files: EvidenceFiles;
+  readonly #head: Head | undefined;
+  /** Entries when the reading began: a running service adds more. */
+  readonly #size: number;
+  readonly origin: string;
+  readonly verifierKey: string | undefined;
+
+  private constructor(files: EvidenceFiles) {
+    this.#files = files;
+    this.shards = files.shards;
+    this.firstKept = this.#archivedUpTo();
+    const newest = files.shards.at(-1);
+    const db = newest === undefined ? files.archive() : files.shard(newest);
+    const meta = newest === undefined ? new Map<string, string>() : metaOf(db);
+    this.origin = meta.get('origin') ?? '';
+    this.verifierKey = meta.get('verifierKey');
+    this.#head = newest === undefined ? undefined : headOf(db);
+    this.#size = newest === undefined ? 0 : sizeOf(db, newest);
+  }
+
+  /**
+   * Opens the log of a data folder. Close it afterwards.
+   * @param say hears what takes its time
+   * @throws AppError LOG_UNAVAILABLE when there is no log, or none that can be read at all
+   */
+  static async open(folder: string, say: (text: string) => void): Promise<LogEvidence> {
+    const files = await EvidenceFiles.open(folder, say);
+    try {
+      return new LogEvidence(files);
+    } catch (error) {
+      files.close();
+      throw files.unreadable(error);
+    }
+  }
+
+  /** How the folder is read: beside the service that runs on it, or as a private copy of it. */
+  get mode(): 'beside the service' | 'copy' {
+    return this.#files.served ? 'beside the service' : 'copy';
+  }
+
+  async *leaves(): AsyncGenerator<readonly StoredLeaf[]> {
+    for (const shard of this.shards) {
+      this.#read(shard.first, () => this.#checkShard(shard, this.#files.shard(shard)));
+      for (let from = Number.MIN_SAFE_INTEGER; ; ) {
+        const rows = this.#read(Math.max(from, shard.first), () => this.#page(shard, from)) ?? [];
+        const last = rows.at(-1);
+        if (last === undefined) break;
+        from = last.idx + 1;
+        yield rows.map(({ idx, body, hash }) => ({ index: idx, bytes: body, hash }));
+      }
+    }
+  }
+
+  async tile(level: number, n: number, width: number): Promise<Uint8Array | undefined> {
+    return this.#read(n * TILE_WIDTH ** (level + 1), () => this.#tile(level, n, width));
+  }
+
+  #tile(level: number, n: number, width: number): Uint8Array | undefined {
+    const stored = this.#storedTile(level, n);
+    if (stored !== undefined) {
+      const root = stored.data.length === TILE_WIDTH * HASH_BYTES ? packedRoot(stored.data) : undefined;
+      if (root === undefined || !sameHash(root, stored.root)) this.#wrongRoot(level, n);
+      return stored.data.subarray(0, width * HASH_BYTES);
+    }
+    if (level > 0 || width === TILE_WIDTH) return undefined;
+    // only where some of its leaves were removed: the rest is verified from the leaves
+    return n * TILE_WIDTH < this.firstKept ? this.#carried(n, width) : undefined;
+  }
+
+  async checkpoint(): Promise<string | undefined> {
+    return this.#head?.note;
+  }
+
+  async head(): Promise<{ readonly size: number; readonly root: Uint8Array } | undefined> {
+    return this.#head;
+  }
+
+  async *published(): AsyncGenerator<string> {
+    const list = 'SELECT size, note FROM checkpoint ORDER BY size';
+    if (this.firstKept > 0) yield* this.#notes(() => this.#files.archive(), list);
+    for (const shard of this.shards) yield* this.#notes(() => this.#files.shard(shard), list);
+  }
+
+  close(): void {
+    this.#files.close();
+  }
+
+  #page(shard: ShardName, from: number): readonly LeafRow[] {
+    return this.#files
+      .shard(shard)
+      .prepare<[number, number, number], LeafRow>(
+        'SELECT idx, body, hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?',
+      )
+      .all(from, this.#size, BATCH);
+  }
+
+  /** What SQLite cannot read is damaged: that is a finding, and the rest is read on. */
+  #read<T>(index: number | undefined, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      this.#find(index, 'SHARD_DAMAGED', `a file of the log is damaged: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  *#notes(open: () => EvidenceDatabase, list: string): Generator<string> {
+    const rows = this.#read(undefined, () => open().prepare<[], { size: number; note: string }>(list).all());
+    for (const { size, note } of rows ?? []) {
+      if (note.split('\n', 2)[1] !== String(size)) {
+        this.#find(
+          undefined,
+          'HEAD_MISMATCH',
+          `the checkpoint that is stored for ${size} entries is not of that size`,
+        );
+      }
+      yield note;
+    }
+  }
+
+  /** Entries that the archive says were removed: its shards follow each other from the first entry on. */
+  #archivedUpTo(): number {
+    const first = this.#files.shards[0]?.first ?? 0;
+    if (first === 0 || !this.#files.hasArchive) return 0;
+    const rows = this.#files
+      .archive()
+      .prepare<[], { first: number; entries: number }>(
+        'SELECT first, entries FROM shard WHERE copied = 1 ORDER BY first',
+      )
+      .all();
+    let end = 0;
+    for (const row of rows) if (row.first === end) end = row.first + row.entries;
+    // a shard that was copied and is still there is read where it is
+    return Math.min(end, first);
+  }
+
+  #storedTile(level: number, n: number): TileRow | undefined {
+    const lastLeaf = (n + 1) * TILE_WIDTH ** (level + 1) - 1;
+    const shard = this.shards.findLast(({ first }) => first <= lastLeaf);
+    const db = shard === undefined || lastLeaf < this.firstKept ? this.#archive() : this.#files.shard(shard);
+    return db
+      ?.prepare<[number, number], TileRow>('SELECT root, data FROM tile WHERE level = ? AND n = ?')
+      .get(level, n);
+  }
+
+  #archive(): EvidenceDatabase | undefined {
+    return this.#files.hasArchive ? this.#files.archive() : undefined;
+  }
+
+  /** The last tile of level 0, of which the first leaves are gone and have left their hashes. */
+  #carried(n: number, width: number): Uint8Array | undefined {
+    const [oldest] = this.shards;
+    if (oldest === undefined) return undefined;
+    const db = this.#files.shard(oldest);
+    const hashes = db
+      .prepare<[number, number], Buffer>('SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx')
+      .pluck()
+      .all(n * TILE_WIDTH, n * TILE_WIDTH + width);
+    return Buffer.concat([carryOf(db, 0) ?? Buffer.alloc(0), ...hashes]).subarray(0, width * HASH_BYTES);
+  }
+
+  /** What a shard says of itself, and what it carried over from the one before. */
+  #checkShard(shard: ShardName, db: EvidenceDatabase): void {
+    const meta = metaOf(db);
+    const before = shard.first === 0 ? undefined : `shard \`${shard.name}\``;
+    if (meta.get('origin') !== this.origin || meta.get('verifierKey') !== this.verifierKey) {
+      this.#find(
+        shard.first,
+        'SHARD_FOREIGN',
+        `shard \`${shard.name}\` is of another log, or of another key`,
+      );
+    }
+    const lowest = db.prepare<[], number | null>('SELECT min(idx) FROM leaf').pluck().get() ?? shard.first;
+    if (lowest < shard.first) {
+      this.#find(
+        lowest,
+        'ENTRY_REPEATED',
+        `shard \`${shard.name}\` holds entry ${lowest}, which is before it`,
+      );
+    }
+    if (before === undefined) return;
+    for (let level = 0; TILE_WIDTH ** level <= shard.first; level++) this.#checkCarry(shard, db, level);
+  }
+
+  #checkCarry(shard: ShardName, db: EvidenceDatabase, level: number): void {
+    const n = Math.floor(shard.first / TILE_WIDTH ** (level + 1));
+    const width = tileWidth(shard.first, level, n);
+    const carried = carryOf(db, level) ?? Buffer.alloc(0);
+    const expected = this.#storedHashes(level, n, width);
+    if (expected === undefined || sameHash(carried, expected)) return;
+    let at = 0;
+    while (at < carried.length && carried[at] === expected[at]) at++;
+    const index = (n * TILE_WIDTH + Math.floor(at / HASH_BYTES)) * TILE_WIDTH ** level;
+    this.#find(
+      index,
+      'TILE_CHANGED',
+      `what shard \`${shard.name}\` carried over of tile ${n} of level ${level} differs from the tile at entry ${index}`,
+    );
+  }
+
+  /** Hashes of a tile from where they are stored otherwise; undefined when nothing else holds them. */
+  #storedHashes(level: number, n: number, width: number): Uint8Array | undefined {
+    const whole = this.#storedTile(level, n)?.data;
+    if (whole !== undefined) return whole.subarray(0, width * HASH_BYTES);
+    const first = n * TILE_WIDTH;
+    if (level === 0) {
+      return first < this.firstKept ? undefined : this.#leafHashes(first, first + width);
+    }
+    const roots: Buffer[] = [];
+    for (let at = first; at < first + width; at++) {
+      const root = this.#storedTile(level - 1, at)?.root;
+      if (root === undefined) return undefined;
+      roots.push(root);
+    }
+    return Buffer.concat(roots);
+  }
+
+  #leafHashes(from: number, to: number): Uint8Array {
+    const hashes = this.shards.flatMap((shard, at) => {
+      const end = this.shards[at + 1]?.first ?? to;
+      if (shard.first >= to || end <= from) return [];
+      return this.#files
+        .shard(shard)
+        .prepare<[number, number], Buffer>('SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx')
+        .pluck()
+        .all(from, to);
+    });
+    return Buffer.concat(hashes);
+  }
+
+  #wrongRoot(level: number, n: number): void {
+    const index = n * TILE_WIDTH ** (level + 1);
+    this.#find(
+      index,
+      'TILE_CHANGED',
+      `tile ${n} of level ${level} does not have the root that is stored with it`,
+    );
+  }
+
+  #find(index: number | undefined, code: string, message: string): void {
+    this.findings.push({ index, code, severity: 'error', message });
+  }
+}
+
+function metaOf(db: EvidenceDatabase): Map<string, string> {
+  const rows = db.prepare<[], { key: string; value: string }>('SELECT key, value FROM meta').all();
+  return new Map(rows.map(({ key, value }) => [key, value]));
+}
+
+function headOf(db: EvidenceDatabase): Head | undefined {
+  return db.prepare<[], Head>('SELECT size, root, note FROM head WHERE id = 1').get();
+}
+
+function sizeOf(db: EvidenceDatabase, shard: ShardName): number {
+  const last = db.prepare<[], number | null>('SELECT max(idx) FROM leaf').pluck().get();
+  return typeof last === 'number' ? last + 1 : shard.first;
+}
+
+function carryOf(db: EvidenceDatabase, level: number): Buffer | undefined {
+  return db.prepare<[number], Buffer>('SELECT data FROM carry WHERE level = ?').pluck().get(level);
+}

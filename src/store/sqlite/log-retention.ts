@@ -1,0 +1,118 @@
+/**
+ * Removes the entries of old shards and keeps their tiles. Invariants: only whole sealed shards go, the oldest
+ * first, and none that an export has not taken; a crash at any point leaves a shard whole, or removed, and its tiles
+ * readable either way.
+ */
+import SqliteDatabase from 'better-sqlite3';
+import type { SignedCheckpoint } from '../../decision-log/ports.ts';
+import { removeDatabase } from './log-files.ts';
+import type { LogArchive, RemovedShard, TileRow } from './log-archive.ts';
+import { listShards, shardFile, type ShardName } from './log-shard-name.ts';
+import { shardBytes, type StoredLeaf, timeOf } from './log-shards.ts';
+
+/** Tiles that are copied in one step: 1 MiB, some milliseconds during which no batch is written. */
+const STEP_TILES = 128;
+
+/** What a run of the retention did. */
+export interface Pruning {
+  /** Shards whose entries were removed, the oldest first. */
+  readonly removed: readonly RemovedShard[];
+  /** Index of the first entry that is kept. */
+  readonly firstKept: number;
+  /** The export because of which older entries were not removed. */
+  readonly heldBackBy: string | undefined;
+}
+
+/**
+ * Removes shards whose last entry is older than `before` (milliseconds). A generator: it pauses after each step, so
+ * that batches are written in between.
+ * @throws Error when a shard or the archive cannot be read or written; what was not removed is whole
+ */
+export function* prune(folder: string, archive: LogArchive, before: number): Generator<undefined, Pruning> {
+  const removed: RemovedShard[] = [];
+  for (;;) {
+    const [oldest, next] = listShards(folder);
+    const firstKept = oldest?.first ?? 0;
+    const done = { removed, firstKept, heldBackBy: undefined };
+    // The newest shard always stays: the log goes on in it.
+    if (oldest === undefined || next === undefined) return done;
+    const shard = describe(folder, oldest, next);
+    if (shard.sealed >= before) return done;
+    const holder = archive.exports().find(({ acknowledged }) => acknowledged < next.first);
+    if (holder !== undefined) return { ...done, heldBackBy: holder.name };
+    yield* copyTiles(folder, oldest, archive);
+    // An export may have been made while the tiles were copied.
+    const late = archive.exports().find(({ acknowledged }) => acknowledged < next.first);
+    if (late !== undefined) return { ...done, heldBackBy: late.name };
+    archive.complete(shard, readCheckpoints(folder, oldest));
+    // The point of no return: what stays of the shard is on the disk, and the shard counts as removed. A crash from
+    // here on leaves a file that the next start removes.
+    removeDatabase(shardFile(folder, oldest));
+    removed.push(shard);
+    yield undefined;
+  }
+}
+
+/** Removes the files that a crash left of shards that count as removed. */
+export function finishPruning(folder: string, archive: LogArchive): void {
+  const names = new Set(archive.removed().map(({ name }) => name));
+  for (const shard of listShards(folder)) {
+    if (names.has(shard.name)) removeDatabase(shardFile(folder, shard));
+  }
+}
+
+function* copyTiles(folder: string, shard: ShardName, archive: LogArchive): Generator<undefined> {
+  const db = openShard(folder, shard);
+  try {
+    const read = db.prepare<[number, number], TileRow & { rowid: number }>(
+      'SELECT rowid, level, n, root, data FROM tile WHERE rowid > ? ORDER BY rowid LIMIT ?',
+    );
+    let last = 0;
+    for (;;) {
+      const tiles = read.all(last, STEP_TILES);
+      if (tiles.length === 0) return;
+      archive.addTiles(tiles);
+      last = tiles.at(-1)?.rowid ?? last;
+      yield undefined;
+    }
+  } finally {
+    db.close();
+  }
+}
+
+function describe(folder: string, shard: ShardName, next: ShardName): RemovedShard {
+  const db = openShard(folder, shard);
+  try {
+    const leaf = db.prepare<[number], StoredLeaf>('SELECT body, hash FROM leaf WHERE idx = ?');
+    return {
+      name: shard.name,
+      first: shard.first,
+      entries: next.first - shard.first,
+      opened: timeOf(leaf.get(shard.first)),
+      sealed: timeOf(leaf.get(next.first - 1)),
+      bytes: shardBytes(folder, shard),
+    };
+  } finally {
+    db.close();
+  }
+}
+
+function readCheckpoints(
+  folder: string,
+  shard: ShardName,
+): readonly Pick<SignedCheckpoint, 'size' | 'time' | 'note'>[] {
+  const db = openShard(folder, shard);
+  try {
+    return db
+      .prepare<[], Pick<SignedCheckpoint, 'size' | 'time' | 'note'>>(
+        'SELECT size, time, note FROM checkpoint UNION SELECT size, time, note FROM head ORDER BY size',
+      )
+      .all();
+  } finally {
+    db.close();
+  }
+}
+
+function openShard(folder: string, shard: ShardName) {
+  return new SqliteDatabase(shardFile(folder, shard), { readonly: true, fileMustExist: true });
+}
