@@ -19,7 +19,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
 /** @param nearMisses those of the check, nearest first: they say what was missing */
 export function messageOfCode(code: string, nearMisses: readonly JsonObject[]): string {
   const message = MESSAGES[code] ?? code;
-  const [nearest] = nearMisses;
-  if (nearest === undefined) return message;
-  return `${message}; the nearest is ${String(nearest['policy'])}, but ${String(nearest['missing'])}`;
+  const { policy, missing } = nearMisses[0] ?? {};
+  if (typeof policy !== 'string' || typeof missing !== 'string') return message;
+  return `${message}; the nearest is ${policy}, but ${missing}`;
 }

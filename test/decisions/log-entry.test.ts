@@ -127,7 +127,7 @@ async function decideAndRead(
 /** The entry as an auditor who may see it reads it: names resolved, personal values opened. */
 async function openView(log: MemoryLog, leaf: LoggedLeaf, privacy: TestPrivacy): Promise<JsonObject> {
   const opening = (await log.openings([leaf.index])).get(leaf.index);
-  const id = String(leaf.content['id']);
+  const { id } = contentSchema.pick({ id: true }).parse(leaf.content);
   const disclosures =
     opening === undefined ? '' : openOpening(opening.sealed, privacy.keyOf(opening.subject), id);
   return entryView(leaf.content, {
@@ -143,9 +143,9 @@ function withoutMessages(levels: Decision['levels']): object {
       level,
       {
         decision,
-        checks: checks.map(({ message: _, nearMisses, ...check }) => ({
+        checks: checks.map(({ message: _message, nearMisses, ...check }) => ({
           ...check,
-          nearMisses: nearMisses.map(({ clauses: __, ...miss }) => miss),
+          nearMisses: nearMisses.map(({ clauses: _clauses, ...miss }) => miss),
         })),
       },
     ]),
