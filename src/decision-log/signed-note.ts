@@ -177,7 +177,7 @@ export function parseVerifierKey(vkey: string): VerifierKey {
 /** The verifier of a log's key. @throws AppError INVALID_REQUEST as `parseVerifierKey`, and for other types */
 export function ed25519Verifier(vkey: string): NoteVerifier {
   const { name, keyId, type, publicKey } = parseVerifierKey(vkey);
-  if (type !== ED25519) throw badKey('verifier key', 'it is that of a witness, not of a log');
+  if (type !== ED25519) throw badKey('verifier key', `its type is ${type}: that of a witness, not of a log`);
   const key = importPublicKey(publicKey);
   return { name, keyId, verify: (text, signature) => verifyEd25519(Buffer.from(text), key, signature) };
 }

@@ -113,25 +113,24 @@ class Verification {
       const first = n * TILE_WIDTH;
       const leaves = await this.#cursor.take(first, TILE_WIDTH);
       const width = Math.max(Math.min(TILE_WIDTH, signed - first), this.#width(first, leaves));
-      if (width <= 0 && !this.#cursor.done) {
-        this.#findings.add(
-          'ENTRY_MISSING',
-          first,
-          `entries are missing from ${first} on; later ones are there`,
-        );
+      if (width > 0) {
+        await this.#readBlock(n, leaves.slice(0, width));
+        this.#options.onProgress?.(first + width, this.#roots.newest?.size);
       }
-      if (width <= 0) return first;
-      await this.#readBlock(n, leaves.slice(0, width));
-      this.#options.onProgress?.(first + width, this.#roots.newest?.size);
-      if (width < TILE_WIDTH) return first + width;
+      if (width === TILE_WIDTH) continue;
+      const end = first + Math.max(width, 0);
+      if (!this.#cursor.done) {
+        const message = `entries are missing from ${end} on; there are later ones, which are not read`;
+        this.#findings.add('ENTRY_MISSING', end, message);
+      }
+      return end;
     }
   }
 
   /** How many places of a block are entries by what is stored, whatever was signed. */
   #width(first: number, leaves: Block): number {
     const pruned = Math.min(TILE_WIDTH, this.#source.firstKept - first);
-    const last = leaves.findLastIndex(leaf => leaf !== undefined) + 1;
-    return Math.max(pruned, last > 0 && !this.#cursor.done ? TILE_WIDTH : last);
+    return Math.max(pruned, leaves.findLastIndex(leaf => leaf !== undefined) + 1);
   }
 
   async #readBlock(n: number, leaves: Block): Promise<void> {
