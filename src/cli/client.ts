@@ -47,6 +47,10 @@ export class ApiClient {
     this.#key = key;
   }
 
+  get url(): string {
+    return this.#url;
+  }
+
   /** The parsed answer. @throws CliError for every failure, one of the service's included. */
   async fetchJson<S extends z.ZodType>(schema: S, request: ApiRequest): Promise<z.output<S>> {
     const response = await this.fetch(request);
@@ -59,16 +63,48 @@ export class ApiClient {
     });
   }
 
+  /**
+   * The bytes of an answer; undefined when there is no such thing (404). @throws CliError for every other failure,
+   * and for an answer beyond `maxBytes`
+   */
+  async fetchBytes(path: string, maxBytes: number): Promise<Buffer | undefined> {
+    const response = await this.#send({ path });
+    if (response.status === 404) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    if (!response.ok) throw await this.#refusal(response);
+    const chunks: Uint8Array[] = [];
+    const body: AsyncIterable<Uint8Array> | null = response.body;
+    let size = 0;
+    try {
+      for await (const chunk of body ?? []) {
+        size += chunk.length;
+        if (size > maxBytes) throw new CliError(`${this.#url}${path} is larger than ${maxBytes} bytes`);
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      if (error instanceof CliError) throw error;
+      throw unreachable(this.#url, error);
+    }
+    return Buffer.concat(chunks);
+  }
+
   /** The answer of a request that succeeded, unread. @throws CliError otherwise. */
   async fetch(request: ApiRequest): Promise<Response> {
+    const response = await this.#send(request);
+    if (response.ok) return response;
+    throw await this.#refusal(response);
+  }
+
+  async #send(request: ApiRequest): Promise<Response> {
     const { method = 'GET', path, json, body, contentType } = request;
     const headers: Record<string, string> = { accept: 'application/json, application/x-ndjson' };
     if (this.#key !== undefined) headers['authorization'] = `Bearer ${this.#key}`;
     if (json !== undefined) headers['content-type'] = 'application/json';
     if (contentType !== undefined) headers['content-type'] = contentType;
-    let response: Response;
     try {
-      response = await fetch(`${this.#url}${path}`, {
+      return await fetch(`${this.#url}${path}`, {
         method,
         headers,
         ...(json === undefined ? {} : { body: JSON.stringify(json) }),
@@ -77,8 +113,6 @@ export class ApiClient {
     } catch (error) {
       throw unreachable(this.#url, error);
     }
-    if (response.ok) return response;
-    throw await this.#refusal(response);
   }
 
   async #refusal(response: Response): Promise<CliError> {

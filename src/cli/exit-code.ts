@@ -14,6 +14,8 @@ export const EXIT = {
   testsFailed: 4,
   /** A measured value missed its target. */
   gateFailed: 5,
+  /** The log, or a proof out of it, does not verify. */
+  notVerified: 5,
   usage: 64,
 } as const;
 

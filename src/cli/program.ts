@@ -12,6 +12,7 @@ import { decide, decideOptionsSchema } from './decide.ts';
 import type { ExitCode } from './exit-code.ts';
 import { importFile } from './import.ts';
 import { createKey, listKeys, revokeKey } from './keys.ts';
+import { addLogEvidence } from './log-program.ts';
 import { getDecision, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -30,12 +31,12 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
     .addHelpText(
       'after',
       '\nDURAMEN_URL and DURAMEN_KEY name the service and the API key.\n' +
-        'Exit codes: 0 ok or allow, 1 failure, 2 deny, 3 not valid, 4 tests failed, 5 a target was missed, 64 usage.',
+        'Exit codes: 0 ok or allow, 1 failure, 2 deny, 3 not valid, 4 tests failed, 5 not verified or a target missed, 64 usage.',
     );
   addService(program, terminal, exit);
   addDecide(program, terminal, exit);
   addBundles(program, terminal);
-  addLog(program, terminal);
+  addLog(program, terminal, exit);
   addKeys(program, terminal);
   return program;
 }
@@ -133,7 +134,7 @@ function addBundles(program: Command, terminal: Terminal): void {
 
 const activation = common.extend({ reason: z.string(), expectedActive: z.string().optional() });
 
-function addLog(program: Command, terminal: Terminal): void {
+function addLog(program: Command, terminal: Terminal, exit: ExitReporter): void {
   const log = program.command('log').description('read the decision log');
   const query = withServer(log.command('query'))
     .description('find decisions; a leading `!` negates a value, a comma means or')
@@ -149,6 +150,15 @@ function addLog(program: Command, terminal: Terminal): void {
     .option('--since <time>', 'as long ago as 15m, 24h or 7d');
   for (const name of ['kind', 'from', 'to', 'order', 'limit', 'cursor']) events.option(`--${name} <value>`);
   events.action((options: unknown) => queryEvents(terminal, logOptions(options)));
+  addLogEvidence(log, terminal, exit, { withServer, collect });
+  withReason(log.command('open-new'))
+    .description('set the log of a stopped service aside, so that the next start makes a new one')
+    .option('--data <dir>', 'data folder; default: that of the configuration')
+    .action(async (options: unknown) => {
+      const given = z.object({ data: z.string().optional(), reason: z.string() }).parse(options);
+      const { openNewLog } = await import('./log-open-new.ts');
+      await openNewLog(terminal, given);
+    });
 }
 
 function addKeys(program: Command, terminal: Terminal): void {

@@ -2,10 +2,12 @@
  * One process per data folder. The lock is SQLite's own exclusive file lock on `log.lock`, which the operating
  * system releases when the process ends, however it ends: a crash leaves nothing to clean up.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
 
+const LOCK_FILE = 'log.lock';
 /** How long a starter waits for a predecessor that is just ending, in milliseconds. */
 const LOCK_WAIT_MS = 2_000;
 
@@ -14,7 +16,7 @@ const LOCK_WAIT_MS = 2_000;
  * @throws AppError LOG_UNAVAILABLE when another process holds it, or the folder cannot be written
  */
 export function lockFolder(folder: string): Database {
-  const file = join(folder, 'log.lock');
+  const file = join(folder, LOCK_FILE);
   let handle: Database | undefined;
   try {
     handle = new SqliteDatabase(file, { timeout: LOCK_WAIT_MS });
@@ -24,6 +26,22 @@ export function lockFolder(folder: string): Database {
   } catch (error) {
     handle?.close();
     throw refusal(folder, error);
+  }
+}
+
+/** Whether a process holds the lock of a data folder. Nothing is created or locked by asking. */
+export function isFolderLocked(folder: string): boolean {
+  const file = join(folder, LOCK_FILE);
+  if (!existsSync(file)) return false;
+  const handle = new SqliteDatabase(file, { readonly: true, timeout: 0 });
+  try {
+    handle.prepare('SELECT count(*) FROM sqlite_schema').get();
+    return false;
+  } catch (error) {
+    // anything else says that it is no lock of ours, so nobody holds it
+    return error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY');
+  } finally {
+    handle.close();
   }
 }
 
