@@ -8,9 +8,6 @@ import type { AnchorConflict, AnchoredHead, AnchorJudge, AnchorTarget } from './
 import type { LogTree } from './ports.ts';
 import { sameHash } from './tree-hash.ts';
 
-/** Entries that a log has right after it was made: then an anchor cannot be there yet. */
-const ENTRIES_OF_A_NEW_LOG = 1;
-
 export interface AnchorCheckOptions {
   readonly log: { readonly origin: string; readonly size: number };
   readonly tree: Pick<LogTree, 'root'>;
@@ -22,7 +19,7 @@ export interface AnchorCheckOptions {
 }
 
 export interface AnchorCheckReport {
-  /** Anchors that hold nothing although the log is not new. */
+  /** Anchors that hold nothing although the log is not empty. */
   readonly missing: readonly string[];
   /** Anchors that the log agrees with, and the entries they vouch for. */
   readonly agreed: readonly { readonly name: string; readonly size: number }[];
@@ -37,7 +34,7 @@ export async function checkAnchors(options: AnchorCheckOptions): Promise<AnchorC
     if (target.read === undefined) continue;
     const head = await readHead(target, options.judge, options.folder);
     if (head === undefined) {
-      if (log.size > ENTRIES_OF_A_NEW_LOG) missing.push(target.name);
+      if (log.size > 0) missing.push(target.name);
       continue;
     }
     await compare(target.name, head, options);

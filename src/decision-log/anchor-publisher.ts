@@ -60,6 +60,8 @@ export interface PublisherOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly observer: AnchorObserver;
+  /** What witnesses cosigned before this process started. */
+  readonly kept?: CosignedCheckpoint | undefined;
 }
 
 /** One anchor and what was seen of it. Mutable. */
@@ -100,6 +102,7 @@ export class AnchorPublisher {
   constructor(options: PublisherOptions) {
     this.#options = options;
     this.#since = options.clock.monotonic();
+    this.#cosigned = options.kept;
     this.#seats = options.targets.map(target => ({
       target,
       publishedAt: undefined,

@@ -232,6 +232,39 @@ export class Metrics {
     );
   }
 
+  /** Adds how the anchors of the log stand; their names come from the configuration. */
+  observeAnchors(
+    anchors: () => readonly {
+      readonly name: string;
+      readonly waitingSeconds: number;
+      readonly failures: number;
+    }[],
+  ): void {
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'duramen_log_anchor_age_seconds',
+        help: 'Since the anchor last took a checkpoint of the log, or since the start',
+        labelNames: ['target'],
+        registers: [],
+        collect() {
+          for (const { name, waitingSeconds } of anchors()) this.set({ target: name }, waitingSeconds);
+        },
+      }),
+    );
+    this.#registry.registerMetric(
+      new Counter({
+        name: 'duramen_log_anchor_failures_total',
+        help: 'Attempts to publish a checkpoint that failed',
+        labelNames: ['target'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { name, failures } of anchors()) this.inc({ target: name }, failures);
+        },
+      }),
+    );
+  }
+
   #countPolicyErrors(policies: readonly string[]): void {
     for (const policy of policies) {
       const known = this.#policySeries.has(policy) || this.#policySeries.size < MAX_POLICY_SERIES;

@@ -19,6 +19,8 @@ export interface HealthCheck {
   readonly advisory?: boolean;
   /** @returns undefined when all is well, else what is wrong. */
   readonly problem: () => string | undefined;
+  /** How things stand when all is well; `ok` without it. */
+  readonly detail?: () => string;
 }
 
 export class Health {
@@ -41,9 +43,9 @@ export class Health {
   }
 }
 
-function runCheck({ name, advisory, problem }: HealthCheck): CheckResult {
+function runCheck({ name, advisory, problem, detail }: HealthCheck): CheckResult {
   const found = attempt(problem);
-  const result = { name, ok: found === undefined, detail: found ?? 'ok' };
+  const result = { name, ok: found === undefined, detail: found ?? detail?.() ?? 'ok' };
   return advisory === true ? { ...result, advisory } : result;
 }
 
