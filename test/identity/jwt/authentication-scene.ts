@@ -54,6 +54,15 @@ export interface SceneOptions {
   readonly documents?: Documents;
 }
 
+/** `{issuer}` in the address of introspection becomes the issuer's own, which is known only when it runs. */
+function atHome({ introspection, ...settings }: Partial<IssuerSettingsInput> = {}, { url }: TestIssuer) {
+  if (introspection === undefined) return settings;
+  return {
+    ...settings,
+    introspection: { ...introspection, url: introspection.url.replace('{issuer}', url) },
+  };
+}
+
 /** Settings of an issuer on loopback. */
 export function settingsFor(issuer: TestIssuer, change: Partial<IssuerSettingsInput> = {}) {
   return issuerSettingsSchema.parse({
@@ -78,7 +87,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const clock = manualClock();
   const key = await makeKey(options.alg ?? 'ES256', 'k1');
   const issuer = await startIssuer([key.jwk]);
-  const resolved = resolveOne(settingsFor(issuer, options.settings));
+  const resolved = resolveOne(settingsFor(issuer, atHome(options.settings, issuer)));
   const reports: (string | undefined)[] = [];
   const documents = options.documents ?? new RemoteDocuments();
   const keys = new KeySource(resolved, documents, clock, (_, failure) => void reports.push(failure));

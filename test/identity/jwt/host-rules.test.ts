@@ -6,20 +6,11 @@ import { RemoteDocuments } from '../../../src/identity/jwt/remote-documents.ts';
 
 describe('addresses', () => {
   const book = new AddressBook();
-  test.each([
-    ...['0.0.0.0', '10.1.2.3', '100.64.0.1', '127.0.0.1', '169.254.169.254', '172.16.0.1', '172.31.255.255'],
-    ...['192.168.1.1', '198.18.0.1', '224.0.0.1', '255.255.255.255', '::', '::1', '::ffff:10.0.0.1'],
-    ...[
-      '::ffff:7f00:1',
-      '64:ff9b::a00:1',
-      'fc00::1',
-      'fd12::1',
-      'fe80::1',
-      'ff02::1',
-      '2001:db8::1',
-      '2002:a00::1',
-    ],
-  ])('%s is special', address => {
+  const special =
+    '0.0.0.0 10.1.2.3 100.64.0.1 127.0.0.1 169.254.169.254 172.16.0.1 172.31.255.255 192.168.1.1 198.18.0.1 ' +
+    '224.0.0.1 255.255.255.255 :: ::1 ::ffff:10.0.0.1 ::ffff:7f00:1 64:ff9b::a00:1 fc00::1 fd12::1 fe80::1 ff02::1 ' +
+    '2001:db8::1 2002:a00::1';
+  test.each(special.split(' '))('%s is special', address => {
     expect(book.isSpecial(address)).toBe(true);
   });
   test.each([
@@ -77,8 +68,7 @@ describe('URLs', () => {
     ['http://10.0.0.7/', ['10.0.0.7'], ['10.0.0.7'], 'https'],
   ])('%s with hosts %j and private hosts %j', (url, hosts, privateHosts, reason) => {
     const verdict = checkUrl(url, hostRules('urn:issuer', hosts, privateHosts), 'it');
-    if (reason === undefined) expect(verdict).toBeUndefined();
-    else expect(verdict).toContain(reason);
+    expect(verdict ?? 'allowed').toContain(reason ?? 'allowed');
   });
 });
 
