@@ -82,6 +82,7 @@ export const EVENT_KINDS = [
   'log.anchor_missing',
   'log.anchor_conflict',
   'log.export',
+  'log.prune',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

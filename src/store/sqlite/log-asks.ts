@@ -42,8 +42,8 @@ export class LogAsks implements LogExports {
     return checkpoint;
   }
 
-  async prune(before: number): Promise<Pruning> {
-    const answer = await this.ask({ op: 'prune', before });
+  async prune(op: 'prunable' | 'prune', before: number): Promise<Pruning> {
+    const answer = await this.ask({ op, before });
     return answer.op === 'prune' ? answer.pruning : mismatch(answer);
   }
 

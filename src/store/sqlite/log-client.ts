@@ -138,7 +138,12 @@ export class LogClient implements DecisionLog {
    * epoch), and none that an export has not acknowledged. Rejects with AppError LOG_UNAVAILABLE.
    */
   prune(before: number): Promise<Pruning> {
-    return this.asks.prune(before);
+    return this.asks.prune('prune', before);
+  }
+
+  /** What `prune` would remove now. */
+  prunable(before: number): Promise<Pruning> {
+    return this.asks.prune('prunable', before);
   }
 
   async close(): Promise<void> {

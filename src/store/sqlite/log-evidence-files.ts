@@ -117,6 +117,12 @@ export class EvidenceFiles {
         if (existsSync(file + suffix))
           cpSync(file + suffix, name + suffix, { mode: constants.COPYFILE_FICLONE });
       }
+      if (isFolderLocked(this.#folder)) {
+        throw new AppError(
+          'LOG_UNAVAILABLE',
+          `a service started on \`${this.#folder}\` meanwhile: verify again`,
+        );
+      }
       return { db: new SqliteDatabase(name, { fileMustExist: true }), copy };
     } catch (error) {
       rmSync(copy, { recursive: true, force: true });

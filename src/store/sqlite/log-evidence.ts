@@ -54,6 +54,8 @@ export class LogEvidence implements LogSource {
   readonly #head: Head | undefined;
   /** Entries when the reading began: a running service adds more. */
   readonly #size: number;
+  /** Size of the largest checkpoint that was published then. */
+  readonly #published: number;
   readonly origin: string;
   readonly verifierKey: string | undefined;
 
@@ -62,12 +64,12 @@ export class LogEvidence implements LogSource {
     this.shards = files.shards;
     this.firstKept = this.#archivedUpTo();
     const newest = files.shards.at(-1);
-    const db = newest === undefined ? files.archive() : files.shard(newest);
-    const meta = newest === undefined ? new Map<string, string>() : metaOf(db);
-    this.origin = meta.get('origin') ?? '';
-    this.verifierKey = meta.get('verifierKey');
-    this.#head = newest === undefined ? undefined : headOf(db);
-    this.#size = newest === undefined ? 0 : sizeOf(db, newest);
+    const state = newest === undefined ? undefined : stateOf(files.shard(newest), newest);
+    this.origin = state?.meta.get('origin') ?? '';
+    this.verifierKey = state?.meta.get('verifierKey');
+    this.#head = state?.head;
+    this.#size = state?.size ?? 0;
+    this.#published = state?.published ?? 0;
   }
 
   /**
@@ -128,7 +130,7 @@ export class LogEvidence implements LogSource {
   }
 
   async *published(): AsyncGenerator<string> {
-    const list = 'SELECT size, note FROM checkpoint ORDER BY size';
+    const list = 'SELECT size, note FROM checkpoint WHERE size <= ? ORDER BY size';
     if (this.firstKept > 0) yield* this.#notes(() => this.#files.archive(), list);
     for (const shard of this.shards) yield* this.#notes(() => this.#files.shard(shard), list);
   }
@@ -157,7 +159,9 @@ export class LogEvidence implements LogSource {
   }
 
   *#notes(open: () => EvidenceDatabase, list: string): Generator<string> {
-    const rows = this.#read(undefined, () => open().prepare<[], { size: number; note: string }>(list).all());
+    const rows = this.#read(undefined, () =>
+      open().prepare<[number], { size: number; note: string }>(list).all(this.#published),
+    );
     for (const { size, note } of rows ?? []) {
       if (note.split('\n', 2)[1] !== String(size)) {
         this.#find(
@@ -299,13 +303,25 @@ function metaOf(db: EvidenceDatabase): Map<string, string> {
   return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
-function headOf(db: EvidenceDatabase): Head | undefined {
-  return db.prepare<[], Head>('SELECT size, root, note FROM head WHERE id = 1').get();
+interface State {
+  readonly meta: ReadonlyMap<string, string>;
+  readonly head: Head | undefined;
+  readonly size: number;
+  readonly published: number;
 }
 
-function sizeOf(db: EvidenceDatabase, shard: ShardName): number {
-  const last = db.prepare<[], number | null>('SELECT max(idx) FROM leaf').pluck().get();
-  return typeof last === 'number' ? last + 1 : shard.first;
+/** What the newest shard holds at one instant. */
+function stateOf(db: EvidenceDatabase, shard: ShardName): State {
+  return db.transaction((): State => {
+    const last = db.prepare<[], number | null>('SELECT max(idx) FROM leaf').pluck().get();
+    return {
+      meta: metaOf(db),
+      head: db.prepare<[], Head>('SELECT size, root, note FROM head WHERE id = 1').get(),
+      size: typeof last === 'number' ? last + 1 : shard.first,
+      published:
+        db.prepare<[], number | null>('SELECT max(size) FROM checkpoint').pluck().get() ?? shard.first,
+    };
+  })();
 }
 
 function carryOf(db: EvidenceDatabase, level: number): Buffer | undefined {

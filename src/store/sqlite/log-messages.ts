@@ -25,7 +25,7 @@ export function isLogWorkerData(data: unknown): data is LogWorkerData {
 /** A question beside the batches; times are milliseconds since the epoch. */
 export type LogAsk =
   | { readonly op: 'sign'; readonly now: number }
-  | { readonly op: 'prune'; readonly before: number }
+  | { readonly op: 'prunable' | 'prune'; readonly before: number }
   | { readonly op: 'exports' }
   | { readonly op: 'save'; readonly name: string; readonly acknowledged: number; readonly time: number }
   | { readonly op: 'remove'; readonly name: string };

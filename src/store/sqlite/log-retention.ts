@@ -10,6 +10,8 @@ import type { LogArchive, RemovedShard, TileRow } from './log-archive.ts';
 import { listShards, shardFile, type ShardName } from './log-shard-name.ts';
 import { shardBytes, type StoredLeaf, timeOf } from './log-shards.ts';
 
+type Named = Pick<ShardName, 'name'>;
+
 /** Tiles that are copied in one step: 1 MiB, some milliseconds during which no batch is written. */
 const STEP_TILES = 128;
 
@@ -23,6 +25,24 @@ export interface Pruning {
   readonly heldBackBy: string | undefined;
 }
 
+/** What `prune` would remove now. @param before milliseconds @throws Error when a shard cannot be read */
+export function prunable(folder: string, archive: LogArchive, before: number): Pruning {
+  const removed: RemovedShard[] = [];
+  const shards = listShards(folder);
+  let heldBackBy: string | undefined;
+  for (const [at, shard] of shards.entries()) {
+    const next = shards[at + 1];
+    // The newest shard always stays: the log goes on in it.
+    if (next === undefined) break;
+    const described = describe(folder, shard, next);
+    if (described.sealed >= before) break;
+    heldBackBy = archive.exports().find(({ acknowledged }) => acknowledged < next.first)?.name;
+    if (heldBackBy !== undefined) break;
+    removed.push(described);
+  }
+  return { removed, firstKept: shards[removed.length]?.first ?? 0, heldBackBy };
+}
+
 /**
  * Removes shards whose last entry is older than `before` (milliseconds). A generator: it pauses after each step, so
  * that batches are written in between.
@@ -31,23 +51,16 @@ export interface Pruning {
 export function* prune(folder: string, archive: LogArchive, before: number): Generator<undefined, Pruning> {
   const removed: RemovedShard[] = [];
   for (;;) {
-    const [oldest, next] = listShards(folder);
-    const firstKept = oldest?.first ?? 0;
-    const done = { removed, firstKept, heldBackBy: undefined };
-    // The newest shard always stays: the log goes on in it.
-    if (oldest === undefined || next === undefined) return done;
-    const shard = describe(folder, oldest, next);
-    if (shard.sealed >= before) return done;
-    const holder = archive.exports().find(({ acknowledged }) => acknowledged < next.first);
-    if (holder !== undefined) return { ...done, heldBackBy: holder.name };
-    yield* copyTiles(folder, oldest, archive);
+    const plan = prunable(folder, archive, before);
+    const [shard] = plan.removed;
+    if (shard === undefined) return { ...plan, removed };
+    yield* copyTiles(folder, shard, archive);
     // An export may have been made while the tiles were copied.
-    const late = archive.exports().find(({ acknowledged }) => acknowledged < next.first);
-    if (late !== undefined) return { ...done, heldBackBy: late.name };
-    archive.complete(shard, readCheckpoints(folder, oldest));
+    if (prunable(folder, archive, before).removed[0]?.name !== shard.name) continue;
+    archive.complete(shard, readCheckpoints(folder, shard));
     // The point of no return: what stays of the shard is on the disk, and the shard counts as removed. A crash from
     // here on leaves a file that the next start removes.
-    removeDatabase(shardFile(folder, oldest));
+    removeDatabase(shardFile(folder, shard));
     removed.push(shard);
     yield undefined;
   }
@@ -61,7 +74,7 @@ export function finishPruning(folder: string, archive: LogArchive): void {
   }
 }
 
-function* copyTiles(folder: string, shard: ShardName, archive: LogArchive): Generator<undefined> {
+function* copyTiles(folder: string, shard: Named, archive: LogArchive): Generator<undefined> {
   const db = openShard(folder, shard);
   try {
     const read = db.prepare<[number, number], TileRow & { rowid: number }>(
@@ -99,7 +112,7 @@ function describe(folder: string, shard: ShardName, next: ShardName): RemovedSha
 
 function readCheckpoints(
   folder: string,
-  shard: ShardName,
+  shard: Named,
 ): readonly Pick<SignedCheckpoint, 'size' | 'time' | 'note'>[] {
   const db = openShard(folder, shard);
   try {
@@ -113,6 +126,6 @@ function readCheckpoints(
   }
 }
 
-function openShard(folder: string, shard: ShardName) {
+function openShard(folder: string, shard: Named) {
   return new SqliteDatabase(shardFile(folder, shard), { readonly: true, fileMustExist: true });
 }

@@ -94,6 +94,8 @@ function answer(writer: LogWriter, id: number, ask: LogAsk, send: Send): void {
         return reply({ op: 'save', saved: writer.saveExport(ask.name, ask.acknowledged, ask.time) });
       case 'remove':
         return reply({ op: 'remove', existed: writer.removeExport(ask.name) });
+      case 'prunable':
+        return reply({ op: 'prune', pruning: writer.prunable(ask.before) });
       case 'prune':
         return inSteps(writer.prune(ask.before), pruning => reply({ op: 'prune', pruning }), decline);
     }

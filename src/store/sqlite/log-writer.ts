@@ -18,7 +18,7 @@ import { frameOf, type LeafFrame, leafFrames } from './log-batch.ts';
 import { systemCode } from './log-check.ts';
 import { checkedFrontier, takeStoredTiles } from './log-frontier.ts';
 import { MAX_SHARD_ENTRIES, nextShard, openLeaf, sealLeaf } from './log-links.ts';
-import { prune, type Pruning } from './log-retention.ts';
+import { prunable, prune, type Pruning } from './log-retention.ts';
 import { PAGE_BYTES, Shard } from './log-shard.ts';
 import { isoWeek } from './log-shard-name.ts';
 import { startLog, type StartedLog, type StartOptions } from './log-start.ts';
@@ -191,6 +191,11 @@ export class LogWriter {
     } catch (error) {
       throw this.failed(error);
     }
+  }
+
+  /** What `prune` would remove. */
+  prunable(before: number): Pruning {
+    return prunable(this.options.folder, this.archive, before);
   }
 
   /** Removes what is older than an instant, step by step; see `prune`. */

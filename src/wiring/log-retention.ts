@@ -1,0 +1,91 @@
+/**
+ * Lets go of old entries of the decision log, once an hour. Invariant: what will be removed is in the log before the
+ * first file goes.
+ */
+import type { Timers } from '../decision-log/timers.ts';
+import type { Clock, IdSource } from '../domain/clock.ts';
+import type { LogClient } from '../store/sqlite/log-client.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Events } from './events.ts';
+
+/** Pause between two looks, in milliseconds. */
+const LOOK_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+
+/** What removes entries. */
+export type LogRetention = Pick<LogClient, 'prunable' | 'prune'>;
+
+export interface RetentionOptions {
+  readonly retention: LogRetention;
+  readonly retentionDays: number;
+  readonly events: Pick<Events, 'record'>;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly timers: Timers;
+  readonly logger: Logger;
+}
+
+export class RetentionKeeper {
+  readonly #options: RetentionOptions;
+  #cancel: (() => void) | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+  }
+
+  /** Looks now, and every hour from then on. Resolves after the first look, which rejects nothing. */
+  start(): Promise<void> {
+    this.#running = this.#look().finally(() => {
+      if (!this.#closed) this.#cancel = this.#options.timers.after(LOOK_MS, () => void this.start());
+    });
+    return this.#running;
+  }
+
+  /** Resolves when a look that has begun has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel?.();
+    await this.#running;
+  }
+
+  async #look(): Promise<void> {
+    const { logger } = this.#options;
+    try {
+      await this.#prune();
+    } catch (error) {
+      logger.error(
+        { err: error },
+        'old entries of the decision log could not be removed: tried again in an hour',
+      );
+    }
+  }
+
+  async #prune(): Promise<void> {
+    const { retention, retentionDays, events, clock, ids, logger } = this.#options;
+    const before = clock.now() - retentionDays * DAY_MS;
+    const { removed, firstKept, heldBackBy } = await retention.prunable(before);
+    if (heldBackBy !== undefined) {
+      logger.warn(
+        { export: heldBackBy, firstKept },
+        'old entries of the decision log are kept because an export has not taken them',
+      );
+    }
+    if (removed.length === 0) return;
+    const shards = removed.map(({ name }) => name);
+    await events.record({
+      kind: 'log.prune',
+      id: ids.next(),
+      time: clock.now(),
+      actor: 'system',
+      subject: 'log',
+      details: { shards, firstKept, retentionDays },
+    });
+    const done = await retention.prune(before);
+    logger.info(
+      { shards: done.removed.map(({ name }) => name), firstKept: done.firstKept },
+      'old entries of the decision log were removed',
+    );
+  }
+}
