@@ -9,6 +9,7 @@ import { QuarantineKeeper } from './engine-trust.ts';
 import type { Events } from './events.ts';
 import { healthChecks } from './health-checks.ts';
 import type { Identity } from './identity.ts';
+import { ExportKeeper } from './log-exports.ts';
 import type { Policy } from './policy.ts';
 import type { Stores } from './stores.ts';
 
@@ -56,6 +57,14 @@ export function assembleEdge(parts: EdgeParts): Services {
     bundles,
     trust: new QuarantineKeeper(quarantine, events, clock, ids),
     log: stores.reader,
+    evidence: {
+      tree: stores.tree,
+      verifierKey: stores.verifierKey,
+      signCheckpoint: () => stores.log.signCheckpoint(),
+      cosigned: () => undefined,
+    },
+    subjects: stores.subjects.registry,
+    exports: new ExportKeeper(stores.exports, events, clock, ids),
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,
     health: new Health(healthChecks(stores, policy)),

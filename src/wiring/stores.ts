@@ -1,6 +1,6 @@
 /** The embedded stores: state.db, log.db and query.db in one data folder, each behind its own thread. */
 import type { BundleStore } from '../bundles/ports.ts';
-import type { DecisionLog, LogReader, Outbox } from '../decision-log/ports.ts';
+import type { DecisionLog, LogExports, LogReader, LogTree, Outbox } from '../decision-log/ports.ts';
 import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
@@ -10,9 +10,12 @@ import { QueryClient } from '../store/sqlite/query-client.ts';
 import { StateStore } from '../store/sqlite/state-client.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { Subjects } from './subjects.ts';
 
 /** Random bytes in the name of a new log: names of different logs never collide. */
 const ORIGIN_BYTES = 8;
+/** Random bytes of the key that a new log signs with (RFC 8032 §5.1.5). */
+const SEED_BYTES = 32;
 
 /** Numbers of the log's queue, for metrics. */
 interface LogPressure {
@@ -23,13 +26,20 @@ interface LogPressure {
 
 /** Everything that outlives the process. */
 export interface Stores {
+  /** Registers whoever comes into the directory with `subjects`. */
   readonly directory: DirectoryStore;
+  /** Who stands behind the pseudonyms of the log. */
+  readonly subjects: Subjects;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
   readonly log: DecisionLog;
   readonly reader: LogReader;
+  readonly tree: LogTree;
+  readonly exports: LogExports;
+  /** The key that verifies the log's checkpoints (c2sp.org/signed-note). */
+  readonly verifierKey: string;
   readonly pressure: () => LogPressure;
   /** Resolves with the reason when the log cannot go on without a restart; else never. */
   readonly broken: Promise<string>;
@@ -57,11 +67,17 @@ export async function openStores(
     else logger.error({ store, detail }, 'store failed');
   };
   const state = await StateStore.open({ folder, at: timestamp(clock.now()), onHealth: onHealth('state') });
+  const subjects = await openAfter(
+    () => Subjects.open({ store: state.subjects, directory: state.directory, clock, random, logger }),
+    [state],
+  );
   const log = await openAfter(
     () =>
       LogClient.open({
         folder,
         newOrigin: `duramen.local/${Buffer.from(random(ORIGIN_BYTES)).toString('hex')}`,
+        newSeed: random(SEED_BYTES),
+        privacy: subjects.registry,
         clock,
         observer: {
           onHealth: onHealth('log'),
@@ -75,6 +91,7 @@ export async function openStores(
     () => QueryClient.open({ folder, clock, onHealth: onHealth('query') }),
     [log, state],
   );
+  subjects.start(reader);
   for (const name of [...state.newerMigrations, ...log.newerMigrations]) {
     logger.warn(
       { migration: name },
@@ -83,13 +100,17 @@ export async function openStores(
   }
   if (reader.rebuilt !== undefined) logger.warn({ detail: reader.rebuilt }, 'the query index was built anew');
   return {
-    directory: state.directory,
+    directory: subjects.directory,
+    subjects,
     bundles: state.bundles,
     keys: state.keys,
     outbox: state.outbox,
     idempotency: state.idempotency,
     log,
     reader,
+    tree: reader,
+    exports: log.exports,
+    verifierKey: log.verifierKey,
     pressure: () => log.statistics,
     broken: broken.promise,
     problems: {
@@ -98,6 +119,7 @@ export async function openStores(
       query: () => (reader.healthy ? undefined : 'the query index is restarting'),
     },
     async close() {
+      await subjects.close();
       await reader.close();
       await log.close();
       await state.close();

@@ -10,6 +10,10 @@ const item = z.looseObject({
   decision: z.string(),
   log: z.object({ origin: z.string(), index: z.number(), leafHash: z.string() }),
 });
+const singleItem = item.extend({
+  log: z.object({ leaf: z.string(), leafHash: z.string(), openings: z.array(z.string()) }),
+});
+const leafSchema = z.object({ request: z.object({ principal: z.object({ id: z.string() }) }) });
 const page = z.object({ items: z.array(item), nextCursor: z.string().nullable() });
 
 let service: TestService;
@@ -62,20 +66,36 @@ describe('decisions', () => {
     expect(seen).toEqual(newest);
   });
 
-  test('are found by id, with the bytes that the leaf hash covers', async () => {
-    const [first] = (await list('limit=1')).items;
+  test('are found by id, with the exact leaf, which holds no name of a person', async () => {
+    const [first] = (await list('limit=1&principal=User::acme/alice')).items;
     const reply = await service.call('GET', `/v1/decisions/${first?.decisionId}`);
-    const { decisionId: _id, evaluatedAt: _at, log, ...leaf } = item.parse(reply.json);
-    const hash = createHash('sha256')
-      .update(Buffer.from([0]))
-      .update(JSON.stringify(leaf))
-      .digest('hex');
-    expect(hash).toBe(log.leafHash);
-    expect(leaf).toMatchObject({
+    const found = singleItem.parse(reply.json);
+    const { leaf, leafHash, openings } = found.log;
+    expect(
+      createHash('sha256')
+        .update(Buffer.from([0]))
+        .update(leaf)
+        .digest('hex'),
+    ).toBe(leafHash);
+    expect(leaf).not.toContain('acme/alice');
+    expect(openings).toEqual([]);
+    expect(found).toMatchObject({
       kind: 'decision',
-      request: { principal: { type: 'User' } },
+      request: { principal: { type: 'User', id: 'acme/alice' } },
       engine: /^compiled\//,
     });
+  });
+
+  test('of a principal are found under its pseudonym as well, in any type', async () => {
+    const [first] = (await list('limit=1&principal=acme/alice')).items;
+    const reply = await service.call('GET', `/v1/decisions/${first?.decisionId}`);
+    const leaf = leafSchema.parse(JSON.parse(singleItem.parse(reply.json).log.leaf));
+    const { id } = leaf.request.principal;
+    expect(id).toMatch(/^p:[\w-]{22}$/);
+    expect((await list(`principal=${id}`)).items).toHaveLength(4);
+    expect((await list('principal=!acme/alice')).items).toHaveLength(1);
+    expect((await list('principal=Agent::acme/alice')).items).toHaveLength(0);
+    expect((await list('principal=globex/gina,User::acme/alice')).items).toHaveLength(5);
   });
 
   test('that do not exist are 404', async () => {

@@ -47,9 +47,9 @@ export function makeApp(services: Services, routes: readonly Route[]): Hono<{ Bi
   return app;
 }
 
-/** `/v1/keys/{id}` → `/v1/keys/:id` */
+/** `/v1/keys/{id}` → `/v1/keys/:id`, and `{path*}`, which takes the rest of the path → `:path{.+}` */
 function honoPath(template: string): string {
-  return template.replaceAll(/\{(\w+)\}/g, ':$1');
+  return template.replaceAll(/\{(\w+)\}/g, ':$1').replaceAll(/\{(\w+)\*\}/g, ':$1{.+}');
 }
 
 function methodNotAllowed(method: string, path: string, allow: string): AppError {

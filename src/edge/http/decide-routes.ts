@@ -37,7 +37,20 @@ export function decideRoutes(): readonly Route[] {
       summary: 'Decide: may this principal do this, at the levels endpoint, tenant and action?',
       access: ['pep'],
       body: { kind: 'json', schema: decisionRequestSchema },
-      answers: { 200: { description: 'the decision, allow and deny alike', schema: decisionSchema } },
+      answers: {
+        200: {
+          description: 'the decision, allow and deny alike',
+          schema: decisionSchema,
+          headers: {
+            'X-Duramen-Decision': '`allow` or `deny`',
+            'X-Duramen-Decision-Id': 'id of the decision',
+            'X-Duramen-Log':
+              '`<origin> <index> <size>`: the place in the log, and the size of a tree that includes it; a gateway ' +
+              'that writes it down can have it proven later',
+            'X-Duramen-Reason': 'code of the reason',
+          },
+        },
+      },
       failures: FAILURES,
       async handle(exchange) {
         return {

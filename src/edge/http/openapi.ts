@@ -18,7 +18,8 @@ export function describeApi(routes: readonly Route[], version: string): Json {
   const components = new Components();
   const paths: Record<string, Record<string, Json>> = {};
   for (const route of routes) {
-    const operations = (paths[route.path] ??= {});
+    // A part that takes the rest of the path has no notation of its own there.
+    const operations = (paths[route.path.replace('*}', '}')] ??= {});
     operations[route.method.toLowerCase()] = describeOperation(route, components);
   }
   components.add('ProblemDetails', problemSchema());
@@ -63,10 +64,11 @@ function describeOperation(route: Route, components: Components): Json {
 }
 
 function pathParameters(path: string): Json[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+  return [...path.matchAll(/\{(\w+)(\*?)\}/g)].map(([, name, rest]) => ({
     name,
     in: 'path',
     required: true,
+    ...(rest === '*' ? { description: 'the rest of the path; its slashes are not percent-encoded' } : {}),
     schema: { type: 'string' },
   }));
 }
@@ -114,11 +116,18 @@ function requestBody(body: NonNullable<Route['body']>, components: Components): 
 
 function answers(notes: Readonly<Record<number, AnswerNote>>, components: Components): Json {
   return Object.fromEntries(
-    Object.entries(notes).map(([status, { description, schema, type }]) => {
-      if (schema === undefined && type === undefined) return [status, { description }];
+    Object.entries(notes).map(([status, { description, schema, type, headers: sent }]) => {
+      const note = { description, ...(sent === undefined ? {} : { headers: answerHeaders(sent) }) };
+      if (schema === undefined && type === undefined) return [status, note];
       const media = schema === undefined ? {} : { schema: components.schemaOf(schema, 'output') };
-      return [status, { description, content: { [type ?? 'application/json']: media } }];
+      return [status, { ...note, content: { [type ?? 'application/json']: media } }];
     }),
+  );
+}
+
+function answerHeaders(sent: Readonly<Record<string, string>>): Json {
+  return Object.fromEntries(
+    Object.entries(sent).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
   );
 }
 

@@ -28,6 +28,8 @@ export interface AnswerNote {
   readonly schema?: z.ZodType;
   /** Content type of an answer that is not JSON. */
   readonly type?: string;
+  /** Headers beside the usual ones, with what they say. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** What a handler returns. At most one of the bodies. */
@@ -71,7 +73,7 @@ export interface Exchange<Query, Body> {
 
 export interface RouteDefinition<Q extends z.ZodType, B extends z.ZodType> {
   readonly method: Method;
-  /** `/v1/keys/{id}` */
+  /** `/v1/keys/{id}`; a last part `{path*}` takes the rest of the path. */
   readonly path: string;
   /** Name of the operation in the OpenAPI document. */
   readonly operation: string;

@@ -4,6 +4,8 @@ import { decisionRoutes } from '../admin/decisions.ts';
 import { directoryRoutes } from '../admin/directory.ts';
 import { importRoutes } from '../admin/directory-import.ts';
 import { keyRoutes } from '../admin/keys.ts';
+import { logExportRoutes } from '../admin/log-exports.ts';
+import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
 import { decideRoutes } from './decide-routes.ts';
 import { describeApi } from './openapi.ts';
@@ -18,6 +20,8 @@ export function makeRoutes(version: string): readonly Route[] {
     ...bundleRoutes(),
     ...keyRoutes(),
     ...decisionRoutes(),
+    ...logTreeRoutes(),
+    ...logExportRoutes(),
   ];
   let text: string | undefined;
   routes.push(

@@ -4,7 +4,14 @@
  */
 import type { BundleService } from '../../bundles/service.ts';
 import type { DirectoryService } from '../../directory/service.ts';
-import type { LogReader } from '../../decision-log/ports.ts';
+import type { CosignedCheckpoint } from '../../decision-log/anchor-publisher.ts';
+import type {
+  LogExport,
+  LogReader,
+  LogTree,
+  SignedCheckpoint,
+  SubjectResolver,
+} from '../../decision-log/ports.ts';
 import type { Clock, IdSource } from '../../domain/clock.ts';
 import type { Credential } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
@@ -43,6 +50,26 @@ interface EngineTrust {
   restore(layer: LayerName, reason: string, actor: Credential): Promise<void>;
 }
 
+/** The log as evidence. */
+interface LogEvidence {
+  readonly tree: LogTree;
+  /** Verifier key of checkpoints (c2sp.org/signed-note): `<origin>+<key id>+<key>`. */
+  readonly verifierKey: string;
+  /** As DecisionLog.signCheckpoint. */
+  readonly signCheckpoint: () => Promise<SignedCheckpoint>;
+  /** The newest checkpoint that a witness cosigned; undefined: none yet. */
+  readonly cosigned: () => CosignedCheckpoint | undefined;
+}
+
+/** Copies of the log that hold retention back. What begins, goes back or ends is logged before it takes effect. */
+interface ExportKeeping {
+  list(): Promise<readonly LogExport[]>;
+  /** Rejects with AppError INVALID_REQUEST when there are too many, LOG_UNAVAILABLE or LOG_BACKPRESSURE. */
+  acknowledge(name: string, acknowledged: number, actor: Credential): Promise<LogExport>;
+  /** @returns whether there was one. Rejects with AppError LOG_UNAVAILABLE or LOG_BACKPRESSURE. */
+  remove(name: string, actor: Credential): Promise<boolean>;
+}
+
 export interface Services {
   readonly engine: Pick<DecisionEngine, 'decide'>;
   readonly authenticator: Authenticator;
@@ -51,6 +78,9 @@ export interface Services {
   readonly bundles: BundleService;
   readonly trust: EngineTrust;
   readonly log: LogReader;
+  readonly evidence: LogEvidence;
+  readonly exports: ExportKeeping;
+  readonly subjects: SubjectResolver;
   readonly idempotency: IdempotencyStore;
   readonly health: Health;
   readonly status: StatusSource;

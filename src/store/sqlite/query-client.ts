@@ -1,20 +1,29 @@
-/** Reads the decision log from the main thread; all the work is done in the query thread. */
+/** Reads the decision log and its tree from the main thread; all the work is done in the query thread. */
 import { loggedLeaf } from '../../decision-log/logged-leaf.ts';
-import type { DecisionQuery, EventQuery, LoggedLeaf, LogReader, Page } from '../../decision-log/ports.ts';
+import type {
+  DecisionQuery,
+  EventQuery,
+  LoggedLeaf,
+  LogReader,
+  LogTree,
+  Page,
+  SealedOpening,
+  ShardInfo,
+} from '../../decision-log/ports.ts';
 import { type Clock, timestamp } from '../../domain/clock.ts';
 import type { QueryApi } from './query-service.ts';
 import type { SentLeaf, SentPage } from './query-search.ts';
 import { RpcClient } from './rpc.ts';
 
 export interface QueryClientOptions {
-  /** Data folder with a log.db, which the log's writer has opened before. */
+  /** Data folder with a log, which the log's writer has opened before. */
   readonly folder: string;
   readonly clock: Clock;
   /** Hears when the query thread dies and when it is back. */
   readonly onHealth?: (healthy: boolean, detail: string) => void;
 }
 
-export class QueryClient implements LogReader {
+export class QueryClient implements LogReader, LogTree {
   /** Why the index was built anew at the start, when it was damaged or of another log; worth a warning. */
   readonly rebuilt: string | undefined;
   private readonly rpc: RpcClient<QueryApi>;
@@ -54,6 +63,38 @@ export class QueryClient implements LogReader {
 
   leaf(index: number): Promise<Uint8Array | undefined> {
     return this.rpc.call('leaf', index);
+  }
+
+  openings(indexes: readonly number[]): Promise<ReadonlyMap<number, SealedOpening>> {
+    return this.rpc.call('openings', indexes);
+  }
+
+  root(size: number): Promise<Uint8Array> {
+    return this.rpc.call('root', size);
+  }
+
+  hashTile(level: number, n: number, width: number): Promise<Uint8Array> {
+    return this.rpc.call('hashTile', level, n, width);
+  }
+
+  entryBundle(n: number, width: number): Promise<Uint8Array | undefined> {
+    return this.rpc.call('entryBundle', n, width);
+  }
+
+  inclusionProof(index: number, size: number): Promise<readonly Uint8Array[]> {
+    return this.rpc.call('inclusionProof', index, size);
+  }
+
+  consistencyProof(from: number, to: number): Promise<readonly Uint8Array[]> {
+    return this.rpc.call('consistencyProof', from, to);
+  }
+
+  firstKept(): Promise<number> {
+    return this.rpc.call('firstKept');
+  }
+
+  shards(): Promise<readonly ShardInfo[]> {
+    return this.rpc.call('shards');
   }
 
   lag(): Promise<number> {

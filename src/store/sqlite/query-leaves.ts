@@ -1,10 +1,7 @@
 /**
- * Leaves as the query thread reads them, whatever files hold them. Invariant: reading never changes the log, and
- * what is read was durable.
+ * Leaves as the query index reads them, whatever files hold them (log-shards.ts). Invariant: reading never changes the
+ * log, and what is read was durable.
  */
-import { join } from 'node:path';
-import SqliteDatabase, { type Database } from 'better-sqlite3';
-
 /** A leaf on its way into the index. */
 export interface LeafRow {
   readonly idx: number;
@@ -29,32 +26,4 @@ export interface LeafSource {
   rows(from: number, limit: number): readonly LeafRow[];
   leaf(index: number): StoredLeaf | undefined;
   close(): void;
-}
-
-/** Opens the log of a data folder. @throws Error when there is none */
-export function openLeaves(folder: string): LeafSource {
-  const log = openLogForReading(folder);
-  const size = log.prepare<[], number>('SELECT coalesce(max(idx) + 1, 0) FROM leaf').pluck();
-  const rows = log.prepare<[number, number], LeafRow>(
-    'SELECT idx, CAST(body AS TEXT) AS json FROM leaf WHERE idx >= ? ORDER BY idx LIMIT ?',
-  );
-  const leaf = log.prepare<[number], StoredLeaf>('SELECT body, hash FROM leaf WHERE idx = ?');
-  const origin = log.prepare<[], string>("SELECT value FROM meta WHERE key = 'origin'").pluck().get() ?? '';
-  return {
-    origin,
-    size: () => size.get() ?? 0,
-    firstKept: () => 0,
-    rows: (from, limit) => rows.all(from, limit),
-    leaf: index => leaf.get(index),
-    close: () => void log.close(),
-  };
-}
-
-/** Opens log.db for reading. @throws Error when there is none */
-export function openLogForReading(folder: string): Database {
-  const db = new SqliteDatabase(join(folder, 'log.db'), { readonly: true, fileMustExist: true });
-  db.pragma('busy_timeout = 5000');
-  db.pragma('trusted_schema = OFF');
-  db.pragma('mmap_size = 0');
-  return db;
 }

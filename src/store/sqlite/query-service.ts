@@ -4,13 +4,15 @@
  * decisions.
  */
 import SqliteDatabase, { type Database } from 'better-sqlite3';
-import type { DecisionQuery, EventQuery } from '../../decision-log/ports.ts';
+import type { DecisionQuery, EventQuery, LogTree, SealedOpening } from '../../decision-log/ports.ts';
 import { planDecisions, planEvents, type QueryPlan } from '../../decision-log/query-plan.ts';
 import { AppError } from '../../domain/errors.ts';
 import { deleteQueryDatabase, openQueryDatabase, type QueryDatabaseOptions } from './query-database.ts';
 import { BLOCK_ENTRIES } from './query-block.ts';
 import { QueryIndexer } from './query-indexer.ts';
-import { type LeafSource, openLeaves } from './query-leaves.ts';
+import { LogShards } from './log-shards.ts';
+import { ShardedTree } from './log-tree.ts';
+import type { LeafSource } from './query-leaves.ts';
 import { QueryPruner } from './query-pruner.ts';
 import { QuerySearch, type SentLeaf, type SentPage } from './query-search.ts';
 
@@ -23,11 +25,12 @@ const BUSY_PAUSE_MS = 50;
 const LAZY_ENTRIES = 4 * BLOCK_ENTRIES;
 
 /** The methods that the main thread calls. */
-export interface QueryApi {
+export interface QueryApi extends LogTree {
   decisions(query: DecisionQuery): SentPage;
   events(query: EventQuery): SentPage;
   decision(id: string, tenants: readonly string[] | undefined): SentLeaf | undefined;
   leaf(index: number): Uint8Array | undefined;
+  openings(indexes: readonly number[]): ReadonlyMap<number, SealedOpening>;
   lag(): number;
   /** Why the index was built anew at the start, if it was. */
   rebuilt(): string | undefined;
@@ -36,7 +39,7 @@ export interface QueryApi {
 export class QueryService {
   readonly api: QueryApi;
   private readonly options: QueryDatabaseOptions;
-  private readonly leaves: LeafSource;
+  private readonly log: LogShards;
   private index: OpenIndex;
   private rebuiltBecause: string | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -44,11 +47,12 @@ export class QueryService {
 
   constructor(options: QueryDatabaseOptions) {
     this.options = options;
-    this.leaves = openLeaves(options.folder);
-    const { db, rebuilt } = openQueryDatabase(options, this.leaves);
+    this.log = LogShards.open(options.folder);
+    const { db, rebuilt } = openQueryDatabase(options, this.log);
     this.rebuiltBecause = rebuilt;
-    this.index = openIndex(db, this.leaves);
+    this.index = openIndex(db, this.log);
     this.api = {
+      ...treeApi(new ShardedTree(this.log)),
       decisions: query => this.page(planDecisions(query)),
       events: query => this.page(planEvents(query)),
       decision: (id, tenants) =>
@@ -56,8 +60,9 @@ export class QueryService {
           this.catchUp();
           return this.index.search.decision(id, tenants);
         }),
-      leaf: index => this.leaves.leaf(index)?.body,
-      lag: () => this.leaves.size() - this.index.indexer.next,
+      leaf: index => (index < this.log.size() ? this.log.leaf(index)?.body : undefined),
+      openings: indexes => this.openings(indexes),
+      lag: () => this.log.size() - this.index.indexer.next,
       rebuilt: () => this.rebuiltBecause,
     };
     this.schedule(0);
@@ -66,7 +71,17 @@ export class QueryService {
   close(): void {
     clearTimeout(this.timer);
     this.index.db.close();
-    this.leaves.close();
+    this.log.close();
+  }
+
+  private openings(indexes: readonly number[]): ReadonlyMap<number, SealedOpening> {
+    this.log.size();
+    const found = new Map<number, SealedOpening>();
+    for (const index of indexes) {
+      const opening = this.log.opening(index);
+      if (opening !== undefined) found.set(index, opening);
+    }
+    return found;
   }
 
   private page(plan: QueryPlan): SentPage {
@@ -76,7 +91,7 @@ export class QueryService {
   /** Indexes what is durable now. @returns entries that are indexed then */
   private catchUp(): number {
     const { indexer } = this.index;
-    const size = this.leaves.size();
+    const size = this.log.size();
     const lag = size - indexer.next;
     if (lag > MAX_CATCH_UP) {
       throw new AppError(
@@ -106,9 +121,9 @@ export class QueryService {
   private replace(reason: string): void {
     this.index.db.close();
     deleteQueryDatabase(this.options.folder);
-    const { db } = openQueryDatabase(this.options, this.leaves);
+    const { db } = openQueryDatabase(this.options, this.log);
     this.rebuiltBecause = reason;
-    this.index = openIndex(db, this.leaves);
+    this.index = openIndex(db, this.log);
   }
 
   private schedule(pauseMs: number): void {
@@ -118,7 +133,7 @@ export class QueryService {
   /** Indexes one chunk. @returns the pause before the next: none while nobody decides, some while the log grows */
   private inBackground(): number {
     try {
-      const size = this.leaves.size();
+      const size = this.log.size();
       const grows = size !== this.lastSize;
       this.lastSize = size;
       const { indexer, pruner } = this.index;
@@ -132,6 +147,19 @@ export class QueryService {
       return IDLE_PAUSE_MS;
     }
   }
+}
+
+/** The methods of a class as those of an object: a call from another thread goes by name. */
+function treeApi(tree: LogTree): LogTree {
+  return {
+    root: size => tree.root(size),
+    hashTile: (level, n, width) => tree.hashTile(level, n, width),
+    entryBundle: (n, width) => tree.entryBundle(n, width),
+    inclusionProof: (index, size) => tree.inclusionProof(index, size),
+    consistencyProof: (from, to) => tree.consistencyProof(from, to),
+    firstKept: () => tree.firstKept(),
+    shards: () => tree.shards(),
+  };
 }
 
 /** The index and what works on it. */

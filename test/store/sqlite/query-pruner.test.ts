@@ -3,20 +3,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DecisionQuery } from '../../../src/decision-log/ports.ts';
 import { planDecisions } from '../../../src/decision-log/query-plan.ts';
 import type { DecisionEntry } from '../../../src/domain/log-entry.ts';
-import { decisionEntry, entryId } from '../../decision-log/entries.ts';
+import { decisionEntry, entryId, requestOf } from '../../decision-log/entries.ts';
 import { ThreadlessLog } from './threadless-log.ts';
 
 const COUNT = 3_000;
 /** Within a block, so that one block is partly removed. */
 const KEPT = 1_500;
 
-/** Every entry has a request id of its own; the principals of the first thousand are never seen again. */
+/** Every entry has a request id of its own; the models of the first thousand are never seen again. */
 function entry(at: number): DecisionEntry {
-  const base = decisionEntry(at);
   const id = at < 1_000 ? `acme/early-${at % 7}` : `acme/late-${at % 3}`;
-  return decisionEntry(at, {
-    request: { ...base.request, requestId: `r${at}`, principal: { type: 'User', id } },
-  });
+  return decisionEntry(at, { request: requestOf({ requestId: `r${at}`, resource: { type: 'Model', id } }) });
 }
 
 let log: ThreadlessLog;
@@ -34,16 +31,16 @@ function find(filters: DecisionQuery['filters'] = {}, order: 'asc' | 'desc' = 'a
   ).length;
 }
 
-const by = (name: 'principal' | 'requestId', value: string, negated = false) => ({
+const by = (name: 'model' | 'requestId', value: string, negated = false) => ({
   [name]: { values: [value], negated },
 });
 
 function expectOnlyKept(): void {
   expect(find()).toBe(COUNT - KEPT);
   expect(find({}, 'desc')).toBe(COUNT - KEPT);
-  expect(find(by('principal', 'acme/early-1'))).toBe(0);
-  expect(find(by('principal', 'acme/late-1'))).toBe(500);
-  expect(find(by('principal', 'acme/late-1', true))).toBe(1_000);
+  expect(find(by('model', 'acme/early-1'))).toBe(0);
+  expect(find(by('model', 'acme/late-1'))).toBe(500);
+  expect(find(by('model', 'acme/late-1', true))).toBe(1_000);
   expect(find(by('requestId', 'r1499'))).toBe(0);
   expect(find(by('requestId', 'r1500'))).toBe(1);
   expect(log.index.search.decision(entryId(KEPT - 1), undefined)).toBeUndefined();
@@ -81,14 +78,14 @@ describe('entries that retention removed', () => {
     expectOnlyKept();
   });
 
-  test('whose principals come back are not mixed up with others', () => {
+  test('whose models come back are not mixed up with others', () => {
     find();
     log.prune(KEPT);
     while (log.index.pruner.step());
     log.append([entry(3), entry(COUNT), entry(4)]);
-    expect(find(by('principal', 'acme/early-3'))).toBe(1);
-    expect(find(by('principal', 'acme/early-4'))).toBe(1);
-    expect(find(by('principal', 'acme/early-1'))).toBe(0);
+    expect(find(by('model', 'acme/early-3'))).toBe(1);
+    expect(find(by('model', 'acme/early-4'))).toBe(1);
+    expect(find(by('model', 'acme/early-1'))).toBe(0);
     expect(find()).toBe(COUNT - KEPT + 3);
   });
 

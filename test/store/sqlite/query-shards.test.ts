@@ -1,0 +1,109 @@
+/** Questions over a log of several shards, while retention removes the oldest and after the index was lost. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { leafId } from '../../../src/decision-log/leaf-facts.ts';
+import type { DecisionQuery } from '../../../src/decision-log/ports.ts';
+import { decisionEntry, entryId, requestOf } from '../../decision-log/entries.ts';
+import { makeFolder, openBoth, until } from './sqlite-log.ts';
+
+const SHARD = 100;
+const COUNT = 430;
+const DAY_MS = 86_400_000;
+
+let folder: string;
+let both: Awaited<ReturnType<typeof openBoth>>;
+
+beforeEach(async () => {
+  folder = makeFolder();
+  both = await openBoth(folder, { shardEntries: SHARD });
+  for (let at = 0; at < COUNT; at += 43) {
+    const entries = Array.from({ length: 43 }, (_, offset) => at + offset).map(sequence =>
+      decisionEntry(sequence, {
+        request: requestOf({
+          requestId: `r${sequence}`,
+          resource: { type: 'Model', id: `acme/m${sequence % 3}` },
+        }),
+      }),
+    );
+    await Promise.all(entries.map(entry => both.log.append(entry)));
+  }
+});
+afterEach(() => both.dispose());
+
+/** Ids over all pages, and the index of the first answer. */
+async function all(query: Partial<DecisionQuery> = {}): Promise<{ ids: string[]; indexes: number[] }> {
+  const ids: string[] = [];
+  const indexes: number[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await both.reader.decisions({
+      filters: {},
+      order: 'asc',
+      limit: 70,
+      ...query,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    ids.push(...page.items.map(({ content }) => leafId(content)));
+    indexes.push(...page.items.map(({ index }) => index));
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined);
+  return { ids, indexes };
+}
+
+const model = (id: string) => ({ filters: { model: { values: [id], negated: false } } });
+const sequences = (from: number): number[] => Array.from({ length: COUNT - from }, (_, at) => from + at);
+
+/** Removes every sealed shard. @returns the sequence of the first decision that is kept */
+async function prune(): Promise<number> {
+  const before = await all();
+  await both.log.prune(Date.now() + DAY_MS);
+  const firstKept = await both.tree.firstKept();
+  expect(firstKept).toBeGreaterThan(SHARD);
+  return before.indexes.findIndex(index => index >= firstKept);
+}
+
+test('pages follow each other across shards, in both directions', async () => {
+  expect((await both.tree.shards()).length).toBeGreaterThan(3);
+  expect((await all()).ids).toEqual(sequences(0).map(entryId));
+  expect((await all({ order: 'desc' })).ids).toEqual(sequences(0).reverse().map(entryId));
+  expect((await all(model('acme/m1'))).ids).toEqual(
+    sequences(0)
+      .filter(at => at % 3 === 1)
+      .map(entryId),
+  );
+  for (const at of [0, 150, COUNT - 1]) {
+    expect((await both.reader.decision(entryId(at)))?.content['id']).toBe(entryId(at));
+  }
+});
+
+test('what retention removed is found no more, at once, and then leaves the index', async () => {
+  const kept = await prune();
+  expect((await all()).ids).toEqual(sequences(kept).map(entryId));
+  expect((await all({ order: 'desc' })).ids).toEqual(sequences(kept).reverse().map(entryId));
+  expect(await both.reader.decision(entryId(kept - 1))).toBeUndefined();
+  expect((await both.reader.decision(entryId(kept)))?.content['id']).toBe(entryId(kept));
+  expect(await both.reader.leaf(0)).toBeUndefined();
+  const firstKept = await both.tree.firstKept();
+  const index = new SqliteDatabase(join(folder, 'query.db'), { readonly: true });
+  const oldest = index.prepare<[], number>('SELECT min(idx) FROM lookup').pluck();
+  const pruned = index.prepare<[], number>('SELECT pruned FROM progress').pluck();
+  await until(() => pruned.get() === firstKept);
+  expect(oldest.get()).toBeGreaterThanOrEqual(firstKept);
+  index.close();
+  expect((await all()).ids).toEqual(sequences(kept).map(entryId));
+});
+
+test('an index that is lost after retention is built from what is kept', async () => {
+  const kept = await prune();
+  const expected = sequences(kept).map(entryId);
+  await both.reader.close();
+  await both.log.close();
+  rmSync(join(folder, 'query.db'));
+  both = await openBoth(folder, { shardEntries: SHARD });
+  expect((await all()).ids).toEqual(expected);
+  expect(await both.reader.lag()).toBe(0);
+  await both.log.append(decisionEntry(COUNT));
+  expect((await all()).ids).toEqual([...expected, entryId(COUNT)]);
+});
