@@ -1,0 +1,52 @@
+/**
+ * A row of the closed table: one kind of request, how its path looks and how its body is read. Invariant: what
+ * no row describes is not understood; a row says where its models stand, and nothing else is taken for one.
+ */
+import type { JsonObject } from '../../domain/json.ts';
+import type { Operation } from './ai-request.ts';
+import type { Facts } from './facts.ts';
+import type { HeaderList } from './header-list.ts';
+import type { FormPart } from './multipart.ts';
+
+/** Reads a JSON body whose top-level keys were checked. */
+export type BodyReader = (body: JsonObject, facts: Facts) => void;
+
+/** How a body is read. `none`: it has no meaning. `opaque`: no model, tool or parameter stands in it. */
+type RowBody =
+  | { readonly kind: 'json'; readonly read: BodyReader }
+  | { readonly kind: 'form'; readonly read: (parts: readonly FormPart[], facts: Facts) => void }
+  | { readonly kind: 'bytes'; readonly read: (bytes: Uint8Array, facts: Facts, headers: HeaderList) => void }
+  | { readonly kind: 'opaque' }
+  | { readonly kind: 'none' };
+
+export interface DialectRow {
+  /** `<family>.<row>` */
+  readonly dialect: string;
+  readonly methods: readonly string[];
+  /** `/v1/models/{model}:predict`: a part in braces takes a piece of one segment. */
+  readonly path: string;
+  readonly operation: Operation;
+  readonly body: RowBody;
+  /** The name of the model, made of parts of the path; absent: the body, the query or a header names it. */
+  readonly model?: string;
+  /** Other spellings of that name which bodies use for the same model. */
+  readonly spellings?: readonly string[];
+  /** Top-level keys of the body that name models, and are read as such by the row's reader. */
+  readonly modelKeys?: readonly string[];
+  /** Whether the path alone makes it a stream. */
+  readonly stream?: boolean;
+  /** Headers that select a part of the named model: their value is appended after a slash. */
+  readonly selectors?: readonly string[];
+  /** The body names a model that the upstream ignores. */
+  readonly ignoresBodyModel?: boolean;
+  /** A known kind of request that cannot be decided, and why. */
+  readonly hides?: string;
+}
+
+/** Values of the parts in braces, decoded. */
+export type PathParts = ReadonlyMap<string, string>;
+
+/** Puts path parts into a template such as `{model}@{version}`. */
+export function fillTemplate(template: string, parts: PathParts): string {
+  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => parts.get(name) ?? '');
+}

@@ -1,0 +1,28 @@
+/**
+ * Azure OpenAI: deployments in the path, where the body's model is ignored, and the newer `/openai/v1`, where
+ * it names the deployment. The inference API of Azure AI, under `/models`, names it in the body too.
+ */
+import type { DialectRow } from '../dialect.ts';
+import { openAiRows } from './openai.ts';
+
+const DEPLOYED = /\.(?:chat|completions|embeddings|images|image-edits|speech|transcriptions|translations)$/;
+
+export function azureRows(): DialectRow[] {
+  const deployment = '/openai/deployments/{deployment}';
+  const inference = /\.(?:chat|embeddings)$/;
+  return [
+    ...openAiRows('azure-openai', deployment)
+      .filter(({ dialect }) => DEPLOYED.test(dialect))
+      .map(row => ({ ...row, model: '{deployment}', ignoresBodyModel: true })),
+    ...openAiRows('azure-openai', '/openai/v1'),
+    {
+      dialect: 'azure-openai.realtime',
+      methods: ['GET'],
+      path: '/openai/realtime',
+      operation: 'generate',
+      body: { kind: 'none' },
+      stream: true,
+    },
+    ...openAiRows('azure-openai.inference', '/models').filter(({ dialect }) => inference.test(dialect)),
+  ];
+}

@@ -1,0 +1,146 @@
+/**
+ * Amazon Bedrock. The model stands in the path, as an id, a name or an ARN. Invariant: fields that
+ * smuggle other parameters past the known ones are refused.
+ */
+import { isJsonObject } from '../../../domain/decision-request.ts';
+import type { JsonObject } from '../../../domain/json.ts';
+import { refuse } from '../ai-request.ts';
+import type { DialectRow } from '../dialect.ts';
+import { type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
+import { readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
+import { readMessages, readModels, readTools } from './openai.ts';
+
+const BOUNDS = ['max_tokens', 'max_tokens_to_sample', 'max_gen_len', 'maxTokens', 'max_new_tokens'] as const;
+/** Request fields of single models that change neither tools, size nor stream. */
+const PASSED_ON: ReadonlySet<string> = new Set(['top_k', 'thinking', 'reasoning_config', 'reasoningConfig']);
+
+export function bedrockRows(): DialectRow[] {
+  const model = (
+    name: string,
+    verb: string,
+    read: (body: JsonObject, facts: Facts) => void,
+    stream: boolean,
+  ): DialectRow => ({
+    dialect: `bedrock.${name}`,
+    methods: ['POST'],
+    path: `/model/{model}/${verb}`,
+    operation: 'generate',
+    body: { kind: 'json', read },
+    model: '{model}',
+    modelKeys: ['model'],
+    stream,
+  });
+  return [
+    model('invoke', 'invoke', readInvoke, false),
+    model('invoke-stream', 'invoke-with-response-stream', readInvoke, true),
+    model('converse', 'converse', readConverse, false),
+    model('converse-stream', 'converse-stream', readConverse, true),
+    model('count-tokens', 'count-tokens', readCount, false),
+    {
+      dialect: 'bedrock.async-invoke',
+      methods: ['POST'],
+      path: '/async-invoke',
+      operation: 'generate',
+      body: { kind: 'json', read: readAsync },
+      modelKeys: ['modelId', 'modelInput'],
+    },
+    {
+      dialect: 'bedrock.batch',
+      methods: ['POST'],
+      path: '/model-invocation-job',
+      operation: 'batch',
+      body: { kind: 'json', read: readJob },
+      modelKeys: ['modelId', 'modelInvocationType'],
+    },
+    {
+      dialect: 'bedrock.guardrail',
+      methods: ['POST'],
+      path: '/guardrail/{guardrail}/version/{version}/apply',
+      operation: 'moderate',
+      body: { kind: 'json', read: readGuardrail },
+      model: 'guardrail/{guardrail}@{version}',
+    },
+  ];
+}
+
+/** The body is that of the vendor: the keys of all of them are read. */
+function readInvoke(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  facts.bound(body, BOUNDS);
+  facts.temperature = numberAt(body, 'temperature');
+  facts.topP = numberAt(body, 'top_p');
+  for (const key of ['inferenceConfig', 'textGenerationConfig']) {
+    const config = objectAt(body, key);
+    if (config === undefined) continue;
+    facts.check(config);
+    facts.bound(config, [...BOUNDS, 'maxTokenCount']);
+  }
+  readTypedContent(body['system'], facts);
+  readMessages(body, facts);
+  for (const key of ['prompt', 'inputText', 'texts', 'input']) readTexts(body[key], facts);
+  if (facts.classes.size === 0) facts.classes.add('unknown');
+  readTools(body, facts);
+}
+
+function readConverse(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  for (const content of objectsAt(body, 'system')) readKeyedPart(content, facts);
+  for (const message of objectsAt(body, 'messages')) {
+    facts.check(message);
+    for (const content of objectsAt(message, 'content')) readKeyedPart(content, facts);
+  }
+  const config = objectAt(body, 'inferenceConfig');
+  if (config !== undefined) {
+    facts.check(config);
+    facts.bound(config, ['maxTokens']);
+    facts.temperature = numberAt(config, 'temperature');
+    facts.topP = numberAt(config, 'topP');
+  }
+  for (const key of Object.keys(objectAt(body, 'additionalModelRequestFields') ?? {})) {
+    if (!PASSED_ON.has(key)) {
+      refuse(
+        'INPUT_REJECTED',
+        '`additionalModelRequestFields` holds a field that is not known to be harmless',
+      );
+    }
+  }
+  const tools = objectAt(body, 'toolConfig');
+  for (const tool of tools === undefined ? [] : objectsAt(tools, 'tools')) readTool(tool, facts);
+}
+
+function readTool(tool: JsonObject, facts: Facts): void {
+  for (const [key, value] of Object.entries(tool)) {
+    if (key === 'cachePoint') continue;
+    if (!isJsonObject(value)) refuse('INPUT_REJECTED', 'a tool is no object');
+    facts.tool(key === 'toolSpec' ? 'function' : 'server', value['name']);
+  }
+}
+
+/** Counts the tokens of a request that stands inside of this one. */
+function readCount(body: JsonObject, facts: Facts): void {
+  const input = objectAt(body, 'input');
+  const converse = input === undefined ? undefined : objectAt(input, 'converse');
+  if (converse === undefined) facts.classes.add('unknown');
+  else {
+    facts.check(converse);
+    readConverse(converse, facts);
+  }
+}
+
+function readAsync(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['modelId']);
+  const input = objectAt(body, 'modelInput');
+  if (input === undefined) return;
+  facts.check(input);
+  readInvoke(input, facts);
+}
+
+function readJob(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['modelId']);
+  facts.classes.add('stored');
+}
+
+function readGuardrail(body: JsonObject, facts: Facts): void {
+  for (const content of objectsAt(body, 'content')) readKeyedPart(content, facts);
+  if (!has(body, 'content')) refuse('INPUT_REJECTED', 'the guardrail is given no content');
+}

@@ -1,0 +1,72 @@
+/** The Cohere API. Its first version picks a model where none is named: here that is a model unknown. */
+import type { JsonObject } from '../../../domain/json.ts';
+import type { Operation } from '../ai-request.ts';
+import type { BodyReader, DialectRow } from '../dialect.ts';
+import { countAt, type Facts, flagAt, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import { readTexts, readTypedContent } from '../input-classes.ts';
+import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
+
+export function cohereRows(): DialectRow[] {
+  const rows: readonly (readonly [name: string, path: string, operation: Operation, read: BodyReader])[] = [
+    ['chat', '/v1/chat', 'generate', readChat],
+    ['chat', '/v2/chat', 'generate', readChat],
+    ['generate', '/v1/generate', 'generate', readTextRequest],
+    ['summarize', '/v1/summarize', 'generate', readTextRequest],
+    ['embed', '/v1/embed', 'embed', readEmbed],
+    ['embed', '/v2/embed', 'embed', readEmbed],
+    ['rerank', '/v1/rerank', 'rerank', readRanking],
+    ['rerank', '/v2/rerank', 'rerank', readRanking],
+    ['classify', '/v1/classify', 'classify', readEmbed],
+    ['tokenize', '/v1/tokenize', 'generate', readTextRequest],
+    ['detokenize', '/v1/detokenize', 'generate', readTextRequest],
+  ];
+  return rows.map(([name, path, operation, read]) => ({
+    dialect: `cohere.${name}`,
+    methods: ['POST'],
+    path,
+    operation,
+    body: { kind: 'json', read },
+    modelKeys: OPENAI_MODEL_KEYS,
+  }));
+}
+
+function readChat(body: JsonObject, facts: Facts): void {
+  readTextRequest(body, facts);
+  readMessages(body, facts);
+  for (const turn of objectsAt(body, 'chat_history')) readTypedContent(turn['message'], facts);
+  for (const document of listAt(body, 'documents')) readTexts(document, facts);
+  for (const tool of objectsAt(body, 'tools')) {
+    facts.check(tool);
+    facts.tool('function', (objectAt(tool, 'function') ?? tool)['name']);
+  }
+  for (const connector of objectsAt(body, 'connectors')) {
+    facts.tool('server', `connector:${textAt(connector, 'id') ?? ''}`);
+  }
+}
+
+function readTextRequest(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  facts.stream = flagAt(body, 'stream');
+  facts.bound(body, ['max_tokens']);
+  facts.copies = countAt(body, 'num_generations') ?? 1;
+  facts.temperature = numberAt(body, 'temperature');
+  for (const key of ['message', 'prompt', 'text', 'preamble']) readTexts(body[key], facts);
+  if (listAt(body, 'tokens').length > 0) facts.classes.add('tokens');
+}
+
+function readEmbed(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  readTexts(body['texts'], facts);
+  for (const key of ['inputs', 'examples']) {
+    for (const item of listAt(body, key)) readTexts(item, facts);
+  }
+  for (const image of listAt(body, 'images'))
+    facts.media('image', typeof image === 'string' ? image.length : 0);
+}
+
+/** A query and documents; vLLM calls the pair `text_1` and `text_2` when it scores. */
+export function readRanking(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  for (const key of ['query', 'text_1', 'text_2', 'texts', 'queries']) readTexts(body[key], facts);
+  for (const document of listAt(body, 'documents')) readTexts(document, facts);
+}

@@ -1,0 +1,253 @@
+/**
+ * The Gemini API and Vertex AI. Both read JSON as protobuf does: every key in camel case and in snake case.
+ * Invariant: a body that uses both spellings of one key is refused.
+ */
+import { isJsonObject } from '../../../domain/decision-request.ts';
+import type { JsonObject, JsonValue } from '../../../domain/json.ts';
+import { type Operation, refuse } from '../ai-request.ts';
+import type { BodyReader, DialectRow } from '../dialect.ts';
+import { countAt, type Facts, flagAt, has, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import { readInstances, readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
+import { readMessage } from './anthropic.ts';
+import { OPENAI_MODEL_KEYS, openAiRows, readChat } from './openai.ts';
+
+const MODEL: ReadonlySet<string> = new Set(['model']);
+/** Verbs of models with the operation, the reader and whether the answer is a stream. */
+const VERBS: readonly (readonly [verb: string, operation: Operation, read: BodyReader, stream: boolean])[] = [
+  ['generateContent', 'generate', readGenerate, false],
+  ['streamGenerateContent', 'generate', readGenerate, true],
+  ['countTokens', 'generate', readCount, false],
+  ['embedContent', 'embed', readEmbed, false],
+  ['batchEmbedContents', 'embed', readBatchEmbed, false],
+  ['batchGenerateContent', 'batch', readBatch, false],
+  ['predict', 'predict', readPredict, false],
+  ['predictLongRunning', 'predict', readPredict, false],
+];
+const VERTEX_VERBS: typeof VERBS = [
+  ...VERBS,
+  ['rawPredict', 'generate', readRaw, false],
+  ['streamRawPredict', 'generate', readRaw, true],
+  ['serverStreamingPredict', 'predict', readPredict, true],
+  ['explain', 'predict', readPredict, false],
+];
+
+export function geminiRows(): DialectRow[] {
+  const rows: DialectRow[] = [];
+  for (const version of ['v1', 'v1beta', 'v1alpha']) {
+    for (const collection of ['models', 'tunedModels']) {
+      const model = collection === 'models' ? '{model}' : 'tunedModels/{model}';
+      rows.push(
+        ...verbRows('gemini', `/${version}/${collection}/{model}`, model, VERBS, [`${collection}/{model}`]),
+      );
+      rows.push({
+        dialect: 'gemini.model',
+        methods: ['GET'],
+        path: `/${version}/${collection}/{model}`,
+        operation: 'invoke',
+        body: { kind: 'none' },
+        model,
+      });
+    }
+    rows.push({
+      dialect: 'gemini.interactions',
+      methods: ['POST'],
+      path: `/${version}/interactions`,
+      operation: 'generate',
+      body: { kind: 'json', read: readInteraction },
+      modelKeys: ['model'],
+    });
+    rows.push(...openAiRows('gemini.openai', `/${version}/openai`).filter(isCompatible));
+  }
+  return rows;
+}
+
+export function vertexRows(): DialectRow[] {
+  const rows: DialectRow[] = [];
+  for (const version of ['v1', 'v1beta1']) {
+    const place = 'projects/{project}/locations/{location}';
+    for (const [path, short] of [
+      ['publishers/{publisher}/models/{model}', ['{model}', 'publishers/{publisher}/models/{model}']],
+      ['endpoints/{model}', ['endpoints/{model}']],
+    ] as const) {
+      const name = `${place}/${path}`;
+      rows.push(...verbRows('vertex', `/${version}/${name}`, name, VERTEX_VERBS, short));
+    }
+    rows.push({
+      dialect: 'vertex.openai-chat',
+      methods: ['POST'],
+      path: `/${version}/${place}/endpoints/openapi/chat/completions`,
+      operation: 'generate',
+      body: { kind: 'json', read: readChat },
+      modelKeys: OPENAI_MODEL_KEYS,
+      model: `${place}/endpoints/openapi/{body}`,
+    });
+    rows.push({
+      dialect: 'vertex.batch',
+      methods: ['POST'],
+      path: `/${version}/${place}/batchPredictionJobs`,
+      operation: 'batch',
+      body: { kind: 'json', read: readJob },
+      modelKeys: ['model'],
+    });
+  }
+  return rows;
+}
+
+/** What Gemini serves of the OpenAI API. */
+function isCompatible({ dialect }: DialectRow): boolean {
+  return /\.(?:chat|embeddings|images|model)$/.test(dialect);
+}
+
+function verbRows(
+  family: string,
+  path: string,
+  model: string,
+  verbs: typeof VERBS,
+  spellings: readonly string[],
+): DialectRow[] {
+  return verbs.map(([verb, operation, read, stream]) => ({
+    dialect: `${family}.${verb}`,
+    methods: ['POST'],
+    path: `${path}:${verb}`,
+    operation,
+    body: { kind: 'json', read },
+    model,
+    spellings,
+    modelKeys: ['model'],
+    stream,
+  }));
+}
+
+/** The member under either spelling of its key. @throws RequestRefused when both stand there */
+function either(body: JsonObject, camel: string): [key: string, value: JsonValue | undefined] {
+  const snake = camel.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+  if (snake !== camel && Object.hasOwn(body, camel) && Object.hasOwn(body, snake)) {
+    refuse('BODY_UNREADABLE', `the body has both \`${camel}\` and \`${snake}\``);
+  }
+  return Object.hasOwn(body, camel) ? [camel, body[camel]] : [snake, body[snake]];
+}
+
+function readGenerate(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['model']);
+  const [, system] = either(body, 'systemInstruction');
+  if (isJsonObject(system)) readContent(system, facts);
+  else readTexts(system, facts);
+  const contents = body['contents'];
+  if (isJsonObject(contents)) readContent(contents, facts);
+  else for (const content of objectsAt(body, 'contents')) readContent(content, facts);
+  if (has(body, 'cachedContent') || has(body, 'cached_content')) facts.classes.add('stored');
+  for (const tool of objectsAt(body, 'tools')) readTool(tool, facts);
+  const [key] = either(body, 'generationConfig');
+  const config = objectAt(body, key);
+  if (config !== undefined) readConfig(config, facts);
+}
+
+function readContent(content: JsonObject, facts: Facts): void {
+  facts.check(content);
+  const parts = content['parts'];
+  if (isJsonObject(parts)) readPart(parts, facts);
+  else for (const part of objectsAt(content, 'parts')) readPart(part, facts);
+}
+
+function readPart(part: JsonObject, facts: Facts): void {
+  facts.check(part);
+  readKeyedPart(part, facts);
+}
+
+/** A tool is an object of which each key is a tool of the upstream, functions of the client aside. */
+function readTool(tool: JsonObject, facts: Facts): void {
+  facts.check(tool);
+  const [functions] = either(tool, 'functionDeclarations');
+  for (const key of Object.keys(tool)) {
+    if (key !== functions) facts.tool('server', key);
+    else for (const declared of objectsAt(tool, key)) facts.tool('function', declared['name']);
+  }
+}
+
+function readConfig(config: JsonObject, facts: Facts): void {
+  facts.check(config);
+  facts.bound(config, [either(config, 'maxOutputTokens')[0]]);
+  facts.copies = countAt(config, either(config, 'candidateCount')[0]) ?? 1;
+  facts.temperature = numberAt(config, 'temperature');
+  facts.topP = numberAt(config, either(config, 'topP')[0]);
+}
+
+/** Either the contents, or a whole request in which the model stands again. */
+function readCount(body: JsonObject, facts: Facts): void {
+  const [key] = either(body, 'generateContentRequest');
+  const inner = objectAt(body, key);
+  if (inner !== undefined) {
+    facts.check(inner, MODEL);
+    readGenerate(inner, facts);
+  }
+  if (has(body, 'instances')) readInstances(body['instances'] ?? null, facts);
+  readGenerate(body, facts);
+}
+
+function readEmbed(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['model']);
+  const content = objectAt(body, 'content');
+  if (content !== undefined) readContent(content, facts);
+}
+
+function readBatchEmbed(body: JsonObject, facts: Facts): void {
+  for (const request of objectsAt(body, 'requests')) {
+    facts.check(request, MODEL);
+    readEmbed(request, facts);
+  }
+}
+
+function readBatch(body: JsonObject, facts: Facts): void {
+  const batch = objectAt(body, 'batch') ?? body;
+  const input = objectAt(batch, either(batch, 'inputConfig')[0]);
+  const inline = input === undefined ? undefined : objectAt(input, 'requests');
+  if (inline === undefined) {
+    refuse('MODEL_UNKNOWN', 'the requests of the batch stand in a file that only the upstream sees');
+  }
+  facts.check(batch, MODEL);
+  facts.models.name('the batch', batch['model']);
+  for (const item of objectsAt(inline, 'requests')) {
+    facts.check(item);
+    const request = objectAt(item, 'request');
+    if (request === undefined) refuse('MODEL_UNKNOWN', 'a request of the batch is missing');
+    facts.check(request, MODEL);
+    readGenerate(request, facts);
+  }
+}
+
+/** Models of the platform that take instances. */
+function readPredict(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['model']);
+  readInstances(body['instances'] ?? body['inputs'] ?? [], facts);
+  const parameters = objectAt(body, 'parameters');
+  if (parameters === undefined) return;
+  facts.check(parameters);
+  facts.bound(parameters, [either(parameters, 'maxOutputTokens')[0]]);
+}
+
+/** Models of other vendors, in their own format: Anthropic messages and chats are told by their first key. */
+function readRaw(body: JsonObject, facts: Facts): void {
+  if (has(body, 'anthropic_version')) readMessage(body, facts);
+  else if (has(body, 'instances')) readPredict(body, facts);
+  else readChat(body, facts);
+}
+
+/** Jobs read their requests from storage. */
+function readJob(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['model']);
+  facts.classes.add('stored');
+}
+
+function readInteraction(body: JsonObject, facts: Facts): void {
+  if (has(body, 'agent')) refuse('MODEL_UNKNOWN', 'an agent decides about the model');
+  facts.models.name('the body', body['model']);
+  facts.stream = flagAt(body, 'stream');
+  readTypedContent(body['input'], facts);
+  if (has(body, 'previous_interaction_id')) facts.classes.add('stored');
+  for (const tool of objectsAt(body, 'tools')) {
+    const type = textAt(tool, 'type') ?? '';
+    facts.tool(type === 'function' ? 'function' : 'server', type === 'function' ? tool['name'] : type);
+  }
+  const config = objectAt(body, 'generation_config');
+  if (config !== undefined) readConfig(config, facts);
+}

@@ -1,0 +1,241 @@
+/**
+ * The OpenAI API, and the readers that its many followers share. Invariant: `model` is the only key that names
+ * the model, with `models` and `fallbacks` of the proxies as further ones, and each of them is gathered.
+ */
+import { isJsonObject } from '../../../domain/decision-request.ts';
+import type { JsonObject, JsonValue } from '../../../domain/json.ts';
+import { type InputClass, refuse } from '../ai-request.ts';
+import type { BodyReader, DialectRow } from '../dialect.ts';
+import { countAt, type Facts, flagAt, has, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import { classOfType, readTexts, readTypedContent } from '../input-classes.ts';
+import type { FormPart } from '../multipart.ts';
+
+/** Top-level keys that name models in this dialect and in those of the proxies that extend it. */
+export const OPENAI_MODEL_KEYS = ['model', 'models', 'fallbacks'] as const;
+const MODEL_KEYS: ReadonlySet<string> = new Set(OPENAI_MODEL_KEYS);
+const MODEL_UNSEEN = 'the models stand in a file or an object that only the upstream sees';
+
+/** The rows of api.openai.com, without its prefix. @param family first part of the dialect names */
+export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
+  const post = (
+    name: string,
+    path: string,
+    operation: DialectRow['operation'],
+    read: BodyReader,
+  ): DialectRow => ({
+    dialect: `${family}.${name}`,
+    methods: ['POST'],
+    path: prefix + path,
+    operation,
+    body: { kind: 'json', read },
+    modelKeys: OPENAI_MODEL_KEYS,
+  });
+  const form = (
+    name: string,
+    path: string,
+    operation: DialectRow['operation'],
+    input: InputClass,
+  ): DialectRow => ({
+    dialect: `${family}.${name}`,
+    methods: ['POST'],
+    path: prefix + path,
+    operation,
+    body: { kind: 'form', read: (parts, facts) => readForm(parts, facts, input) },
+  });
+  return [
+    post('chat', '/chat/completions', 'generate', readChat),
+    post('responses', '/responses', 'generate', readResponses),
+    post('responses-tokens', '/responses/input_tokens', 'generate', readResponses),
+    post('completions', '/completions', 'generate', readCompletion),
+    post('embeddings', '/embeddings', 'embed', readInput),
+    post('images', '/images/generations', 'generate', readPrompt),
+    form('image-edits', '/images/edits', 'generate', 'image'),
+    form('image-variations', '/images/variations', 'generate', 'image'),
+    post('speech', '/audio/speech', 'generate', readSpeech),
+    form('transcriptions', '/audio/transcriptions', 'transcribe', 'audio'),
+    form('translations', '/audio/translations', 'transcribe', 'audio'),
+    post('moderations', '/moderations', 'moderate', readInput),
+    post('fine-tuning', '/fine_tuning/jobs', 'train', readTraining),
+    { ...pathless(`${family}.realtime`, `${prefix}/realtime`, 'generate'), stream: true },
+    { ...pathless(`${family}.model`, `${prefix}/models/{model}`, 'invoke'), model: '{model}' },
+    {
+      ...pathless(`${family}.model-delete`, `${prefix}/models/{model}`, 'delete'),
+      methods: ['DELETE'],
+      model: '{model}',
+    },
+    ...hiddenRows(family, prefix),
+  ];
+}
+
+/** Known requests whose models stand elsewhere. */
+function hiddenRows(family: string, prefix: string): DialectRow[] {
+  const hidden = (name: string, paths: readonly string[]): DialectRow[] =>
+    paths.map(path => ({
+      dialect: `${family}.${name}`,
+      methods: ['GET', 'POST', 'DELETE'],
+      path: prefix + path,
+      operation: 'batch',
+      body: { kind: 'none' },
+      hides: MODEL_UNSEEN,
+    }));
+  return [
+    ...hidden('batches', ['/batches', '/batches/{id}', '/batches/{id}/cancel']),
+    ...hidden('files', ['/files', '/files/{id}', '/files/{id}/content', '/uploads', '/uploads/{id}/parts']),
+    ...hidden('fine-tuning-job', ['/fine_tuning/jobs/{id}', '/fine_tuning/jobs/{id}/cancel']),
+    ...hidden('stored-response', [
+      '/responses/{id}',
+      '/responses/{id}/cancel',
+      '/responses/{id}/input_items',
+    ]),
+  ];
+}
+
+function pathless(dialect: string, path: string, operation: DialectRow['operation']): DialectRow {
+  return { dialect, methods: ['GET'], path, operation, body: { kind: 'none' } };
+}
+
+/** `model`, and the further ones of proxies: `models` of OpenRouter, `fallbacks` of LiteLLM. */
+export function readModels(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['model']);
+  for (const item of listAt(body, 'models')) facts.models.add('`models`', item);
+  for (const item of listAt(body, 'fallbacks')) {
+    if (isJsonObject(item)) {
+      facts.check(item, MODEL_KEYS);
+      const keys = Object.keys(item);
+      // `{"model": "b"}`, or `{"a": ["b", "c"]}`: for a, try b and c
+      if (has(item, 'model')) facts.models.add('`fallbacks`', item['model'] ?? null);
+      else
+        for (const key of keys) for (const name of listAt(item, key)) facts.models.add('`fallbacks`', name);
+      if (has(item, 'model') && keys.length > 1) {
+        refuse('INPUT_REJECTED', 'a member of `fallbacks` changes more than the model');
+      }
+    } else facts.models.add('`fallbacks`', item);
+  }
+}
+
+/** Streaming, sampling and the bound on the output. */
+export function readSampling(body: JsonObject, facts: Facts, bounds: readonly string[]): void {
+  facts.stream = flagAt(body, 'stream') ?? facts.stream;
+  facts.temperature = numberAt(body, 'temperature');
+  facts.topP = numberAt(body, 'top_p');
+  facts.bound(body, bounds);
+  for (const key of ['n', 'best_of']) facts.copies = Math.max(facts.copies, countAt(body, key) ?? 1);
+}
+
+/** Chat completions, of OpenAI and of everyone who speaks them. */
+export function readChat(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  readSampling(body, facts, ['max_completion_tokens', 'max_tokens']);
+  readMessages(body, facts);
+  readTools(body, facts);
+}
+
+/** Messages with `content`, which is a text or a list of typed parts. */
+export function readMessages(body: JsonObject, facts: Facts): void {
+  for (const message of objectsAt(body, 'messages')) {
+    facts.check(message);
+    readTypedContent(message['content'], facts);
+    if (has(message, 'audio')) facts.classes.add('stored');
+    for (const image of listAt(message, 'images')) {
+      facts.media('image', typeof image === 'string' ? image.length : 0);
+    }
+  }
+}
+
+/** Functions of the client, tools that the upstream runs, and servers that it calls. */
+export function readTools(body: JsonObject, facts: Facts): void {
+  for (const tool of objectsAt(body, 'tools')) readTool(tool, facts);
+  for (const declared of objectsAt(body, 'functions')) facts.tool('function', declared['name']);
+  if (has(body, 'web_search_options')) facts.tool('server', 'web_search');
+  for (const source of objectsAt(body, 'data_sources')) facts.tool('server', source['type']);
+}
+
+function readTool(tool: JsonObject, facts: Facts): void {
+  facts.check(tool);
+  const type = textAt(tool, 'type') ?? 'function';
+  if (type === 'function' || type === 'custom') {
+    const declared = objectAt(tool, type);
+    if (declared !== undefined) facts.check(declared);
+    facts.tool('function', declared === undefined ? tool['name'] : declared['name']);
+  } else if (type === 'mcp') facts.tool('mcp', `mcp:${textAt(tool, 'server_label') ?? ''}`);
+  else facts.tool('server', type);
+}
+
+/** The Responses API. A stored prompt brings its own model and tools, which nobody here sees. */
+function readResponses(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  readSampling(body, facts, ['max_output_tokens']);
+  if (has(body, 'prompt')) refuse('MODEL_UNKNOWN', 'a stored prompt decides about the model and the tools');
+  readTypedContent(body['input'], facts);
+  if (has(body, 'instructions')) facts.classes.add('text');
+  if (has(body, 'previous_response_id') || has(body, 'conversation')) facts.classes.add('stored');
+  readTools(body, facts);
+}
+
+/** Text completions. Without a bound, the API makes 16 tokens. */
+export function readCompletion(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  readSampling(body, facts, ['max_tokens']);
+  readTexts(body['prompt'], facts);
+  readTexts(body['suffix'], facts);
+}
+
+/** `input`: embeddings, moderations. */
+export function readInput(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  readTexts(body['input'], facts);
+  // vLLM takes a conversation in the place of `input`
+  readMessages(body, facts);
+}
+
+function readPrompt(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  facts.stream = flagAt(body, 'stream');
+  readTexts(body['prompt'], facts);
+}
+
+function readSpeech(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  facts.stream = textAt(body, 'stream_format') === 'sse';
+  readTexts(body['input'], facts);
+}
+
+function readTraining(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  facts.classes.add('stored');
+}
+
+/** Fields of a form. Its model is in `model`, and any field that may name another one is refused. */
+function readForm(parts: readonly FormPart[], facts: Facts, input: InputClass): void {
+  const seen = new Set<string>();
+  for (const { name, isFile, type, bytes } of parts) {
+    facts.checkKey(name, FORM_MODEL);
+    const isRepeated = seen.has(name);
+    seen.add(name);
+    if (isRepeated && (name === 'model' || name === 'stream')) {
+      refuse(name === 'model' ? 'MODEL_AMBIGUOUS' : 'BODY_UNREADABLE', `the form has \`${name}\` twice`);
+    }
+    if (isFile) {
+      if (name === 'model') refuse('INPUT_REJECTED', 'the field `model` of the form is a file');
+      facts.media(type === '' ? input : fileClass(type, input), bytes.length);
+    } else readField(name, bytes.toString('utf8'), facts);
+  }
+}
+
+const FORM_MODEL: ReadonlySet<string> = new Set(['model']);
+
+function readField(name: string, text: JsonValue, facts: Facts): void {
+  if (name === 'model') facts.models.name('the form', text);
+  else if (name === 'prompt') facts.classes.add('text');
+  else if (name === 'stream') {
+    if (text !== 'true' && text !== 'false') refuse('INPUT_REJECTED', '`stream` is not `true` or `false`');
+    facts.stream = text === 'true';
+  }
+}
+
+/** Clients send media as bytes without a type; what has another type is no media of the operation. */
+function fileClass(type: string, input: InputClass): InputClass {
+  if (type === 'application/octet-stream') return input;
+  const found = classOfType(type);
+  return input === 'audio' && found === 'video' ? 'audio' : found;
+}

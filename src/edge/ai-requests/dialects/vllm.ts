@@ -1,0 +1,115 @@
+/**
+ * vLLM, and the servers of Hugging Face. vLLM takes the name of a LoRA adapter for a model; Hugging Face serves
+ * one model, which only the operator's route can name.
+ */
+import type { JsonObject } from '../../../domain/json.ts';
+import { type Operation, refuse } from '../ai-request.ts';
+import type { BodyReader, DialectRow } from '../dialect.ts';
+import { type Facts, flagAt, has, objectAt } from '../facts.ts';
+import { readTexts } from '../input-classes.ts';
+import { anthropicRows } from './anthropic.ts';
+import { readRanking } from './cohere.ts';
+import {
+  OPENAI_MODEL_KEYS,
+  openAiRows,
+  readChat,
+  readCompletion,
+  readInput,
+  readMessages,
+  readModels,
+} from './openai.ts';
+
+type Entry = readonly [name: string, path: string, operation: Operation, read: BodyReader];
+
+export function vllmRows(): DialectRow[] {
+  const rows: readonly Entry[] = [
+    ['score', '/score', 'rerank', readRanking],
+    ['score', '/v1/score', 'rerank', readRanking],
+    ['rerank', '/rerank', 'rerank', readRanking],
+    ['rerank', '/v1/rerank', 'rerank', readRanking],
+    ['rerank', '/v2/rerank', 'rerank', readRanking],
+    ['pooling', '/pooling', 'embed', readInput],
+    ['classify', '/classify', 'classify', readInput],
+    ['tokenize', '/tokenize', 'generate', readTokenize],
+    ['detokenize', '/detokenize', 'generate', readTokenize],
+    ['invocations', '/invocations', 'generate', readInvocation],
+  ];
+  const adapter = (name: string, path: string, operation: Operation): DialectRow => ({
+    ...rowOf('vllm', [name, path, operation, readAdapter]),
+    modelKeys: ['lora_name', 'lora_path', 'lora_int_id'],
+  });
+  return [
+    ...openAiRows('vllm'),
+    ...anthropicRows('vllm').filter(({ path }) => path === '/v1/messages' || path.endsWith('/count_tokens')),
+    ...rows.map(row => rowOf('vllm', row)),
+    adapter('load-adapter', '/v1/load_lora_adapter', 'deploy'),
+    adapter('unload-adapter', '/v1/unload_lora_adapter', 'retire'),
+  ];
+}
+
+/** Text Generation Inference and Text Embeddings Inference: the model is the route's. */
+export function huggingFaceRows(): DialectRow[] {
+  const rows: readonly Entry[] = [
+    ['generate', '/generate', 'generate', readHuggingFace],
+    ['generate', '/', 'generate', readHuggingFace],
+    ['embed', '/embed', 'embed', readHuggingFace],
+    ['classify', '/predict', 'classify', readHuggingFace],
+    ['rerank', '/rerank', 'rerank', readRanking],
+  ];
+  return [
+    ...rows.map(row => rowOf('huggingface', row)),
+    {
+      ...rowOf('huggingface', ['generate-stream', '/generate_stream', 'generate', readHuggingFace]),
+      stream: true,
+    },
+    ...openAiRows('huggingface').filter(({ dialect }) => /\.(?:chat|completions|embeddings)$/.test(dialect)),
+  ];
+}
+
+function rowOf(family: string, [name, path, operation, read]: Entry): DialectRow {
+  return {
+    dialect: `${family}.${name}`,
+    methods: ['POST'],
+    path,
+    operation,
+    body: { kind: 'json', read },
+    modelKeys: OPENAI_MODEL_KEYS,
+  };
+}
+
+function readTokenize(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  readTexts(body['prompt'], facts);
+  readTexts(body['tokens'], facts);
+  readMessages(body, facts);
+}
+
+/** One path for three APIs, told apart by the key that only one of them has. */
+function readInvocation(body: JsonObject, facts: Facts): void {
+  const keys = ['messages', 'prompt', 'input'].filter(key => has(body, key));
+  if (keys.length !== 1)
+    refuse('INPUT_REJECTED', 'the body has not exactly one of `messages`, `prompt` and `input`');
+  if (keys[0] === 'messages') readChat(body, facts);
+  else if (keys[0] === 'prompt') readCompletion(body, facts);
+  else {
+    facts.operation = 'embed';
+    readInput(body, facts);
+  }
+}
+
+function readAdapter(body: JsonObject, facts: Facts): void {
+  facts.models.name('the body', body['lora_name']);
+}
+
+function readHuggingFace(body: JsonObject, facts: Facts): void {
+  readModels(body, facts);
+  facts.stream = flagAt(body, 'stream');
+  readTexts(body['inputs'], facts);
+  const parameters = objectAt(body, 'parameters');
+  if (parameters === undefined) return;
+  facts.check(parameters, ADAPTER);
+  facts.models.name('the body', parameters['adapter_id']);
+  facts.bound(parameters, ['max_new_tokens']);
+}
+
+const ADAPTER: ReadonlySet<string> = new Set(['adapter_id']);

@@ -1,0 +1,136 @@
+/**
+ * What reading a body gathers. Invariant: a value of the wrong type is refused, because a lax upstream would
+ * coerce it into a value that nobody decided.
+ */
+import type { JsonObject, JsonValue } from '../../domain/json.ts';
+import { isJsonObject } from '../../domain/decision-request.ts';
+import { shown } from '../http/json-fault.ts';
+import { type InputClass, type Operation, refuse, type ToolUse } from './ai-request.ts';
+import type { BodyKeys } from './body-keys.ts';
+import { ModelNames } from './model-names.ts';
+
+/** Most tools of one request. */
+export const MAX_TOOLS = 128;
+/** Tools have short names: the longest that a provider allows has 128 characters, a prefix aside. */
+const TOOL_NAME = /^[A-Za-z0-9_.:/@-]{1,200}$/;
+
+const NO_KEYS: ReadonlySet<string> = new Set<string>([]);
+
+/** Gathered by the readers of one request. */
+export class Facts {
+  readonly models = new ModelNames();
+  readonly classes = new Set<InputClass>();
+  readonly tools: ToolUse[] = [];
+  /** Overrides the operation of the row, where the body decides it. */
+  operation: Operation | undefined;
+  stream: boolean | undefined;
+  maxOutputTokens: number | undefined;
+  /** How often the output is made: candidates that the client asks for. */
+  copies = 1;
+  temperature: number | undefined;
+  topP: number | undefined;
+  /** Characters of the body that stand for media, which are no text. */
+  mediaBytes = 0;
+  images = 0;
+  readonly #keys: BodyKeys;
+
+  constructor(keys: BodyKeys) {
+    this.#keys = keys;
+  }
+
+  /** To be called for every object of which a member is read. @throws RequestRefused */
+  check(object: JsonObject, modelKeys: ReadonlySet<string> = NO_KEYS): void {
+    this.#keys.check(object, modelKeys);
+  }
+
+  /** The same for the name of a field of a form. @throws RequestRefused */
+  checkKey(key: string, modelKeys: ReadonlySet<string>): void {
+    this.#keys.checkKey(key, modelKeys);
+  }
+
+  /** The largest of the bounds that the object gives for the output. @throws RequestRefused */
+  bound(object: JsonObject, keys: readonly string[]): void {
+    for (const key of keys) {
+      const count = countAt(object, key);
+      if (count !== undefined) this.maxOutputTokens = Math.max(this.maxOutputTokens ?? 0, count);
+    }
+  }
+
+  tool(kind: ToolUse['kind'], name: JsonValue | undefined): void {
+    if (typeof name !== 'string' || !TOOL_NAME.test(name)) {
+      refuse('INPUT_REJECTED', 'a tool has no name, or one that is not of letters, digits and `_.:/@-`');
+    }
+    if (this.tools.some(tool => tool.name === name && tool.kind === kind)) return;
+    if (this.tools.length === MAX_TOOLS) refuse('INPUT_REJECTED', `more than ${MAX_TOOLS} tools`);
+    this.tools.push({ name, kind });
+  }
+
+  /** Input of a kind, with the characters by which it stands in the body. */
+  media(kind: InputClass, characters = 0): void {
+    this.classes.add(kind);
+    this.mediaBytes += characters;
+    if (kind === 'image') this.images += 1;
+  }
+}
+
+/** The list under a key; empty when it is absent or null. @throws RequestRefused INPUT_REJECTED */
+export function listAt(object: JsonObject, key: string): readonly JsonValue[] {
+  const value = object[key];
+  if (value === undefined || value === null) return [];
+  return isList(value) ? value : reject(key, 'a list');
+}
+
+/** The object under a key; undefined when it is absent or null. @throws RequestRefused INPUT_REJECTED */
+export function objectAt(object: JsonObject, key: string): JsonObject | undefined {
+  const value = object[key];
+  if (value === undefined || value === null) return undefined;
+  return isJsonObject(value) ? value : reject(key, 'an object');
+}
+
+/** The items of a list as objects. @throws RequestRefused INPUT_REJECTED */
+export function objectsAt(object: JsonObject, key: string): readonly JsonObject[] {
+  return listAt(object, key).map(item => (isJsonObject(item) ? item : reject(key, 'a list of objects')));
+}
+
+/** The count under a key; undefined when it is absent or null. @throws RequestRefused INPUT_REJECTED */
+export function countAt(object: JsonObject, key: string): number | undefined {
+  const value = object[key];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  return reject(key, 'a whole number from 0 on');
+}
+
+/** The number under a key; undefined when it is absent or null. @throws RequestRefused INPUT_REJECTED */
+export function numberAt(object: JsonObject, key: string): number | undefined {
+  const value = object[key];
+  if (value === undefined || value === null) return undefined;
+  return typeof value === 'number' && Number.isFinite(value) ? value : reject(key, 'a number');
+}
+
+/** The truth value under a key; undefined when it is absent or null. @throws RequestRefused INPUT_REJECTED */
+export function flagAt(object: JsonObject, key: string): boolean | undefined {
+  const value = object[key];
+  if (value === undefined || value === null) return undefined;
+  return typeof value === 'boolean' ? value : reject(key, '`true` or `false`');
+}
+
+/** The text under a key; undefined when it is absent or null. @throws RequestRefused INPUT_REJECTED */
+export function textAt(object: JsonObject, key: string): string | undefined {
+  const value = object[key];
+  if (value === undefined || value === null) return undefined;
+  return typeof value === 'string' ? value : reject(key, 'a string');
+}
+
+/** Whether a value is a list. */
+export function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+/** Whether a key is present and not null. */
+export function has(object: JsonObject, key: string): boolean {
+  return Object.hasOwn(object, key) && object[key] !== null;
+}
+
+function reject(key: string, wanted: string): never {
+  refuse('INPUT_REJECTED', `\`${shown(key)}\` is not ${wanted}`);
+}

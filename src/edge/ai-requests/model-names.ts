@@ -1,0 +1,137 @@
+/**
+ * The models that a request names, gathered from every place where an upstream or a proxy might read one.
+ * Invariants: places that must name the same model do, or the request is refused; a name that one reader would
+ * trim, fold or cut is no name.
+ */
+import type { JsonValue } from '../../domain/json.ts';
+import { ID_PATTERN } from '../../domain/ids.ts';
+import { refuse } from './ai-request.ts';
+import { foldHeaderName, type HeaderList } from './header-list.ts';
+
+/** Most models that one request may reach: batches name few, fallback lists fewer. */
+export const MAX_MODELS = 32;
+
+/** Names of query parameters that some server or proxy reads a model from, folded. */
+const MODEL_PARAMETERS: ReadonlySet<string> = new Set([
+  'model',
+  'models',
+  'modelid',
+  'modelname',
+  'deployment',
+  'deploymentid',
+  'deploymentname',
+  'engine',
+  'engineid',
+  'fallback',
+  'fallbacks',
+  'targetmodel',
+]);
+
+/** Keys of JSON objects of which two cannot be told apart: with them, a duplicate is about the model. */
+const MODEL_KEY = /model|fallback|deployment|lora/i;
+
+/** Whether a key of a JSON object names models. */
+export function isModelKey(key: string): boolean {
+  return MODEL_KEY.test(key);
+}
+
+/** Gathers names; `resolve` says what they come to. */
+export class ModelNames {
+  #main: string | undefined;
+  /** Other spellings of the main name that the upstream takes for the same model. */
+  #spellings: ReadonlySet<string> = new Set();
+  readonly #further = new Set<string>();
+
+  /** The name as the path gives it, and how bodies may spell the same model. */
+  bind(name: string, spellings: readonly string[] = []): void {
+    this.name('the path', name);
+    this.#spellings = new Set(spellings);
+  }
+
+  /** A place that must agree with all the others; absent and null name nothing. @throws RequestRefused */
+  name(place: string, value: JsonValue | undefined): void {
+    if (value === undefined || value === null) return;
+    const name = checkedName(place, value);
+    if (this.#main === undefined) this.#main = name;
+    else if (this.#main !== name && !this.#spellings.has(name)) {
+      refuse('MODEL_AMBIGUOUS', `${place} names another model than the rest of the request`);
+    }
+  }
+
+  /** One more model that the request may reach: a fallback, a member of a list. @throws RequestRefused */
+  add(place: string, value: JsonValue): void {
+    this.#further.add(checkedName(place, value));
+    if (this.#further.size > MAX_MODELS) {
+      refuse('INPUT_REJECTED', `the request names more than ${MAX_MODELS} models`);
+    }
+  }
+
+  /** @param bound the only model behind the gateway's route, when the operator named one. */
+  resolve(bound: string | undefined, allowSeveral: boolean): readonly string[] {
+    if (bound !== undefined) this.name('the request', bound);
+    const names = new Set(this.#main === undefined ? [] : [this.#main]);
+    for (const name of this.#further) if (!this.#spellings.has(name)) names.add(name);
+    if (names.size === 0) refuse('MODEL_UNKNOWN', 'the request names no model');
+    if (names.size > 1 && !allowSeveral) {
+      refuse('MODEL_AMBIGUOUS', `the request names ${names.size} models, and may name one`);
+    }
+    return [...names];
+  }
+}
+
+function checkedName(place: string, value: JsonValue): string {
+  if (typeof value !== 'string') refuse('INPUT_REJECTED', `the model in ${place} is not a string`);
+  if (!ID_PATTERN.test(value)) {
+    refuse(
+      'INPUT_REJECTED',
+      `the model in ${place} is not 1 to 256 printable ASCII characters without spaces`,
+    );
+  }
+  return value;
+}
+
+/** Query parameters in which a model may stand, whatever the dialect. @throws RequestRefused */
+export function readParameterModels(
+  parameters: readonly (readonly [name: string, value: string])[],
+  models: ModelNames,
+): void {
+  for (const [name, value] of parameters) {
+    const folded = name.toLowerCase().replaceAll(/[^a-z]/g, '');
+    if (folded === 'method' && name !== 'method') {
+      refuse('INPUT_REJECTED', `the query parameter \`_method\` would change the method`);
+    }
+    if (MODEL_PARAMETERS.has(folded)) models.name('the query', value);
+  }
+}
+
+/** Headers by which requests change method, path or upstream somewhere behind the gateway. */
+const OVERRIDES: ReadonlySet<string> = new Set([
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-forwarded-prefix',
+  'helicone-target-url',
+  'helicone-fallbacks',
+  'helicone-openai-api-base',
+]);
+/** Portkey takes its whole routing from the client; these two headers alone change none. */
+const PORTKEY = /^x-portkey-(?!trace-id$|metadata$)/;
+const MODEL_HEADER = /(?:^|-)(?:models?|deployment|fallbacks?)(?:-|$)/;
+const UPSTREAM_HEADER = /(?:^|-)(?:target|upstream|custom|api|base)-(?:url|base|host|uri)$/;
+
+/**
+ * Headers in which a model may stand, and those that may not be there at all.
+ * @param taken headers that the dialect reads by itself. @throws RequestRefused
+ */
+export function readHeaderModels(headers: HeaderList, models: ModelNames, taken: ReadonlySet<string>): void {
+  for (const name of headers.names()) {
+    const folded = foldHeaderName(name);
+    if (OVERRIDES.has(folded) || PORTKEY.test(folded) || UPSTREAM_HEADER.test(folded)) {
+      refuse('INPUT_REJECTED', `the header \`${name}\` would change where the request goes`);
+    }
+    if (!MODEL_HEADER.test(folded) || taken.has(name)) continue;
+    for (const value of headers.all(name)) models.name(`the header \`${name}\``, value);
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * From a gateway's description of a request to what it asks of a model. Invariants: pure and total, bounded in
+ * time by the size of the request; what comes out names only models that the request itself, or the operator's
+ * route, names.
+ */
+import type { JsonObject } from '../../domain/json.ts';
+import { isJsonObject } from '../../domain/decision-request.ts';
+import {
+  type AiParams,
+  type AiRequest,
+  type GatewayBody,
+  type GatewayRequest,
+  refuse,
+  RequestRefused,
+  type Understanding,
+} from './ai-request.ts';
+import { BodyKeys } from './body-keys.ts';
+import { contentTypeOf, decodeBody } from './content.ts';
+import type { DialectRow } from './dialect.ts';
+import { fillTemplate } from './dialect.ts';
+import type { DialectFamily } from './dialect-names.ts';
+import { DialectTable, modelOfPath, type RowMatch } from './dialect-table.ts';
+import { Facts } from './facts.ts';
+import { type HeaderList, MAX_HEADERS, RepeatedHeader } from './header-list.ts';
+import { classOfType } from './input-classes.ts';
+import { parseBodyJson } from './json-text.ts';
+import { type McpEndpoint, readMcp } from './mcp.ts';
+import { isModelKey, readHeaderModels, readParameterModels } from './model-names.ts';
+import { parseMultipart } from './multipart.ts';
+import { parseTarget, type RequestTarget } from './request-target.ts';
+
+/** What a gateway's route speaks. */
+export interface ReaderOptions {
+  /** Families that are understood; of two that claim a path, the first has it. */
+  readonly dialects: readonly DialectFamily[];
+  /** Path before the paths of the dialects, such as `/anthropic`; empty for none. */
+  readonly pathPrefix: string;
+  readonly mcp: readonly McpEndpoint[];
+  /** Whether a request may name several models, each of which the caller then decides. */
+  readonly allowsSeveralModels: boolean;
+}
+
+/** Bytes of text that one token stands for at least, in most texts: an estimate that errs upwards. */
+const BYTES_PER_TOKEN = 3;
+/** What a large image costs, in tokens, with the providers that say so. */
+const TOKENS_PER_IMAGE = 1600;
+/** Bytes of other media per token: audio of 16 kB a second at some 100 tokens. */
+const MEDIA_BYTES_PER_TOKEN = 160;
+
+/** Reads the requests of one gateway route. */
+export class AiRequestReader {
+  readonly #options: ReaderOptions;
+  readonly #table: DialectTable;
+  readonly #keys = new BodyKeys();
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#table = new DialectTable(options.dialects);
+  }
+
+  /** @param boundModel the only model behind the route, when the operator named one. */
+  read(request: GatewayRequest, boundModel?: string): Understanding {
+    let dialect: string | undefined;
+    try {
+      const target = parseTarget(request.target);
+      let headerCount = 0;
+      for (const name of request.headers.names()) headerCount += request.headers.all(name).length;
+      if (headerCount > MAX_HEADERS) refuse('INPUT_REJECTED', `more than ${MAX_HEADERS} headers`);
+      const endpoint = this.#endpointOf(request.target);
+      if (endpoint !== undefined) {
+        dialect = 'mcp';
+        return { understood: true, request: this.#readMcp(request, target, endpoint) };
+      }
+      const match = this.#match(request, target);
+      dialect = match.row.dialect;
+      return { understood: true, request: this.#readRow(request, target, match, boundModel) };
+    } catch (error) {
+      if (error instanceof RequestRefused) return { understood: false, refusal: error.refusal, dialect };
+      if (!(error instanceof RepeatedHeader)) throw error;
+      return { understood: false, refusal: { code: 'INPUT_REJECTED', message: error.message }, dialect };
+    }
+  }
+
+  #endpointOf(target: string): McpEndpoint | undefined {
+    const path = target.split('?', 1)[0];
+    return this.#options.mcp.find(endpoint => endpoint.path === path);
+  }
+
+  #match({ method }: GatewayRequest, { segments }: RequestTarget): RowMatch {
+    const prefix = this.#options.pathPrefix === '' ? [] : this.#options.pathPrefix.slice(1).split('/');
+    const isBelow = prefix.every((segment, at) => segments[at] === segment);
+    const match = isBelow ? this.#table.find(method, segments.slice(prefix.length)) : undefined;
+    if (match === undefined) {
+      refuse('MODEL_UNKNOWN', 'no dialect that this gateway may send has such a request');
+    }
+    if (match.row.hides !== undefined) refuse('MODEL_UNKNOWN', match.row.hides);
+    return match;
+  }
+
+  #readRow(
+    request: GatewayRequest,
+    target: RequestTarget,
+    match: RowMatch,
+    boundModel: string | undefined,
+  ): AiRequest {
+    const { row, parts } = match;
+    const facts = new Facts(this.#keys);
+    const named = row.model?.includes('{body}') === true ? undefined : modelOfPath(match);
+    const model = named === undefined ? undefined : named + selectorOf(row, request.headers);
+    if (model !== undefined) {
+      facts.models.bind(
+        model,
+        (row.spellings ?? []).map(spelling => fillTemplate(spelling, parts)),
+      );
+    }
+    readParameterModels(target.parameters, facts.models);
+    readHeaderModels(request.headers, facts.models, new Set(row.selectors));
+    const inputBytes = readBody(request, row, facts);
+    const models = facts.models
+      .resolve(boundModel, this.#options.allowsSeveralModels)
+      .map(name => (named === undefined && row.model !== undefined ? placed(row, parts, name) : name));
+    if (models.some(hidesModel)) refuse('MODEL_UNKNOWN', 'a stored prompt decides about the model');
+    return describe(row.dialect, facts.operation ?? row.operation, models, facts, inputBytes, row.stream);
+  }
+
+  #readMcp(request: GatewayRequest, { parameters }: RequestTarget, endpoint: McpEndpoint): AiRequest {
+    const facts = new Facts(this.#keys);
+    readParameterModels(parameters, facts.models);
+    readHeaderModels(request.headers, facts.models, new Set());
+    let inputBytes = 0;
+    const decoded = (): Uint8Array => {
+      const bytes = decodeWhole(request.body, request.headers);
+      inputBytes = bytes.byteLength;
+      requireJson(request.headers, true);
+      return bytes;
+    };
+    const dialect = readMcp(request.method, request.headers, request.body, decoded, endpoint, facts);
+    return describe(dialect, 'callTool', [], facts, inputBytes, false);
+  }
+}
+
+/** The part of an endpoint that a header selects: `/name`. */
+function selectorOf({ selectors = [] }: DialectRow, headers: HeaderList): string {
+  const given = selectors.flatMap(name => headers.all(name));
+  if (given.length > 1) refuse('MODEL_AMBIGUOUS', 'more than one header selects a part of the endpoint');
+  return given[0] === undefined ? '' : `/${given[0]}`;
+}
+
+/** A name of the body, below the place that the path gives. */
+function placed(row: DialectRow, parts: ReadonlyMap<string, string>, name: string): string {
+  return fillTemplate(row.model ?? '', new Map([...parts, ['body', name]]));
+}
+
+/** An ARN of a stored prompt: the prompt names the real model. */
+function hidesModel(name: string): boolean {
+  return /^arn:[^/]*:prompt\//.test(name);
+}
+
+/** @returns bytes of the decoded body. */
+function readBody({ body, headers }: GatewayRequest, row: DialectRow, facts: Facts): number {
+  const { kind } = row.body;
+  if (kind === 'none') return 0;
+  if (kind === 'opaque') {
+    if (body.kind === 'partial') refuse('BODY_INCOMPLETE', 'the gateway cut the body');
+    const type = contentTypeOf(headers)?.type;
+    facts.media(type === undefined ? 'unknown' : classOfType(type));
+    const size = body.kind === 'whole' ? body.bytes.byteLength : declaredLength(headers);
+    facts.mediaBytes = size;
+    return size;
+  }
+  const bytes = decodeWhole(body, headers);
+  if (row.body.kind === 'form') row.body.read(parseMultipart(bytes, contentTypeOf(headers)), facts);
+  else if (row.body.kind === 'json') {
+    requireJson(headers, false);
+    const value = readObject(bytes);
+    facts.check(value, new Set(row.modelKeys));
+    row.body.read(row.ignoresBodyModel === true ? { ...value, model: null } : value, facts);
+  } else if (row.body.kind === 'bytes') row.body.read(bytes, facts, headers);
+  return bytes.byteLength;
+}
+
+function decodeWhole(body: GatewayBody, headers: HeaderList): Uint8Array {
+  if (body.kind === 'partial') refuse('BODY_INCOMPLETE', 'the gateway cut the body');
+  if (body.kind === 'unseen') {
+    refuse('BODY_INCOMPLETE', 'what this request asks stands in its body, which the gateway does not send');
+  }
+  return decodeBody(body.bytes, headers);
+}
+
+/** Without a body, the length that the client declared. */
+function declaredLength(headers: HeaderList): number {
+  const text = headers.single('content-length') ?? '0';
+  return /^\d{1,15}$/.test(text) ? Number(text) : refuse('INPUT_REJECTED', '`Content-Length` is no number');
+}
+
+/** A missing type passes, because gateways lose it: the body must be JSON all the same. */
+function requireJson(headers: HeaderList, isNeeded: boolean): void {
+  const type = contentTypeOf(headers)?.type;
+  if (type === undefined && !isNeeded) return;
+  if (type === undefined || !/^application\/(?:json|[a-z0-9.-]+\+json)$/.test(type)) {
+    refuse('INPUT_REJECTED', 'the `Content-Type` is not JSON, which this operation takes');
+  }
+}
+
+function readObject(bytes: Uint8Array): JsonObject {
+  if (bytes.byteLength === 0) refuse('BODY_INCOMPLETE', 'the body is empty');
+  const value = parseBodyJson(bytes, isModelKey);
+  return isJsonObject(value) ? value : refuse('BODY_UNREADABLE', 'the body is no JSON object');
+}
+
+function describe(
+  dialect: string,
+  operation: AiRequest['operation'],
+  models: readonly string[],
+  facts: Facts,
+  inputBytes: number,
+  isStreamByPath: boolean | undefined,
+): AiRequest {
+  const stream = (isStreamByPath ?? false) || (facts.stream ?? false);
+  return {
+    dialect,
+    operation,
+    models,
+    inputClasses: [...facts.classes].sort(),
+    inputBytes,
+    tokenEstimate: { tokens: estimateTokens(facts, inputBytes), isEstimate: true },
+    params: paramsOf(facts, stream),
+    tools: facts.tools,
+    stream,
+  };
+}
+
+function paramsOf({ maxOutputTokens, copies, temperature, topP }: Facts, stream: boolean): AiParams {
+  const total = maxOutputTokens === undefined ? undefined : maxOutputTokens * Math.max(1, copies);
+  if (total !== undefined && !Number.isSafeInteger(total)) {
+    refuse('INPUT_REJECTED', 'the request asks for more output than can be counted');
+  }
+  return {
+    ...(total === undefined ? {} : { maxOutputTokens: total }),
+    stream,
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(topP === undefined ? {} : { topP }),
+  };
+}
+
+function estimateTokens({ mediaBytes, images }: Facts, inputBytes: number): number {
+  const textBytes = Math.max(0, inputBytes - mediaBytes);
+  const media = images > 0 ? images * TOKENS_PER_IMAGE : Math.ceil(mediaBytes / MEDIA_BYTES_PER_TOKEN);
+  return Math.ceil(textBytes / BYTES_PER_TOKEN) + media;
+}
