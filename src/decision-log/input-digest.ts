@@ -13,7 +13,7 @@ const SEPARATOR = '\0';
 /** Characters of a pseudonym's digest: 22 of base64url are 132 bits, of which 128 are kept. */
 const NAME_BYTES = 16;
 
-/** A key of `contentMac`. */
+/** A key of `contentMac` or `nameMac`. */
 export type DigestKey = KeyObject;
 
 export function digestKey(bytes: Uint8Array): DigestKey {
@@ -31,7 +31,7 @@ export function contentMac(
 }
 
 /** 22 base64url characters for a name under a key. */
-export function nameMac(name: string, key: Uint8Array): string {
+export function nameMac(name: string, key: DigestKey): string {
   const mac = createHmac('sha256', key).update(`duramen/unregistered/v1${SEPARATOR}${name}`).digest();
   return mac.toString('base64url', 0, NAME_BYTES);
 }

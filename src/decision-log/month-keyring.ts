@@ -48,7 +48,7 @@ interface NamedKey {
 export class MonthKeyring {
   /** By month, then by tenant. */
   readonly #digestKeys = new Map<string, Map<string, NamedKey>>();
-  readonly #nameKeys = new Map<string, Uint8Array>();
+  readonly #nameKeys = new Map<string, NameKeys>();
   readonly #onMissing: () => void;
   #day = Number.NaN;
   #month = '';
@@ -65,7 +65,9 @@ export class MonthKeyring {
       keys.set(owner, { kid, key: digestKey(key) });
       this.#digestKeys.set(month, keys);
     }
-    for (const { kid, key } of unregistered) this.#nameKeys.set(partsOf(kid).month, key);
+    for (const { kid, key } of unregistered) {
+      this.#nameKeys.set(partsOf(kid).month, new NameKeys(key));
+    }
   }
 
   /** Forgets the months before. */
@@ -107,12 +109,12 @@ export class MonthKeyring {
     if (own === undefined) this.#onMissing();
     const key = own ?? newest(this.#nameKeys);
     if (key === undefined) throw new Error('the registry of subjects has no key for names');
-    return `u:${nameMac(entity, partOf(key, entity))}`;
+    return key.name(entity);
   }
 
   /** The names of an entity in every retained month. */
   names(entity: string): readonly string[] {
-    return [...this.#nameKeys.values()].map(key => `u:${nameMac(entity, partOf(key, entity))}`);
+    return [...this.#nameKeys.values()].map(keys => keys.name(entity));
   }
 
   /**
@@ -120,11 +122,10 @@ export class MonthKeyring {
    * part that they replace. @param random as many random bytes as asked for
    */
   withoutName(entity: string, random: (size: number) => Uint8Array): readonly MonthKey[] {
-    return [...this.#nameKeys].map(([month, key]) => {
-      const replaced = Uint8Array.from(key);
-      partOf(replaced, entity).set(random(KEY_BYTES));
-      return { kid: kidOf('', month), key: replaced };
-    });
+    return [...this.#nameKeys].map(([month, keys]) => ({
+      kid: kidOf('', month),
+      key: keys.without(entity, random(KEY_BYTES)),
+    }));
   }
 
   #keyFor(tenant: string, month: string): NamedKey {
@@ -156,10 +157,34 @@ function newest<T>(months: ReadonlyMap<string, T>): T | undefined {
   return last === undefined ? undefined : months.get(last);
 }
 
-/** The part of a month's key that names this entity: any even spread does, it need not be secret. */
-function partOf(key: Uint8Array, entity: string): Uint8Array {
+/** The keys of one month for unregistered names. */
+class NameKeys {
+  readonly #bytes: Uint8Array;
+  /** By part, made when it is first used. */
+  readonly #keys: (DigestKey | undefined)[] = [];
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** `u:` and 22 characters. */
+  name(entity: string): string {
+    const part = partOf(entity);
+    const key = (this.#keys[part] ??= digestKey(this.#bytes.slice(part * KEY_BYTES, (part + 1) * KEY_BYTES)));
+    return `u:${nameMac(entity, key)}`;
+  }
+
+  /** The bytes with another key in the part of an entity. */
+  without(entity: string, key: Uint8Array): Uint8Array {
+    const replaced = Uint8Array.from(this.#bytes);
+    replaced.set(key, partOf(entity) * KEY_BYTES);
+    return replaced;
+  }
+}
+
+/** Which part of a month's keys names this entity: any even spread does, it need not be secret. */
+function partOf(entity: string): number {
   let spread = 0;
   for (let at = 0; at < entity.length; at += 1) spread = (Math.imul(spread, 31) + entity.charCodeAt(at)) | 0;
-  const part = (spread >>> 0) % NAME_PARTS;
-  return key.subarray(part * KEY_BYTES, (part + 1) * KEY_BYTES);
+  return (spread >>> 0) % NAME_PARTS;
 }

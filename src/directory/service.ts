@@ -153,6 +153,20 @@ export class DirectoryService {
   }
 
   /**
+   * Runs `work` while no entity of this name exists, and none can be made.
+   * @throws AppError PRINCIPAL_EXISTS when there is one, and what `work` throws
+   */
+  whileAbsent<T>(ref: EntityRef, work: () => Promise<T>): Promise<T> {
+    return this.#queue.run(async () => {
+      await this.#committed.confirm();
+      if (this.graph.get(uidOf(ref).key) === undefined) return work();
+      throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first', {
+        problems: [{ message: 'a living principal cannot be erased', hint: 'send `"deleteEntity": true`' }],
+      });
+    });
+  }
+
+  /**
    * Adds or replaces many entities as one revision, or changes nothing.
    * @throws AppError ENTITY_INVALID listing up to 100 problems with their lines, PAYLOAD_TOO_LARGE
    */

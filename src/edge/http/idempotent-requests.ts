@@ -26,9 +26,8 @@ export class IdempotentRequests {
   async run(route: Route, exchange: RawExchange): Promise<Answer> {
     const key = exchange.incoming.headers[IDEMPOTENCY_HEADER];
     const { body } = route;
-    if (route.method !== 'POST' || typeof key !== 'string' || body === undefined || body.kind === 'stream') {
-      return route.run(exchange);
-    }
+    if (route.method !== 'POST' || route.keepsNothing) return route.run(exchange);
+    if (typeof key !== 'string' || body === undefined || body.kind === 'stream') return route.run(exchange);
     if (!KEY.test(key)) {
       throw new AppError(
         'INVALID_REQUEST',

@@ -130,11 +130,14 @@ function subjectStore(rpc: RpcClient<StateApi>): SubjectStore {
   };
 }
 
+/** As `chunks`. */
 async function* subjectChunks(rpc: RpcClient<StateApi>): AsyncIterableIterator<SubjectChunk> {
-  for (let after: string | undefined = ''; after !== undefined; ) {
-    const loaded: LoadedSubjects = await rpc.call('subjectsLoad', after);
-    if (loaded.chunk.entities.length > 0) yield loaded.chunk;
-    after = loaded.next;
+  let pending: Promise<LoadedSubjects> | undefined = rpc.call('subjectsLoad', '');
+  while (pending !== undefined) {
+    const { chunk, next }: LoadedSubjects = await pending;
+    pending = next === undefined ? undefined : rpc.call('subjectsLoad', next);
+    pending?.catch(() => undefined);
+    if (chunk.entities.length > 0) yield chunk;
   }
 }
 
