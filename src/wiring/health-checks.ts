@@ -1,9 +1,17 @@
 /** What /readyz looks at. Each check names what is wrong and, where there is one, the way out. */
 import { type HealthCheck } from '../edge/http/health.ts';
+import type { AnchorStatus } from '../decision-log/anchor-publisher.ts';
+import type { Anchors } from './anchors.ts';
 import type { Policy } from './policy.ts';
 import type { Stores } from './stores.ts';
 
-export function healthChecks(stores: Stores, policy: Policy): readonly HealthCheck[] {
+/** @param maxAgeSeconds of the last checkpoint at each anchor; 0: no age makes the service unready */
+export function healthChecks(
+  stores: Stores,
+  policy: Policy,
+  anchors: Anchors,
+  maxAgeSeconds: number,
+): readonly HealthCheck[] {
   const { snapshots, quarantine, compilerProblem } = policy;
   return [
     { name: 'state store', problem: stores.problems.state },
@@ -27,5 +35,48 @@ export function healthChecks(stores: Stores, policy: Policy): readonly HealthChe
           : `${layers.join(', ')} run on cedar-wasm since a disagreement: see GET /v1/events?kind=engine.disagreement, then POST /v1/layers/{layer}/engine/restore`;
       },
     },
+    ...anchorChecks(anchors, maxAgeSeconds),
   ];
+}
+
+/** An anchor that failed just now is tried again: it is worth a word after this many seconds without a checkpoint. */
+const QUIET_SECONDS = 300;
+
+/** Probes need no credential: they learn ages, but no path, no address and no size of the log. */
+export function anchorChecks(
+  { status }: Pick<Anchors, 'status'>,
+  maxAgeSeconds: number,
+): readonly HealthCheck[] {
+  const longest = maxAgeSeconds === 0 ? QUIET_SECONDS : maxAgeSeconds;
+  return publicNames(status()).map((name, at) => {
+    const look = (): AnchorStatus | undefined => status()[at];
+    return {
+      name,
+      advisory: maxAgeSeconds === 0,
+      problem: () => anchorProblem(look(), longest),
+      detail: () => anchorDetail(look()),
+    };
+  });
+}
+
+/** `anchor local`, `anchor file 1`, `anchor file 2`, `anchor witness 1`. */
+function publicNames(anchors: readonly AnchorStatus[]): readonly string[] {
+  const counts = new Map<string, number>();
+  return anchors.map(({ name }) => {
+    const kind = name.split(':', 1)[0] ?? name;
+    const count = (counts.get(kind) ?? 0) + 1;
+    counts.set(kind, count);
+    return kind === 'local' ? 'anchor local' : `anchor ${kind} ${count}`;
+  });
+}
+
+function anchorProblem(anchor: AnchorStatus | undefined, longest: number): string | undefined {
+  if (anchor === undefined || anchor.waitingSeconds <= longest) return undefined;
+  return `no checkpoint for ${Math.floor(anchor.waitingSeconds)} s: the log of the service says why`;
+}
+
+function anchorDetail(anchor: AnchorStatus | undefined): string {
+  if (anchor?.ageSeconds === undefined) return 'no checkpoint yet';
+  const age = `last checkpoint ${Math.floor(anchor.ageSeconds)} s ago`;
+  return anchor.problem === undefined ? age : `${age}; the last attempt failed`;
 }

@@ -42,6 +42,7 @@ describe('probes', () => {
       'platform bundle',
       'policy compiler',
       'evaluators agree',
+      'anchor local',
     ]);
   });
 });
@@ -59,6 +60,8 @@ test('/metrics counts decisions and requests, with no principal or model in any 
     'duramen_bundle_info{name="platform",revision="sha256:',
     'duramen_sqlite_wal_bytes{database="log"}',
     'duramen_build_info{version="',
+    'duramen_log_anchor_age_seconds{target="local"}',
+    'duramen_log_anchor_failures_total{target="local"} 0',
   ]) {
     expect(text).toContain(name);
   }
