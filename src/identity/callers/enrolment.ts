@@ -10,8 +10,9 @@ import type { VerifiedToken } from '../jwt/token-verifier.ts';
 
 /** The directory as enrolment sees it. */
 export interface PrincipalRegistry {
-  /** Ids of the roles that the principal has directly; undefined when there is no such principal. */
-  rolesOf(principal: EntityRef): readonly string[] | undefined;
+  has(principal: EntityRef): boolean;
+  /** Ids of the roles that a principal has directly. */
+  rolesOf(principal: EntityRef): readonly string[];
   /** Makes a principal unless it exists. Durable and visible to decisions when it resolves. */
   create(
     principal: EntityRef,
@@ -39,12 +40,13 @@ export class Enrolment {
     const { issuer, mapped } = token;
     const { justInTime } = issuer;
     if (justInTime === undefined) return undefined;
-    const known = this.#registry.rolesOf(mapped.principal);
-    if (known !== undefined && (!justInTime.updateRoles || isSame(known, mapped.roles))) return undefined;
+    const exists = this.#registry.has(mapped.principal);
+    const isCurrent = (): boolean => isSame(this.#registry.rolesOf(mapped.principal), mapped.roles);
+    if (exists && (!justInTime.updateRoles || isCurrent())) return undefined;
     const name = `${mapped.principal.type} ${mapped.principal.id}`;
     const running = this.#inFlight.get(name);
     if (running !== undefined) return running;
-    const enrolling = this.#enrol(token, known !== undefined, justInTime.attributes).finally(() =>
+    const enrolling = this.#enrol(token, exists, justInTime.attributes).finally(() =>
       this.#inFlight.delete(name),
     );
     this.#inFlight.set(name, enrolling);

@@ -78,13 +78,17 @@ export class RevocationService {
     return revocation;
   }
 
-  /** Those of the issuers that the actor may see, newest first. */
-  list(actor: Credential): readonly Revocation[] {
-    const visible = new Set(this.#visible(actor).map(({ issuer }) => issuer));
+  /** Those of the issuers that the actor may see, newest first, from the one after `after` on. */
+  page(actor: Credential, limit: number, after?: string): { items: Revocation[]; next: string | null } {
+    const issuers = new Set(this.#visible(actor).map(({ issuer }) => issuer));
     const now = timestamp(this.#options.clock.now());
-    return this.#options.list.all
-      .filter(({ issuer, forgetAt }) => visible.has(issuer) && forgetAt > now)
+    const visible = this.#options.list.all
+      .filter(({ issuer, forgetAt }) => issuers.has(issuer) && forgetAt > now)
       .reverse();
+    const start = after === undefined ? 0 : visible.findIndex(({ id }) => id === after) + 1;
+    const items = visible.slice(start, start + limit);
+    const last = items.at(-1);
+    return { items, next: last !== undefined && start + limit < visible.length ? last.id : null };
   }
 
   #visible(actor: Credential): readonly Issuer[] {

@@ -50,6 +50,10 @@ function scene() {
   return { clock, state, announced, make, ...make() };
 }
 
+function values(service: RevocationService, tenants?: readonly string[]): readonly string[] {
+  return service.page(keeper(tenants), 10).items.map(({ value }) => value);
+}
+
 const REQUEST = { issuer: 'own', kind: 'subject', value: 'alice', reason: 'laptop lost' } as const;
 const token = (issuedAt: number) => ({
   issuer: 'https://own.example',
@@ -100,7 +104,7 @@ describe('a revocation', () => {
     await service.revoke({ ...REQUEST, value: 'bob' }, keeper());
     expect(list.size).toBe(2);
     clock.advance(1);
-    expect(service.list(keeper()).map(({ value }) => value)).toEqual(['bob']);
+    expect(values(service)).toEqual(['bob']);
     await service.revoke({ ...REQUEST, value: 'carol' }, keeper());
     expect(list.size).toBe(2);
     expect(await state.revocations.list()).toHaveLength(2);
@@ -143,8 +147,21 @@ describe('a keeper of one tenant', () => {
     await service.revoke(REQUEST, keeper());
     clock.advance(1);
     await service.revoke({ ...REQUEST, issuer: 'wide', value: 'bob' }, keeper());
-    expect(service.list(keeper()).map(({ value }) => value)).toEqual(['bob', 'alice']);
-    expect(service.list(keeper(['acme'])).map(({ value }) => value)).toEqual(['alice']);
-    expect(service.list(keeper(['globex']))).toEqual([]);
+    expect(values(service)).toEqual(['bob', 'alice']);
+    expect(values(service, ['acme'])).toEqual(['alice']);
+    expect(values(service, ['globex'])).toEqual([]);
+  });
+
+  test('reads them in pages', async () => {
+    const { clock, service } = scene();
+    for (const value of ['a', 'b', 'c']) {
+      await service.revoke({ ...REQUEST, value }, keeper());
+      clock.advance(1);
+    }
+    const first = service.page(keeper(), 2);
+    expect(first.items.map(({ value }) => value)).toEqual(['c', 'b']);
+    const second = service.page(keeper(), 2, first.next ?? '');
+    expect(second.items.map(({ value }) => value)).toEqual(['a']);
+    expect(second.next).toBeNull();
   });
 });

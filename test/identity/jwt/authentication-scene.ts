@@ -148,8 +148,12 @@ export class MemoryRegistry implements PrincipalRegistry {
   failure: Error | undefined;
   creations = 0;
 
-  rolesOf({ type, id }: { type: string; id: string }): readonly string[] | undefined {
-    return this.principals.get(`${type} ${id}`)?.roles;
+  has({ type, id }: { type: string; id: string }): boolean {
+    return this.principals.has(`${type} ${id}`);
+  }
+
+  rolesOf({ type, id }: { type: string; id: string }): readonly string[] {
+    return this.principals.get(`${type} ${id}`)?.roles ?? [];
   }
 
   async create(

@@ -1,0 +1,65 @@
+/** The directory as enrolment uses it: principals of issuers are written like any other, in the issuer's name. */
+import type { Caller, DirectoryService } from '../directory/service.ts';
+import { AppError } from '../domain/errors.ts';
+import { type EntityRef, NAMESPACE, tenantPrefix } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { EntityUid } from '../domain/value.ts';
+import type { PrincipalRegistry } from '../identity/callers/enrolment.ts';
+
+const ROLE = 'Role';
+
+export class DirectoryRegistry implements PrincipalRegistry {
+  readonly #directory: DirectoryService;
+
+  constructor(directory: DirectoryService) {
+    this.#directory = directory;
+  }
+
+  has({ type, id }: EntityRef): boolean {
+    return this.#directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key) !== undefined;
+  }
+
+  rolesOf(principal: EntityRef): readonly string[] {
+    return this.#parents(principal)
+      .filter(({ type }) => type === ROLE)
+      .map(({ id }) => id);
+  }
+
+  async create(
+    principal: EntityRef,
+    roles: readonly string[],
+    attributes: JsonObject,
+    issuer: string,
+  ): Promise<void> {
+    const body = { attributes, parents: roles.map(role), tags: {}, status: 'active' } as const;
+    try {
+      await this.#directory.put(principal, body, actor(principal, issuer), { ifNoneMatch: '*' });
+    } catch (error) {
+      // somebody made it in the meantime: it is as they made it
+      if (!(error instanceof AppError) || error.code !== 'PRECONDITION_FAILED') throw error;
+    }
+  }
+
+  async setRoles(principal: EntityRef, roles: readonly string[], issuer: string): Promise<void> {
+    const others = this.#parents(principal).filter(({ type }) => type !== ROLE);
+    await this.#directory.patch(
+      principal,
+      { parents: [...others, ...roles.map(role)] },
+      actor(principal, issuer),
+    );
+  }
+
+  #parents(principal: EntityRef): readonly EntityRef[] {
+    return this.#directory.get(principal, { keyId: 'system', tenants: undefined }).parents;
+  }
+}
+
+/** The issuer may write in the principal's tenant, which the mapping found to be one of its own. */
+function actor({ id }: EntityRef, issuer: string): Caller {
+  const tenant = tenantPrefix(id);
+  return { keyId: `issuer:${issuer}`, tenants: new Set(tenant === undefined ? [] : [tenant]) };
+}
+
+function role(id: string): EntityRef {
+  return { type: ROLE, id };
+}
