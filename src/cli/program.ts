@@ -6,6 +6,7 @@
 import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { ROLES } from '../domain/credential.ts';
+import { addAudit } from './audit.ts';
 import { runBench } from './bench.ts';
 import { printConfig } from './config.ts';
 import { decide, decideOptionsSchema } from './decide.ts';
@@ -38,6 +39,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addBundles(program, terminal);
   addLog(program, terminal, exit);
   addKeys(program, terminal);
+  addAudit(program, terminal, exit, withServer);
   return program;
 }
 

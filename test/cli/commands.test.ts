@@ -216,6 +216,49 @@ describe('keys', () => {
   });
 });
 
+const erasedSchema = z.object({
+  entityDeleted: z.boolean(),
+  stillNamedBy: z.object({ bundles: z.number() }),
+});
+
+describe('audit', () => {
+  test('verifies an input without sending it, and ends with 5 when it is another', async () => {
+    const hash = 'sha256:43258cff783fe7036d8a43033f830adfc60ec037382473548ac742b888292777';
+    const request = JSON.stringify({ ...ASKED, input: { hash } });
+    const file = join(folder, 'request.json');
+    writeFileSync(file, request);
+    const decided = await cli('decide', '--file', file, '-o', 'json');
+    const { decisionId } = z.object({ decisionId: z.string() }).parse(JSON.parse(decided.stdout));
+    const input = (text: string): string => {
+      writeFileSync(join(folder, 'input.json'), text);
+      return join(folder, 'input.json');
+    };
+    const verify = (...args: string[]) => cli('audit', 'verify-input', decisionId, ...args);
+    expect(await verify('--hash', hash)).toMatchObject({ code: EXIT.ok, stderr: '' });
+    expect((await verify('--json', input('{ "b": 2, "a": 1 }'))).code).toBe(EXIT.ok);
+    expect((await verify('--text', input('{"a":1,"b":2}'))).code).toBe(EXIT.ok);
+    const other = await verify('--json', input('{"a":1,"b":3}'), '-o', 'json');
+    expect(other.code).toBe(EXIT.notVerified);
+    expect(JSON.parse(other.stdout)).toEqual({ decisionId, matches: false });
+    expect((await verify('--json', input('{"a":1,"a":1}'))).code).toBe(EXIT.usage);
+    expect((await verify()).code).toBe(EXIT.usage);
+  });
+
+  test('forgets a principal, says what is left to do, and refuses a living one', async () => {
+    const erase = (...args: string[]) => cli('audit', 'erase', 'User:acme/bob', '--reason', 't1', ...args);
+    const living = await erase();
+    expect(living.code).toBe(EXIT.failure);
+    expect(living.stderr).toContain('delete');
+    const { code, stdout, stderr } = await erase('--delete-entity', '-o', 'json');
+    expect(code).toBe(EXIT.ok);
+    const { entityDeleted, stillNamedBy } = erasedSchema.parse(JSON.parse(stdout));
+    expect(entityDeleted).toBe(true);
+    expect(stillNamedBy.bundles).toBeGreaterThan(0);
+    expect(stderr).toContain(`${stillNamedBy.bundles} stored bundles name it`);
+    expect((await cli('audit', 'erase', 'alice', '--reason', 't1')).code).toBe(EXIT.usage);
+  });
+});
+
 describe('log', () => {
   test('finds decisions by their filters, prints one, and finds events', async () => {
     const asked = [...ALICE, '--action', 'paint', '--resource', 'Model:acme/fraud'];
