@@ -11,8 +11,8 @@ import { nearest } from './domain/spelling.ts';
 
 /** Variables of the command line client, which the service tolerates in its environment. */
 const CLIENT_VARIABLES = ['DURAMEN_URL', 'DURAMEN_KEY'];
-/** Largest configuration file in characters: it holds a few dozen short values. */
-const MAX_FILE_LENGTH = 65_536;
+/** Largest configuration file in characters: a few dozen short values, and issuers with their tables. */
+const MAX_FILE_LENGTH = 262_144;
 
 /** Why the service refuses to start. Every problem is listed. */
 export class ConfigError extends Error {
@@ -170,7 +170,18 @@ function readEnvironment(
 function fromText(setting: Setting, text: string): unknown {
   if (setting.kind === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
   if (setting.kind !== 'list') return text;
+  if (text.trimStart().startsWith('[')) return fromJson(text);
   return text.trim() === '' ? [] : text.split(',').map(item => item.trim());
+}
+
+/** Lists of objects are written as JSON; text that is none stays text and fails later. */
+function fromJson(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    return text;
+  }
 }
 
 function nest(settings: readonly Setting[], given: ReadonlyMap<string, Given>): Record<string, unknown> {
@@ -201,8 +212,12 @@ function valueProblem(
   const source = given.get(name)?.source ?? 'default';
   const message = issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
   const range = setting === undefined || setting.range === '' ? undefined : `allowed: ${setting.range}`;
+  // of a list of objects the place inside it: `identity.issuers[0].audiences`
+  const inside = path
+    .slice(setting?.path.length ?? path.length)
+    .map(part => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`));
   return {
-    message: `\`${name}\` from ${source}: ${message}`,
+    message: `\`${name}${inside.join('')}\` from ${source}: ${message}`,
     ...(range === undefined ? {} : { hint: range }),
   };
 }

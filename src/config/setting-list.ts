@@ -3,7 +3,8 @@
  * the environment derive from the same path, so they cannot drift apart.
  */
 import { z } from 'zod';
-import { configSchema, settingNotes } from './settings.ts';
+import { settingNotes } from './setting-notes.ts';
+import { configSchema } from './settings.ts';
 
 /** Prefix of every environment variable that the service reads. */
 export const ENV_PREFIX = 'DURAMEN_';

@@ -1,5 +1,6 @@
 /** Routes of API keys. Invariant: the text of a key is in the answer that made it and nowhere else. */
 import { z } from 'zod';
+import { callerRulesSchema } from '../../domain/caller-rules.ts';
 import { keyRequestSchema, roleSchema } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type Route, route } from '../http/route.ts';
@@ -12,6 +13,7 @@ const keySchema = z
     tenants: z.array(z.string()).optional().meta({ description: 'absent: every tenant' }),
     description: z.string(),
     mayAssert: z.boolean(),
+    callers: callerRulesSchema.optional().meta({ description: 'absent: as the service is configured' }),
     createdAt: z.string(),
     createdBy: z.string(),
     expiresAt: z.string().optional(),

@@ -104,8 +104,9 @@ export class RevocationService {
       id,
       time,
       actor: by,
-      subject: `${issuer.name}:${value}`,
-      details: { issuer: issuer.name, kind, value, reason },
+      subject: id,
+      // a subject is a person, whom the log does not name
+      details: { issuer: issuer.name, kind, reason, ...(kind === 'subject' ? {} : { value }) },
       ...(issuer.tenants.size === 1 && only !== undefined ? { tenant: only } : {}),
     };
   }

@@ -77,8 +77,8 @@ describe('a revocation', () => {
         time: clock.now(),
         actor: 'keeper',
         tenant: 'acme',
-        subject: 'own:alice',
-        details: { issuer: 'own', kind: 'subject', value: 'alice', reason: 'laptop lost' },
+        subject: made.id,
+        details: { issuer: 'own', kind: 'subject', reason: 'laptop lost' },
       },
     ]);
     expect(await state.outbox.pending(10)).toEqual(announced);
