@@ -6,7 +6,8 @@
 CREATE TABLE subject (
   -- `AI::User::"acme/alice"`
   entity    TEXT PRIMARY KEY,
-  pseudonym BLOB NOT NULL UNIQUE CHECK (length(pseudonym) = 16),
+  -- 128 random bits: an index that kept them unique would cost more than everything else.
+  pseudonym BLOB NOT NULL CHECK (length(pseudonym) = 16),
   -- The tenant by the id; empty: none.
   tenant    TEXT NOT NULL,
   -- AES-256 key of the subject's openings.

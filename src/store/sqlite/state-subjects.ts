@@ -48,7 +48,8 @@ export class SubjectTables {
     );
     this.#find = db.prepare('SELECT entity, pseudonym, key FROM subject WHERE entity = ?');
     this.#insert = db.prepare(
-      'INSERT INTO subject (entity, pseudonym, tenant, key, created) VALUES (?, ?, ?, ?, ?)',
+      `INSERT INTO subject (entity, pseudonym, tenant, key, created) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO NOTHING`,
     );
     this.#delete = db.prepare('DELETE FROM subject WHERE pseudonym = ?');
     this.#input = new KeyTable(database, 'input_key');
@@ -67,14 +68,12 @@ export class SubjectTables {
     return this.#database.write(() => {
       const known: SubjectRow[] = [];
       entities.forEach((entity, place) => {
-        const kept = this.#find.get(entity);
-        if (kept !== undefined) {
-          known.push(kept);
-          return;
-        }
         const pseudonym = pseudonyms.subarray(place * PSEUDONYM_BYTES, (place + 1) * PSEUDONYM_BYTES);
         const key = keys.subarray(place * KEY_BYTES, (place + 1) * KEY_BYTES);
-        this.#insert.run(entity, pseudonym, tenantPrefix(entityId(entity)) ?? '', key, at);
+        const tenant = tenantPrefix(entityId(entity)) ?? '';
+        if (this.#insert.run(entity, pseudonym, tenant, key, at).changes > 0) return;
+        const kept = this.#find.get(entity);
+        if (kept !== undefined) known.push(kept);
       });
       return toChunk(known);
     });
