@@ -9,6 +9,7 @@ import type { Decision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
 import type { DecisionEntry, UnloggedDecision } from '../domain/log-entry.ts';
+import type { ReasonCode } from '../domain/reason.ts';
 import { type Evaluated, evaluateDecision } from './decide.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { IdempotencyWindow } from './idempotency.ts';
@@ -22,6 +23,15 @@ export interface DecisionCaller {
   readonly trace?: string;
   readonly httpRequestId?: string;
 }
+
+/** Why a request is denied before any policy is asked. */
+export interface Refusal {
+  readonly code: Exclude<ReasonCode, 'POLICY_ALLOW'>;
+  /** One sentence for the caller. */
+  readonly message: string;
+}
+
+const FAILURE: Refusal = { code: 'INTERNAL_ERROR', message: 'the decision failed inside the service' };
 
 /** Hears of every answered decision, for metrics. Must not throw. */
 export interface DecisionObserver {
@@ -66,11 +76,7 @@ export class DecisionEngine {
     const { snapshots, idempotency } = this.#options;
     const snapshot = snapshots.current;
     if (snapshot === undefined) {
-      return Promise.reject(
-        new AppError('NOT_READY', 'the directory and the policies are not loaded yet', {
-          retryAfterSeconds: 1,
-        }),
-      );
+      return Promise.reject(notLoaded());
     }
     if (request.requestId === undefined) return this.#decideOnce(snapshot, request, caller);
     return idempotency.run(caller.credential.keyId, request.requestId, request, () =>
@@ -78,17 +84,48 @@ export class DecisionEngine {
     );
   }
 
+  /**
+   * Denies without evaluating: the edge found what no policy may override, such as a body with two models.
+   * The deny is logged like every other. Rejects with AppError NOT_READY, TENANT_NOT_ALLOWED,
+   * LOG_BACKPRESSURE or LOG_UNAVAILABLE; then no decision was made known.
+   * @param request as much as is known; what is not, is named `?`.
+   */
+  async refuse(request: DecisionRequest, refusal: Refusal, caller: DecisionCaller): Promise<Decision> {
+    const { clock, ids, snapshots } = this.#options;
+    const startedAt = clock.monotonic();
+    const snapshot = snapshots.current;
+    if (snapshot === undefined) throw notLoaded();
+    const { tenant } = resolveParties(snapshot, request);
+    if (tenant !== '') requireTenant(tenant, caller.credential);
+    this.#requireRoom();
+    const now = clock.now();
+    const refused = deniedDecision(snapshot, { ...request, tenant }, { id: ids.next(), now }, refusal);
+    return this.#record(refused, now, caller, startedAt);
+  }
+
   async #decideOnce(snapshot: Snapshot, request: DecisionRequest, caller: DecisionCaller): Promise<Decision> {
-    const { clock, log, observer } = this.#options;
+    const { clock } = this.#options;
     const startedAt = clock.monotonic();
     authorizeAsker(snapshot, request, caller.credential);
-    if (log.saturated) {
-      throw new AppError('LOG_BACKPRESSURE', 'the decision log has too many entries waiting', {
-        retryAfterSeconds: 1,
-      });
-    }
+    this.#requireRoom();
     const now = clock.now();
-    const evaluated = this.#evaluate(snapshot, request, now);
+    return this.#record(this.#evaluate(snapshot, request, now), now, caller, startedAt);
+  }
+
+  #requireRoom(): void {
+    if (!this.#options.log.saturated) return;
+    throw new AppError('LOG_BACKPRESSURE', 'the decision log has too many entries waiting', {
+      retryAfterSeconds: 1,
+    });
+  }
+
+  async #record(
+    evaluated: Evaluated,
+    now: number,
+    caller: DecisionCaller,
+    startedAt: number,
+  ): Promise<Decision> {
+    const { clock, log, observer } = this.#options;
     const position = await log.append(this.#entry(evaluated, now, caller));
     // the entry is durable from here on: the answer may leave
     const decision: Decision = { ...evaluated.decision, log: position };
@@ -104,7 +141,7 @@ export class DecisionEngine {
     } catch (error) {
       if (error instanceof AppError) throw error;
       observer.failed(error);
-      return failedDecision(snapshot, request, inputs);
+      return deniedDecision(snapshot, request, inputs, FAILURE);
     }
   }
 
@@ -147,29 +184,33 @@ function authorizeAsker(snapshot: Snapshot, request: DecisionRequest, credential
     });
   }
   if (credential.tenants === undefined) return;
-  const { tenant } = resolveParties(snapshot, request);
-  if (!credential.tenants.has(tenant)) {
-    throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${tenant}\``);
-  }
+  requireTenant(resolveParties(snapshot, request).tenant, credential);
 }
 
-function failedDecision(
+function requireTenant(tenant: string, { tenants }: Credential): void {
+  if (tenants === undefined || tenants.has(tenant)) return;
+  throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${tenant}\``);
+}
+
+function notLoaded(): AppError {
+  return new AppError('NOT_READY', 'the directory and the policies are not loaded yet', {
+    retryAfterSeconds: 1,
+  });
+}
+
+/** A deny that no policy was asked about. */
+function deniedDecision(
   snapshot: Snapshot,
   request: DecisionRequest,
   inputs: { readonly id: string; readonly now: number },
+  { code, message }: Refusal,
 ): Evaluated {
   const evaluatedAt = timestamp(inputs.now);
-  const reason = {
-    code: 'INTERNAL_ERROR',
-    level: request.levels?.[0] ?? 'endpoint',
-    message: 'the decision failed inside the service',
-    policies: [],
-  } as const;
   const { requestId } = request;
   const decision: UnloggedDecision = {
     decisionId: inputs.id,
     decision: 'deny',
-    reason: { ...reason, policies: [] },
+    reason: { code, level: request.levels?.[0] ?? 'endpoint', message, policies: [] },
     levels: {},
     obligations: [],
     revision: { layers: {}, directory: snapshot.revision.directory, schema: snapshot.revision.schema },

@@ -101,7 +101,13 @@ function setup(evaluator: CheckEvaluator, snapshots: SnapshotHolder = holder) {
     engine.decide(decisionRequestSchema.parse({ ...ALLOWED, ...fields }), {
       credential: { keyId: 'k', roles: new Set(['pep']), tenants: undefined, mayAssert: true, ...limits },
     });
-  return { log, failures, decide, decided: () => decided };
+  const refuse = (fields: Partial<DecisionRequestInput> = {}, limits: Partial<Credential> = {}) =>
+    engine.refuse(
+      decisionRequestSchema.parse({ ...ALLOWED, ...fields }),
+      { code: 'MODEL_AMBIGUOUS', message: 'two models' },
+      { credential: { keyId: 'k', roles: new Set(['pep']), tenants: undefined, mayAssert: true, ...limits } },
+    );
+  return { log, failures, decide, refuse, decided: () => decided };
 }
 
 describe('DecisionEngine', () => {
@@ -194,6 +200,34 @@ describe('DecisionEngine', () => {
     });
     expect(await decide({ auth })).toMatchObject({ decision: 'allow' });
     expect(await decide({}, { mayAssert: false })).toMatchObject({ decision: 'allow' });
+  });
+});
+
+describe('a refusal by the edge', () => {
+  it('is a deny in the log, whatever the policies say', async () => {
+    const { refuse, log, decided } = setup(modal().evaluator);
+    const reason = { code: 'MODEL_AMBIGUOUS', level: 'endpoint', message: 'two models', policies: [] };
+    expect(await refuse()).toMatchObject({ decision: 'deny', decisionId: 'd1', reason, log: { index: 0 } });
+    expect(log.entries).toMatchObject([{ kind: 'decision', decision: 'deny', reason, pep: 'k' }]);
+    expect(decided()).toBe(1);
+  });
+
+  it('is not made known when it cannot be logged', async () => {
+    const { refuse, log } = setup(modal().evaluator);
+    log.fault = 'fails and not persisted';
+    await expect(refuse()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
+    await expect(setup(modal().evaluator, new SnapshotHolder()).refuse()).rejects.toMatchObject({
+      code: 'NOT_READY',
+    });
+  });
+
+  it('concerns no tenant that the key may not ask for', async () => {
+    const { refuse } = setup(modal().evaluator);
+    const tenants = new Set(['globex']);
+    await expect(refuse({}, { tenants })).rejects.toMatchObject({ code: 'TENANT_NOT_ALLOWED' });
+    expect(await refuse({ principal: { type: 'User', id: '?' } }, { tenants })).toMatchObject({
+      decision: 'deny',
+    });
   });
 });
 
