@@ -32,6 +32,11 @@ export interface LogReport {
   readonly entries: number;
   /** Checkpoints with which the tree was compared. */
   readonly checkpoints: number;
+  /**
+   * Size up to which a signed root confirms the tree: of these entries exactly those are bad that a finding names.
+   * What follows was held against other stored copies alone, which whoever changed the one may have changed as well.
+   */
+  readonly confirmed: number;
   /** The lowest index that an error names. */
   readonly firstBad: number | undefined;
   readonly errors: number;
@@ -66,6 +71,8 @@ class Verification {
   readonly #hashes = Buffer.alloc(TILE_WIDTH * HASH_BYTES);
   #entries = 0;
   #missingSince: number | undefined;
+  /** A tile of level 0 that does not have the length that it should. */
+  #odd: { readonly tile: Uint8Array; readonly message: string } | undefined;
 
   constructor(source: LogSource, options: VerifyOptions) {
     this.#source = source;
@@ -99,6 +106,7 @@ class Verification {
       firstKept: this.#source.firstKept,
       entries: this.#entries,
       checkpoints: this.#roots.compared,
+      confirmed: this.#roots.confirmed,
       firstBad,
       errors,
       warnings,
@@ -150,7 +158,20 @@ class Verification {
       this.#tree.add({ index, leaf, computed, tiled, find });
       if (this.#tree.size === this.#roots.nextSize) await this.#roots.compare(this.#tree);
     }
+    this.#nameOddTile(first, leaves);
     await this.#tree.checkFullTiles();
+  }
+
+  /** A tile of the wrong length is held against no entry; its first wrong hash is the first that is not theirs. */
+  #nameOddTile(first: number, leaves: Block): void {
+    if (this.#odd === undefined) return;
+    const { tile, message } = this.#odd;
+    this.#odd = undefined;
+    const whole = Math.floor(tile.length / HASH_BYTES);
+    let at = 0;
+    while (at < whole && (leaves[at] === undefined || sameHash(hashAt(tile, at), hashAt(this.#hashes, at))))
+      at++;
+    this.#findings.add('TILE_CHANGED', first + (at < leaves.length ? at : 0), message);
   }
 
   /** The stored hashes of a block; undefined where there are none to hold its entries against. */
@@ -165,9 +186,10 @@ class Verification {
     const length = width * HASH_BYTES;
     if (tile?.length === length) return tile;
     if (tile !== undefined) {
-      const whole = Math.floor(Math.min(tile.length, length) / HASH_BYTES);
-      const message = `tile ${n} of level 0 has ${tile.length} bytes instead of ${length}`;
-      this.#findings.add('TILE_CHANGED', first + (whole % width), message);
+      this.#odd = {
+        tile: tile.subarray(0, length),
+        message: `tile ${n} of level 0 has ${tile.length} bytes instead of ${length}`,
+      };
     } else if (width === TILE_WIDTH || hasPartialTiles || first < firstKept) {
       this.#findings.add('TILE_MISSING', first, `tile ${n} of level 0 is missing`);
     }

@@ -54,6 +54,11 @@ export class SignedRoots {
     return this.#compared;
   }
 
+  /** Largest size of which the tree had the signed root. */
+  get confirmed(): number {
+    return this.#confirmed;
+  }
+
   /** Size at which there is a root to compare with. */
   get nextSize(): number {
     return Math.min(
@@ -118,7 +123,7 @@ export class SignedRoots {
     if (holds === undefined) return true;
     this.#compared++;
     if (holds) {
-      this.#confirmed = size;
+      this.#confirmed = Math.max(this.#confirmed, size);
       return true;
     }
     // where entries and tiles differ, those entries are named; else only a range can be
