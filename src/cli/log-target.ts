@@ -130,16 +130,18 @@ export async function openData(
   key: ChosenKey | undefined,
   say: (text: string) => void,
 ): Promise<LogTarget> {
+  // first: beside a running service the log only grows, so it is at least what the anchor says
+  const anchor = await readWhole(join(path, LOCAL_ANCHOR));
   const source = await LogEvidence.open(path, say);
   const keys = keyFindings(source.verifierKey, key, 'the key that the log keeps');
-  const anchor = await readWhole(join(path, LOCAL_ANCHOR));
   const ofThisLog = anchor === undefined || isOf(anchor, source.origin);
   const signing = await signingKeyFindings(path, keys.key);
+  const earlier = ofThisLog && anchor !== undefined ? checkpointsOf(source, anchor, keys.key) : [];
   return {
     name: `data folder \`${path}\` (read ${source.mode === 'copy' ? 'from a private copy' : source.mode})`,
     source,
     key: keys.key,
-    earlier: anchor !== undefined && ofThisLog ? [anchor] : [],
+    earlier,
     shards: source.shards.map(({ name }) => name),
     findings: async () => [
       ...keys.findings,
@@ -181,6 +183,23 @@ function keyFindings(
   } catch (error) {
     return { key: given, findings: invalid(`is damaged: ${messageOf(error)}`) };
   }
+}
+
+/**
+ * Of the stored head and the local anchor, the larger is what is verified by, and the other must fit: a checkpoint
+ * can be given out some moments before it is stored.
+ * @returns the other
+ */
+function checkpointsOf(
+  source: LogEvidence,
+  anchor: Uint8Array,
+  key: ChosenKey | undefined,
+): readonly Uint8Array[] {
+  const { storedCheckpoint } = source;
+  const stored = storedCheckpoint === undefined ? undefined : Buffer.from(storedCheckpoint);
+  if ((signedSize(anchor, key) ?? -1) <= (signedSize(stored, key) ?? -1)) return [anchor];
+  source.preferCheckpoint(anchor);
+  return stored === undefined ? [] : [stored];
 }
 
 /** The signing key of a data folder must be that of its log; a service can be given it otherwise. */

@@ -36,14 +36,6 @@ interface Head {
   readonly note: string;
 }
 
-/** What the newest shard says of the log. */
-export interface EvidenceHead {
-  readonly origin: string;
-  /** The verifier key as the log keeps it; undefined in a log without a tree. */
-  readonly verifierKey: string | undefined;
-  readonly checkpoint: string | undefined;
-}
-
 export class LogEvidence implements LogSource {
   readonly firstKept: number;
   readonly hasPartialTiles = false;
@@ -56,6 +48,7 @@ export class LogEvidence implements LogSource {
   readonly #size: number;
   /** Size of the largest checkpoint that was published then. */
   readonly #published: number;
+  #preferred: Uint8Array | undefined;
   readonly origin: string;
   readonly verifierKey: string | undefined;
 
@@ -63,13 +56,14 @@ export class LogEvidence implements LogSource {
     this.#files = files;
     this.shards = files.shards;
     this.firstKept = this.#archivedUpTo();
-    const newest = files.shards.at(-1);
-    const state = newest === undefined ? undefined : stateOf(files.shard(newest), newest);
-    this.origin = state?.meta.get('origin') ?? '';
-    this.verifierKey = state?.meta.get('verifierKey');
-    this.#head = state?.head;
-    this.#size = state?.size ?? 0;
-    this.#published = state?.published ?? 0;
+    const states = this.#newestStates();
+    const [newest] = states;
+    this.origin = newest?.meta.get('origin') ?? '';
+    this.verifierKey = newest?.meta.get('verifierKey');
+    // a shard that was just opened has no head of its own yet
+    this.#head = states.find(({ head }) => head !== undefined)?.head;
+    this.#size = newest?.size ?? 0;
+    this.#published = newest?.published ?? 0;
   }
 
   /**
@@ -121,12 +115,33 @@ export class LogEvidence implements LogSource {
     return n * TILE_WIDTH < this.firstKept ? this.#carried(n, width) : undefined;
   }
 
-  async checkpoint(): Promise<string | undefined> {
+  /** The note of the stored head. */
+  get storedCheckpoint(): string | undefined {
     return this.#head?.note;
   }
 
+  /**
+   * Verifies by a checkpoint that was given out and, as happens between two batches, is not in the database yet.
+   * @param note signed by the log, for more entries than the stored head
+   */
+  preferCheckpoint(note: Uint8Array): void {
+    this.#preferred = note;
+    const [, size = '', root = ''] = this.#head?.note.split('\n') ?? [];
+    const head = this.#head;
+    if (head === undefined || (size === String(head.size) && root === head.root.toString('base64'))) return;
+    this.#find(
+      undefined,
+      'HEAD_MISMATCH',
+      'the size and root that are stored as head are not those of its note',
+    );
+  }
+
+  async checkpoint(): Promise<string | Uint8Array | undefined> {
+    return this.#preferred ?? this.#head?.note;
+  }
+
   async head(): Promise<{ readonly size: number; readonly root: Uint8Array } | undefined> {
-    return this.#head;
+    return this.#preferred === undefined ? this.#head : undefined;
   }
 
   async *published(): AsyncGenerator<string> {
@@ -172,6 +187,17 @@ export class LogEvidence implements LogSource {
       }
       yield note;
     }
+  }
+
+  /** The states of the newest shards, down to one that has a head. */
+  #newestStates(): readonly State[] {
+    const states: State[] = [];
+    for (const shard of this.shards.toReversed()) {
+      const state = this.#read(shard.first, () => stateOf(this.#files.shard(shard), shard));
+      if (state !== undefined) states.push(state);
+      if (state?.head !== undefined) break;
+    }
+    return states;
   }
 
   /** Entries that the archive says were removed: its shards follow each other from the first entry on. */
