@@ -1,6 +1,6 @@
 /** The rows of each family of dialects: the closed table, family by family. */
 import type { DialectRow } from './dialect.ts';
-import type { DialectFamily } from './dialect-names.ts';
+import type { DialectFamily } from '../../domain/pep-profile.ts';
 import { anthropicRows } from './dialects/anthropic.ts';
 import { azureRows } from './dialects/azure.ts';
 import { bedrockRows } from './dialects/bedrock.ts';

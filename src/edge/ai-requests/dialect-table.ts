@@ -5,7 +5,7 @@
 import { type DialectRow, fillTemplate, type PathParts } from './dialect.ts';
 import { decodeSegment } from './request-target.ts';
 import { makeRows } from './dialect-families.ts';
-import type { DialectFamily } from './dialect-names.ts';
+import type { DialectFamily } from '../../domain/pep-profile.ts';
 
 /** A template segment: what stands before and after the part in braces. */
 interface Pattern {

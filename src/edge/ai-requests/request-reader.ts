@@ -18,7 +18,7 @@ import { BodyKeys } from './body-keys.ts';
 import { contentTypeOf, decodeBody } from './content.ts';
 import type { DialectRow } from './dialect.ts';
 import { fillTemplate } from './dialect.ts';
-import type { DialectFamily } from './dialect-names.ts';
+import type { DialectFamily } from '../../domain/pep-profile.ts';
 import { DialectTable, modelOfPath, type RowMatch } from './dialect-table.ts';
 import { Facts } from './facts.ts';
 import { type HeaderList, MAX_HEADERS, RepeatedHeader } from './header-list.ts';

@@ -2,7 +2,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { GatewayRequest, RefusalCode } from '../../../src/edge/ai-requests/ai-request.ts';
-import type { DialectFamily } from '../../../src/edge/ai-requests/dialect-names.ts';
+import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
 import { formOf, grpcOf, lineOf, readerFor, requestOf } from './sample.ts';
 
 type Headers = Readonly<Record<string, string>> | readonly (readonly [string, string])[];

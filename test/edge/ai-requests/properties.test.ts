@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { GatewayRequest } from '../../../src/edge/ai-requests/ai-request.ts';
-import { DIALECT_FAMILIES } from '../../../src/edge/ai-requests/dialect-names.ts';
+import { DIALECT_FAMILIES } from '../../../src/domain/pep-profile.ts';
 import { HeaderList } from '../../../src/edge/ai-requests/header-list.ts';
 import { lineOf, readerFor, requestOf } from './sample.ts';
 import { SAMPLES } from './samples/all.ts';

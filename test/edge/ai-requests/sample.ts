@@ -1,6 +1,6 @@
 /** Requests as clients of the providers send them, in a short form, and the reader they are given to. */
 import type { GatewayRequest, Understanding } from '../../../src/edge/ai-requests/ai-request.ts';
-import type { DialectFamily } from '../../../src/edge/ai-requests/dialect-names.ts';
+import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
 import { HeaderList } from '../../../src/edge/ai-requests/header-list.ts';
 import { AiRequestReader, type ReaderOptions } from '../../../src/edge/ai-requests/request-reader.ts';
 

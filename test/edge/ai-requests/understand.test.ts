@@ -1,6 +1,6 @@
 /** Real-shaped requests of every dialect, and what each asks. */
 import { describe, expect, test } from 'vitest';
-import { DIALECT_FAMILIES } from '../../../src/edge/ai-requests/dialect-names.ts';
+import { DIALECT_FAMILIES } from '../../../src/domain/pep-profile.ts';
 import { lineOf, readerFor, requestOf, type Sample, type SampleExtras } from './sample.ts';
 import { SAMPLES } from './samples/all.ts';
 

@@ -1,5 +1,5 @@
 /** Every family with its samples. */
-import type { DialectFamily } from '../../../../src/edge/ai-requests/dialect-names.ts';
+import type { DialectFamily } from '../../../../src/domain/pep-profile.ts';
 import type { Sample } from '../sample.ts';
 import { ANTHROPIC_SAMPLES, BEDROCK_SAMPLES, GEMINI_SAMPLES, VERTEX_SAMPLES } from './messages.ts';
 import { AZURE_SAMPLES, OPENAI_SAMPLES } from './openai.ts';
