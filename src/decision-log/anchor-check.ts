@@ -8,12 +8,15 @@ import type { AnchorConflict, AnchoredHead, AnchorJudge, AnchorTarget } from './
 import type { LogTree } from './ports.ts';
 import { sameHash } from './tree-hash.ts';
 
+/** What can be read of an anchor. */
+type Readable = Pick<AnchorTarget, 'name' | 'read'>;
+
 export interface AnchorCheckOptions {
   readonly log: { readonly origin: string; readonly size: number };
   readonly tree: Pick<LogTree, 'root'>;
   readonly judge: AnchorJudge;
   /** Anchors that can be read back; others are passed over. */
-  readonly targets: readonly AnchorTarget[];
+  readonly targets: readonly Readable[];
   /** Data folder, for the advice. */
   readonly folder: string;
 }
@@ -44,7 +47,7 @@ export async function checkAnchors(options: AnchorCheckOptions): Promise<AnchorC
 }
 
 async function readHead(
-  target: AnchorTarget,
+  target: Readable,
   judge: AnchorJudge,
   folder: string,
 ): Promise<AnchoredHead | undefined> {

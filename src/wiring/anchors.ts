@@ -84,19 +84,17 @@ export async function openAnchors(parts: AnchorParts): Promise<Anchors> {
   const replaced = log.size === 0 ? (waiting?.succession.replaces ?? []) : recorded.replaces;
   const judge = new LogJudge(log.origin, ed25519Verifier(parts.verifierKey), replaced);
   const witnesses = readWitnesses(config.anchor.witnesses);
-  const places = [...fileAnchors(config, judge), ...directoryAnchors(config, judge)];
-  const { missing, agreed } = await checkAnchors({
-    log,
-    tree,
-    judge,
-    targets: places,
-    folder: config.dataDir,
-  });
+  const places = readableAnchors(config, judge);
+  const kept = await keptCosigned(parts, judge, witnesses);
+  // what witnesses cosigned is as good as an anchor, and the proofs of decisions rely on it
+  const targets =
+    kept === undefined ? places : [...places, { name: 'cosigned', read: async () => kept.note }];
+  const { missing, agreed } = await checkAnchors({ log, tree, judge, targets, folder: config.dataDir });
   logger.debug({ agreed, missing }, 'the decision log was compared with its anchors');
   const cosigners = witnesses.map(one => witnessAnchor(one, (from, to) => tree.consistencyProof(from, to)));
   if (log.size > 0) await askWitnesses(parts, cosigners);
   if (waiting !== undefined) await succeed(parts, waiting, recorded);
-  return publishing(parts, [...places, ...cosigners], missing, await keptCosigned(parts, judge, witnesses));
+  return publishing(parts, [...places, ...cosigners], missing, kept);
 }
 
 /** The anchors of the configuration that can be read, the one in the data folder first. */

@@ -117,6 +117,22 @@ describe('a log that a witness has seen further', () => {
   });
 });
 
+test('a kept cosigned checkpoint is an anchor, too: a log that lacks its entries is refused', async () => {
+  const service = await startWitnessed();
+  await service.stop();
+  cpSync(join(data, 'log'), join(root, 'log'), { recursive: true });
+  await (await startLog(data, env)).stop();
+  rmSync(join(data, 'log'), { recursive: true });
+  renameSync(join(root, 'log'), join(data, 'log'));
+  rmSync(join(data, 'anchor.checkpoint'));
+  witness.fault = (_, response) => response.writeHead(503).end();
+  const { code, message } = await refusal(data, env);
+  expect([code, message]).toEqual([
+    'LOG_ROLLBACK',
+    expect.stringMatching(/its anchor `cosigned` holds a checkpoint of 4/),
+  ]);
+});
+
 test.each<[string, (witness: Witness) => string, RegExp]>([
   ['a log', ({ url }) => `${url} ${LOG_KEY}`, /`anchor\.witnesses`: .* is not that of a witness/],
   [

@@ -87,9 +87,23 @@ function checkpoint(): Route {
     tag: 'log',
     summary: 'The newest checkpoint, a signed note of c2sp.org/tlog-checkpoint',
     access: WITNESSES,
-    answers: { 200: { description: 'origin, size, root and signature', type: TEXT_TYPE } },
-    failures: ['LOG_UNAVAILABLE'],
-    handle: async ({ services }) => text((await services.evidence.signCheckpoint()).note),
+    query: z.strictObject({
+      cosigned: z.enum(['true', 'false']).optional().meta({
+        description:
+          '`true`: the newest that witnesses have cosigned, with their signatures; it may be a minute old',
+      }),
+    }),
+    answers: { 200: { description: 'origin, size, root and signatures', type: TEXT_TYPE } },
+    failures: ['NOT_FOUND', 'LOG_UNAVAILABLE'],
+    async handle({ services: { evidence }, query }) {
+      if (query.cosigned !== 'true') return text((await evidence.signCheckpoint()).note);
+      const cosigned = evidence.cosigned();
+      if (cosigned !== undefined) return text(cosigned.note);
+      throw new AppError(
+        'NOT_FOUND',
+        'no witness has cosigned a checkpoint of this log yet: see `anchor.witnesses` and /readyz?verbose',
+      );
+    },
   });
 }
 
