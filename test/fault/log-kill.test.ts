@@ -4,19 +4,12 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import SqliteDatabase from 'better-sqlite3';
 import { afterAll, expect, test } from 'vitest';
-import { openCheckpoint } from '../../src/decision-log/checkpoint.ts';
-import { leafHash } from '../../src/decision-log/leaf-hash.ts';
-import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
-import { ed25519Signer, ed25519Verifier, formatSignerKey } from '../../src/decision-log/signed-note.ts';
-import { listShards, shardFile } from '../../src/store/sqlite/log-shard-name.ts';
-import { LogShards } from '../../src/store/sqlite/log-shards.ts';
-import { ShardedTree } from '../../src/store/sqlite/log-tree.ts';
-import { makeFolder, openBoth, ORIGIN, SEED } from '../store/sqlite/sqlite-log.ts';
+import { listShards } from '../../src/store/sqlite/log-shard-name.ts';
+import { makeFolder, openBoth } from '../store/sqlite/sqlite-log.ts';
+import { readWholeLog } from '../store/sqlite/whole-log.ts';
 
 const KILLS = 20;
-const VERIFIER = ed25519Signer(formatSignerKey(ORIGIN, SEED)).verifierKey;
 const CHILD = fileURLToPath(new URL('./log-child.ts', import.meta.url));
 
 const folder = makeFolder();
@@ -40,45 +33,6 @@ async function killAfter(answers: number, firstSequence: number): Promise<Map<st
   return acknowledged;
 }
 
-/** Id by index, after checking every hash, that no index is missing, and that what was signed is so. */
-async function readLog(): Promise<string[]> {
-  const shards = LogShards.open(folder);
-  try {
-    const size = shards.size();
-    const ids = Array.from({ length: size }, (_, index) => {
-      const leaf = shards.leaf(index);
-      if (leaf === undefined) throw new Error(`index ${index} is missing`);
-      if (!leaf.hash.equals(leafHash(leaf.body))) throw new Error(`entry ${index} does not match its hash`);
-      const { id } = parseLeaf(leaf.body.toString('utf8'));
-      return typeof id === 'string' ? id : '';
-    });
-    await checkSigned(shards, size);
-    return ids;
-  } finally {
-    shards.close();
-  }
-}
-
-/** Every checkpoint on the disk is the tree of the entries before it; none is ahead of the entries. */
-async function checkSigned(shards: LogShards, size: number): Promise<void> {
-  const tree = new ShardedTree(shards);
-  for (const shard of listShards(folder)) {
-    const db = new SqliteDatabase(shardFile(folder, shard), { readonly: true });
-    const heads = db
-      .prepare<[], { size: number; note: string }>(
-        'SELECT size, note FROM head UNION ALL SELECT size, note FROM checkpoint',
-      )
-      .all();
-    db.close();
-    for (const head of heads) {
-      expect(head.size).toBeLessThanOrEqual(size);
-      const { root } = openCheckpoint(head.note, ed25519Verifier(VERIFIER));
-      expect(Buffer.from(root).equals(Buffer.from(await tree.root(head.size)))).toBe(true);
-    }
-    signed += heads.length;
-  }
-}
-
 test(`every acknowledged entry survives ${KILLS} kills under load, and indexes have no gap`, {
   timeout: 240_000,
 }, async () => {
@@ -87,12 +41,13 @@ test(`every acknowledged entry survives ${KILLS} kills under load, and indexes h
     for (const [id, index] of await killAfter(20 + ((round * 97) % 400), round * 1_000_000)) {
       acknowledged.set(id, index);
     }
-    const ids = await readLog();
+    const { ids, checkpoints } = await readWholeLog(folder);
+    signed = checkpoints;
     const lost = [...acknowledged].filter(([id, index]) => ids[index] !== id);
     expect({ round, lost }).toEqual({ round, lost: [] });
   }
   const { log, reader, dispose } = await openBoth(folder);
-  expect(log.size).toBe((await readLog()).length);
+  expect(log.size).toBe((await readWholeLog(folder)).size);
   const last = [...acknowledged].slice(-50);
   for (const [id, index] of last) expect((await reader.decision(id))?.index).toBe(index);
   expect(listShards(folder).length).toBeGreaterThan(KILLS / 2);

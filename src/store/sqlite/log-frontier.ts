@@ -4,11 +4,13 @@
  */
 import type { Database } from 'better-sqlite3';
 import { Frontier, type FullTile } from '../../decision-log/frontier.ts';
-import { TILE_WIDTH } from '../../decision-log/tiles.ts';
-import { HASH_BYTES, sameHash } from '../../decision-log/tree-hash.ts';
+import { MAX_TILE_LEVEL, TILE_WIDTH } from '../../decision-log/tiles.ts';
+import { HASH_BYTES, packedRoot, sameHash } from '../../decision-log/tree-hash.ts';
 
 /** Leaf hashes that are read at a time. */
 const CHUNK_LEAVES = 65_536;
+/** Tiles of each level that are checked at a start: those over a thousand leaves, and some above. */
+const CHECKED_TILES = 4;
 
 /** A full tile and its own root, which is a hash of the level above. */
 export interface StoredTile extends FullTile {
@@ -49,6 +51,30 @@ export function checkedFrontier(
   }
   growFrontier(db, frontier, size);
   return frontier;
+}
+
+/**
+ * Compares the newest tiles of a shard with the leaves and with their own roots: as much as is read of the leaves at
+ * each start. @param first index of the shard's first leaf
+ * @throws Error when one differs
+ */
+export function checkNewestTiles(db: Database, first: number): void {
+  const newest = db.prepare<[number, number], StoredTile>(
+    'SELECT level, n, root, data FROM tile WHERE level = ? ORDER BY n DESC LIMIT ?',
+  );
+  const levels = Array.from({ length: MAX_TILE_LEVEL + 1 }, (_, level) => level);
+  const tiles = levels.flatMap(level => newest.all(level, CHECKED_TILES));
+  const hashes = db
+    .prepare<[number, number], Buffer>('SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx')
+    .pluck();
+  for (const { level, n, root, data } of tiles) {
+    const start = n * TILE_WIDTH;
+    const leaves =
+      level === 0 && start >= first ? Buffer.concat(hashes.all(start, start + TILE_WIDTH)) : data;
+    if (!sameHash(packedRoot(data), root) || !sameHash(leaves, data)) {
+      throw new Error(`tile ${n} of level ${level} does not match its entries`);
+    }
+  }
 }
 
 /** The frontier of the first `size` leaves, which end in this shard. @throws Error as `checkedFrontier` */

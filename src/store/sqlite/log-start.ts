@@ -14,7 +14,7 @@ import { LogArchive } from './log-archive.ts';
 import { damagedLog } from './log-check.ts';
 import { removeDatabase } from './log-files.ts';
 import { adoptFormerLog, FORMER_FILE } from './log-former.ts';
-import { checkedFrontier } from './log-frontier.ts';
+import { checkedFrontier, checkNewestTiles } from './log-frontier.ts';
 import { finishPruning } from './log-retention.ts';
 import { type NewShard, Shard, type ShardFiles } from './log-shard.ts';
 import {
@@ -79,6 +79,7 @@ export function startLog(options: StartOptions): StartedLog {
     file = shardFile(options.folder, newest);
     shard = Shard.open(options, newest);
     const head = shard.head();
+    checkNewestTiles(shard.db, newest.first);
     // A shard that was just opened has nothing signed: then what the seal before it signed must hold.
     const frontier = checkedFrontier(shard.db, newest.first, shard.size, head ?? signed);
     const signer = keyOfLog(options, shard, options.newSeed);

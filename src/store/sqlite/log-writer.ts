@@ -83,6 +83,8 @@ export class LogWriter {
   private head: SignedCheckpoint | undefined;
   private published: SignedCheckpoint | undefined;
   private walPages = 0;
+  /** Something was written or signed since the log was opened. */
+  private isTouched = false;
   private fatal: string | undefined;
 
   private constructor(options: LogWriterOptions, lock: Database, started: StartedLog) {
@@ -135,6 +137,7 @@ export class LogWriter {
   /** Makes a batch durable. @returns the index of its first leaf. @throws CommitError */
   append({ shared, used, count, now }: Batch): number {
     this.refuseAfterFatal();
+    this.isTouched = true;
     try {
       this.makeRoom(count, now);
       const first = this.durable;
@@ -153,6 +156,7 @@ export class LogWriter {
    */
   sign(now: number): SignedCheckpoint {
     this.refuseAfterFatal();
+    this.isTouched = true;
     if (this.head?.size !== this.durable) this.head = this.signed(now);
     this.published = this.head;
     return this.head;
@@ -221,7 +225,8 @@ export class LogWriter {
     try {
       if (this.fatal !== undefined) return;
       const isWritten = this.head?.size === this.durable && this.published === undefined;
-      if (this.next === undefined && !isWritten) this.write([], now, true);
+      // A log that was only opened may have been refused by its anchors: what is wrong with it must not be signed.
+      if (this.isTouched && this.next === undefined && !isWritten) this.write([], now, true);
       this.shard.db.pragma('wal_checkpoint(TRUNCATE)');
     } finally {
       this.shard.close();

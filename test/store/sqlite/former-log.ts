@@ -1,0 +1,41 @@
+/** A `log.db` as the version before the tree wrote it. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
+import { leafHash } from '../../../src/decision-log/leaf-hash.ts';
+import { migrate } from '../../../src/store/sqlite/migrations.ts';
+import { entryId } from '../../decision-log/entries.ts';
+import { ORIGIN } from './sqlite-log.ts';
+
+const AT = '2025-12-01T00:00:00.000Z';
+const MIGRATION = join(import.meta.dirname, '../../../migrations/sqlite/log/0001_leaves.sql');
+
+/** @returns the leaves, as text */
+export function makeFormerLog(folder: string, entries: number): string[] {
+  mkdirSync(folder, { recursive: true });
+  const db = new SqliteDatabase(join(folder, 'log.db'));
+  db.pragma('page_size = 8192');
+  db.pragma('journal_mode = WAL');
+  const sql = readFileSync(MIGRATION, 'utf8');
+  migrate(db, [{ number: 1, name: '0001_leaves.sql', sql, breaking: false }], AT);
+  const meta = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+  meta.run('origin', ORIGIN);
+  meta.run('format', '1');
+  const insert = db.prepare('INSERT INTO leaf (idx, body, hash) VALUES (?, ?, ?)');
+  const bodies = Array.from({ length: entries }, (_, at) => formerLeaf(at));
+  db.transaction(() => {
+    for (const [at, body] of bodies.entries()) {
+      const bytes = Buffer.from(body);
+      insert.run(at, bytes, leafHash(bytes));
+    }
+  })();
+  db.close();
+  return bodies;
+}
+
+function formerLeaf(sequence: number): string {
+  return (
+    `{"actor":"system","details":{"version":"0.1.0"},"id":"${entryId(sequence)}","kind":"service.start",` +
+    `"subject":"service","time":${Date.parse(AT) + sequence},"v":1}`
+  );
+}
