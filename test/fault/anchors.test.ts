@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { runCli } from '../../src/cli/run.ts';
@@ -142,6 +143,22 @@ describe('a folder that was restored from an old copy', () => {
     expect((await refused()).code).toBe('LOG_ROLLBACK');
     expect(filesOf(join(data, 'log'))).toEqual(before);
     expect(headIn(anchorFile).size).toBe(published);
+  });
+
+  test('is not signed by the start that refuses it', async () => {
+    const [shard = ''] = readdirSync(join(data, 'log')).filter(name => name.startsWith('2'));
+    const onShard = <T>(work: (db: SqliteDatabase.Database) => T): T => {
+      const db = new SqliteDatabase(join(data, 'log', shard));
+      try {
+        return work(db);
+      } finally {
+        db.close();
+      }
+    };
+    // as somebody would who changed the log and does not have its key
+    onShard(db => db.exec('DELETE FROM head'));
+    expect((await refused()).code).toBe('LOG_ROLLBACK');
+    expect(onShard(db => db.prepare('SELECT note FROM head').all())).toEqual([]);
   });
 
   test('goes on in a new log whose first entry says why, by whom, and what is lost', async () => {
