@@ -4,16 +4,9 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-
-/** What the reference says about a setting beside its type. */
-export interface SettingNotes {
-  readonly description: string;
-  readonly unit?: string;
-  /** Never shown: `effective` and the reference print `(secret)`. */
-  readonly secret?: boolean;
-}
-
-export const settingNotes = z.registry<SettingNotes>();
+import { anchorSettings } from './anchor-settings.ts';
+import { identitySettings } from './identity-settings.ts';
+import { settingNotes } from './setting-notes.ts';
 
 /** Shortest secret that may be set by hand, in characters. */
 const MIN_SECRET_LENGTH = 32;
@@ -149,6 +142,9 @@ const auth = z.strictObject({
   }),
 });
 
+/** Six months: the least that logs of a high-risk AI system are kept (Regulation (EU) 2024/1689, Article 26(6)). */
+const MIN_RETENTION_DAYS = 183;
+
 const log = z.strictObject({
   level: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -161,6 +157,40 @@ const log = z.strictObject({
       'One successful /decide in this many is written to the request log. Failures and other routes always are.',
     unit: 'requests',
   }),
+  heartbeatSeconds: z.int().min(10).max(3600).default(60).register(settingNotes, {
+    description:
+      'How often the decision log gets an entry that says that the service is running, so that silence in it is visible.',
+    unit: 'seconds',
+  }),
+  signingKey: secret.optional().register(settingNotes, {
+    description:
+      'Key that signs the checkpoints of the decision log, as `PRIVATE+KEY+<name>+<id>+<key>`; its name is the name of a new log. Without it one is kept in `log-signing-key` in the data folder (mode 0600). A log has one key for its whole life.',
+    secret: true,
+  }),
+  retentionDays: z.int().min(MIN_RETENTION_DAYS).max(3650).default(400).register(settingNotes, {
+    description:
+      'How long entries of the decision log are kept at least. They go by whole weeks, never before every export has taken them; hashes and checkpoints stay.',
+    unit: 'days',
+  }),
+  shardEntries: z.int().min(4096).max(16_777_216).default(16_777_216).register(settingNotes, {
+    description: 'Most entries in one file of the decision log. A new file is begun every week in any case.',
+    unit: 'entries',
+  }),
+});
+
+/** Most context keys that may be declared personal. */
+const MAX_PERSONAL_KEYS = 64;
+
+const privacy = z.strictObject({
+  personalContextKeys: z
+    .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a name of an attribute'))
+    .max(MAX_PERSONAL_KEYS)
+    .default([])
+    .register(settingNotes, {
+      description:
+        'Keys of the context whose values the decision log commits to instead of showing them, beside those that the schema marks with `@personal`. Their values can be erased. Comma-separated in the environment.',
+      unit: 'names',
+    }),
 });
 
 const shutdown = z.strictObject({
@@ -191,7 +221,10 @@ export const configSchema = z.strictObject({
   engine: engine.prefault({}),
   decision: decision.prefault({}),
   auth: auth.prefault({}),
+  identity: identitySettings.prefault({}),
   log: log.prefault({}),
+  anchor: anchorSettings.prefault({}),
+  privacy: privacy.prefault({}),
   shutdown: shutdown.prefault({}),
 });
 

@@ -1,15 +1,17 @@
-/** The embedded stores: state.db, log.db and query.db in one data folder, each behind its own thread. */
+/** The embedded stores: state.db, the folder `log` and query.db in one data folder, each behind its own thread. */
 import type { BundleStore } from '../bundles/ports.ts';
 import type { DecisionLog, LogExports, LogReader, LogTree, Outbox } from '../decision-log/ports.ts';
 import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
-import type { IdempotencyStore, KeyStore } from '../identity/ports.ts';
+import type { IdempotencyStore, KeyStore, RevocationStore } from '../identity/ports.ts';
 import { LogClient } from '../store/sqlite/log-client.ts';
+import type { LogClientOptions } from '../store/sqlite/log-client-options.ts';
 import { QueryClient } from '../store/sqlite/query-client.ts';
 import { StateStore } from '../store/sqlite/state-client.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { LogRetention } from './log-retention.ts';
 import { Subjects } from './subjects.ts';
 
 /** Random bytes in the name of a new log: names of different logs never collide. */
@@ -32,12 +34,14 @@ export interface Stores {
   readonly subjects: Subjects;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
+  readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
   readonly log: DecisionLog;
   readonly reader: LogReader;
   readonly tree: LogTree;
   readonly exports: LogExports;
+  readonly retention: LogRetention;
   /** The key that verifies the log's checkpoints (c2sp.org/signed-note). */
   readonly verifierKey: string;
   readonly pressure: () => LogPressure;
@@ -60,6 +64,7 @@ export async function openStores(
   random: RandomBytes,
   logger: Logger,
   metrics: Metrics,
+  { signingKey, shardEntries }: Pick<LogClientOptions, 'signingKey' | 'shardEntries'> = {},
 ): Promise<Stores> {
   const broken = Promise.withResolvers<string>();
   const onHealth = (store: string) => (healthy: boolean, detail: string) => {
@@ -71,20 +76,16 @@ export async function openStores(
     () => Subjects.open({ store: state.subjects, directory: state.directory, clock, random, logger }),
     [state],
   );
+  const privacy = subjects.registry;
+  const observer = {
+    onHealth: onHealth('log'),
+    onFatal: (detail: string) => broken.resolve(detail),
+    onProgress: (progress: string) => logger.info({ progress }, 'the decision log gets its present form'),
+    onCommit: ({ entries, commitSeconds }: { entries: number; commitSeconds: number }) =>
+      metrics.logCommitted(entries, commitSeconds),
+  };
   const log = await openAfter(
-    () =>
-      LogClient.open({
-        folder,
-        newOrigin: `duramen.local/${Buffer.from(random(ORIGIN_BYTES)).toString('hex')}`,
-        newSeed: random(SEED_BYTES),
-        privacy: subjects.registry,
-        clock,
-        observer: {
-          onHealth: onHealth('log'),
-          onFatal: detail => broken.resolve(detail),
-          onCommit: ({ entries, commitSeconds }) => metrics.logCommitted(entries, commitSeconds),
-        },
-      }),
+    () => LogClient.open({ ...newLog(random), signingKey, shardEntries, folder, privacy, clock, observer }),
     [state],
   );
   const reader = await openAfter(
@@ -92,38 +93,54 @@ export async function openStores(
     [log, state],
   );
   subjects.start(reader);
-  for (const name of [...state.newerMigrations, ...log.newerMigrations]) {
-    logger.warn(
-      { migration: name },
-      'the database was changed by a newer version that this one can live with',
-    );
-  }
-  if (reader.rebuilt !== undefined) logger.warn({ detail: reader.rebuilt }, 'the query index was built anew');
+  warnOf([...state.newerMigrations, ...log.newerMigrations], reader.rebuilt, logger);
   return {
     directory: subjects.directory,
     subjects,
     bundles: state.bundles,
     keys: state.keys,
+    revocations: state.revocations,
     outbox: state.outbox,
     idempotency: state.idempotency,
     log,
     reader,
     tree: reader,
     exports: log.exports,
+    retention: log,
     verifierKey: log.verifierKey,
     pressure: () => log.statistics,
     broken: broken.promise,
-    problems: {
-      state: () => (state.healthy ? undefined : 'the state store is restarting'),
-      log: () => (log.healthy ? undefined : log.status),
-      query: () => (reader.healthy ? undefined : 'the query index is restarting'),
-    },
+    problems: problemsOf(state, log, reader),
     async close() {
       await subjects.close();
       await reader.close();
       await log.close();
       await state.close();
     },
+  };
+}
+
+function problemsOf(state: StateStore, log: LogClient, reader: QueryClient): Stores['problems'] {
+  return {
+    state: () => (state.healthy ? undefined : 'the state store is restarting'),
+    log: () => (log.healthy ? undefined : log.status),
+    query: () => (reader.healthy ? undefined : 'the query index is restarting'),
+  };
+}
+
+/** Tells what was found at the start that does not stop it. */
+function warnOf(newerMigrations: readonly string[], rebuilt: string | undefined, logger: Logger): void {
+  for (const migration of newerMigrations) {
+    logger.warn({ migration }, 'the database was changed by a newer version that this one can live with');
+  }
+  if (rebuilt !== undefined) logger.warn({ detail: rebuilt }, 'the query index was built anew');
+}
+
+/** Name and key for a log that does not exist yet. */
+function newLog(random: RandomBytes): Pick<LogClientOptions, 'newOrigin' | 'newSeed'> {
+  return {
+    newOrigin: `duramen.local/${Buffer.from(random(ORIGIN_BYTES)).toString('hex')}`,
+    newSeed: random(SEED_BYTES),
   };
 }
 
