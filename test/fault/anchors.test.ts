@@ -227,6 +227,17 @@ describe('a log that was replaced while its anchor in the same folder stayed', (
   });
 });
 
+test('a log that is lost while its key is there leads to a new one, too', async () => {
+  rmSync(join(data, 'log'), { recursive: true });
+  const error = await refused();
+  expect(error.code).toBe('LOG_UNAVAILABLE');
+  expect(error.message).toContain('duramen log open-new');
+  expect((await openNew()).code).toBe(0);
+  const service = await start();
+  expect(await openingOf(service)).toMatchObject({ remains: null, replaces: [{}] });
+  await service.stop();
+});
+
 describe('duramen log open-new', () => {
   test('refuses while the service holds the folder', async () => {
     const service = await start();
