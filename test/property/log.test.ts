@@ -13,7 +13,7 @@ import { EVENT_KINDS, type LogEntry } from '../../src/domain/log-entry.ts';
 import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { arbitraryEntries, entryId, halfMinutes, TIME } from '../decision-log/entries.ts';
-import { testPrivacy } from '../decision-log/test-privacy.ts';
+import { pseudonymOf, testPrivacy } from '../decision-log/test-privacy.ts';
 import { ORIGIN } from '../store/sqlite/sqlite-log.ts';
 import { ThreadlessLog } from '../store/sqlite/threadless-log.ts';
 
@@ -45,16 +45,28 @@ const ranges = {
   order: fc.constantFrom('asc', 'desc'),
 };
 
-const decisionQuery: fc.Arbitrary<DecisionQuery> = fc.record(
-  {
-    ...ranges,
-    filters: fc
-      .uniqueArray(fc.constantFrom(...DECISION_FILTERS), { maxLength: 3 })
-      .chain(names => fc.tuple(...names.map(name => fc.tuple(fc.constant(name), filterOf(VALUES[name])))))
-      .map((pairs): DecisionQuery['filters'] => Object.fromEntries(pairs)),
-  },
-  { requiredKeys: ['filters', 'limit', 'order'] },
-);
+const decisionQuery: fc.Arbitrary<DecisionQuery> = fc
+  .record(
+    {
+      ...ranges,
+      filters: fc
+        .uniqueArray(fc.constantFrom(...DECISION_FILTERS), { maxLength: 3 })
+        .chain(names => fc.tuple(...names.map(name => fc.tuple(fc.constant(name), filterOf(VALUES[name])))))
+        .map((pairs): DecisionQuery['filters'] => Object.fromEntries(pairs)),
+    },
+    { requiredKeys: ['filters', 'limit', 'order'] },
+  )
+  .map(named);
+
+/** Leaves know principals by pseudonym: a question by name has the pseudonyms of that name, in any type. */
+function named(query: DecisionQuery): DecisionQuery {
+  const pseudonyms = (query.filters.principal?.values ?? []).flatMap(value => {
+    const [, type, id] = /^(?:(\w+)::)?(.*)$/.exec(value) ?? [];
+    const types = type === undefined ? ['User', 'Agent', 'Service'] : [type];
+    return types.map(one => pseudonymOf(`AI::${one}::"${id}"`));
+  });
+  return { ...query, pseudonyms };
+}
 
 const eventQuery: fc.Arbitrary<EventQuery> = fc.record(
   { ...ranges, kind: filterOf(EVENT_KINDS) },
