@@ -14,14 +14,17 @@ import { type HttpServer, listen } from './edge/http/server.ts';
 import type { Services } from './edge/http/services.ts';
 import { makeLogger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
+import { openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
 import { Cleanup } from './wiring/cleanup.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
 import { Events } from './wiring/events.ts';
 import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
+import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
+import { continueRequest } from './wiring/log-succession.ts';
 import { assemblePolicy } from './wiring/policy.ts';
-import { openStores } from './wiring/stores.ts';
+import { openStores, type Stores } from './wiring/stores.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
 
 /** What a caller may replace: tests set the clock and keep the log lines. */
@@ -72,8 +75,14 @@ async function start(
   const core = { config, clock, ids, metrics, logger };
 
   prepareFolder(config.dataDir);
-  const stores = await openStores(config.dataDir, clock, randomBytes, logger, metrics);
+  const waiting = await continueRequest(config.dataDir, config.log.signingKey);
+  const stores = await openStores(config.dataDir, clock, randomBytes, logger, metrics, config.log);
   cleanup.add(() => stores.close());
+
+  // before anything is written to the log or served from it
+  const { log, tree, reader, verifierKey } = stores;
+  const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
+  cleanup.add(() => anchors.close());
 
   const relay = new EventRelay(stores.outbox, stores.log, error =>
     logger.warn({ err: error }, 'administrative events wait for the decision log'),
@@ -91,18 +100,41 @@ async function start(
   cleanup.add(() => identity.close());
 
   const startedAt = timestamp(clock.now());
-  const services = assembleEdge({ ...core, stores, events, policy, identity, version, startedAt });
+  const services = assembleEdge({ ...core, stores, anchors, events, policy, identity, version, startedAt });
   const mark = lifecycleMarks(events, clock, ids, version);
   await mark('service.start');
   cleanup.add(() => mark('service.stop'));
+  await anchors.start();
+  anchors.heartbeat.start();
+  cleanup.add(async () => anchors.heartbeat.stop());
+  const retention = keepRetention(core, stores, events);
+  cleanup.add(() => retention.close());
 
   const server = await listenOn(config, services, version);
   cleanup.add(() => {
     services.health.beginShutdown();
     return server.close(config.shutdown.graceSeconds * 1000);
   });
+  const broken = Promise.race([stores.broken, anchors.broken]);
   logger.info({ url: server.url, version, dataDir: config.dataDir }, 'listening');
-  return { url: server.url, firstKey, services, broken: stores.broken, close: () => cleanup.run() };
+  return { url: server.url, firstKey, services, broken, close: () => cleanup.run() };
+}
+
+/** Removes old entries of the log from now on; the service does not wait for it. */
+function keepRetention(
+  {
+    config,
+    ...core
+  }: Omit<RetentionOptions, 'retention' | 'retentionDays' | 'events' | 'timers'> & {
+    readonly config: Config;
+  },
+  { retention }: Stores,
+  events: Events,
+): RetentionKeeper {
+  const { retentionDays } = config.log;
+  const keeper = new RetentionKeeper({ ...core, retention, retentionDays, events, timers: PROCESS_TIMERS });
+  void keeper.start();
+  return keeper;
 }
 
 /** Writes the start and the stop of the service into the decision log. */

@@ -5,6 +5,7 @@ import { Health } from '../edge/http/health.ts';
 import type { Services } from '../edge/http/services.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Anchors } from './anchors.ts';
 import { QuarantineKeeper } from './engine-trust.ts';
 import type { Events } from './events.ts';
 import { healthChecks } from './health-checks.ts';
@@ -16,6 +17,7 @@ import type { Stores } from './stores.ts';
 export interface EdgeParts {
   readonly config: Config;
   readonly stores: Stores;
+  readonly anchors: Anchors;
   readonly events: Events;
   readonly policy: Policy;
   readonly identity: Identity;
@@ -28,7 +30,7 @@ export interface EdgeParts {
 }
 
 export function assembleEdge(parts: EdgeParts): Services {
-  const { config, stores, events, policy, identity, clock, ids, metrics, logger, version, startedAt } = parts;
+  const { config, stores, anchors, events, policy, identity, clock, ids, metrics, logger } = parts;
   const { snapshots, quarantine, bundles, directory } = policy;
   const operator = {
     keyId: 'system',
@@ -61,13 +63,13 @@ export function assembleEdge(parts: EdgeParts): Services {
       tree: stores.tree,
       verifierKey: stores.verifierKey,
       signCheckpoint: () => stores.log.signCheckpoint(),
-      cosigned: () => undefined,
+      cosigned: anchors.cosigned,
     },
     subjects: stores.subjects.registry,
     exports: new ExportKeeper(stores.exports, events, clock, ids),
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,
-    health: new Health(healthChecks(stores, policy)),
+    health: new Health(healthChecks(stores, policy, anchors, config.anchor.maxAgeSeconds)),
     status: {
       layers: activeBundles,
       directory: () => ({ revision: directory.graph.revision, entities: directory.graph.size }),
@@ -84,7 +86,7 @@ export function assembleEdge(parts: EdgeParts): Services {
     clock,
     ids,
     limits: config.http,
-    version,
-    startedAt,
+    version: parts.version,
+    startedAt: parts.startedAt,
   };
 }
