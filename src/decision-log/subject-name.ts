@@ -17,6 +17,11 @@ export function entityKey({ type, id }: EntityRef): string {
   return `${NAMESPACE}::${type}::"${id}"`;
 }
 
+/** Type (without namespace) and id of an entity key. @throws Error when the text is no entity key: a bug */
+export function entityRef(entity: string): EntityRef {
+  return { type: entity.slice(NAMESPACE.length + 2, entity.indexOf('::"')), id: entityId(entity) };
+}
+
 /** The id in an entity key. @throws Error when the text is no entity key: a bug */
 export function entityId(entity: string): string {
   const start = entity.indexOf('"');

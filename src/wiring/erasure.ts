@@ -1,8 +1,10 @@
 /**
  * Forgetting one principal. Invariants: it is not in the directory and cannot come back while it is forgotten; what
- * the log and the answer say about it does not name it; the call may be repeated until it succeeds.
+ * the log and the answer say about it does not name it; the call may be repeated until it succeeds; what the log says
+ * is forgotten is forgotten again when a restored store knows it.
  */
-import type { LogReader } from '../decision-log/ports.ts';
+import type { LoggedLeaf, LogReader, Page } from '../decision-log/ports.ts';
+import { entityRef } from '../decision-log/subject-name.ts';
 import type { SubjectRegistry } from '../decision-log/subject-registry.ts';
 import type { DirectoryService } from '../directory/service.ts';
 import { ownerByName } from '../directory/tenancy.ts';
@@ -13,15 +15,41 @@ import type { EntityRef } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import type { ErasedPrincipal, ErasureRequest } from '../edge/http/services.ts';
 import { mayActFor } from '../identity/authority.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Events } from './events.ts';
+import type { Policy } from './policy.ts';
+import type { Stores } from './stores.ts';
 
-export interface EraserParts {
-  readonly directory: Pick<DirectoryService, 'graph' | 'delete' | 'whileAbsent'>;
-  readonly registry: Pick<SubjectRegistry, 'erase'>;
-  readonly log: Pick<LogReader, 'decisions'>;
+interface EraserParts {
+  readonly directory: Pick<DirectoryService, 'delete' | 'whileAbsent'>;
+  readonly registry: Pick<SubjectRegistry, 'erase' | 'resolve'>;
+  readonly log: Pick<LogReader, 'decisions' | 'events'>;
   readonly events: Pick<Events, 'announce'>;
   readonly clock: Clock;
   readonly ids: IdSource;
+  readonly logger: Logger;
+}
+
+/** The eraser of a service. */
+export function makeEraser(parts: {
+  readonly stores: Stores;
+  readonly policy: Policy;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Logger;
+}): Eraser {
+  const { stores, policy, events, clock, ids, logger } = parts;
+  const { registry } = stores.subjects;
+  return new Eraser({
+    directory: policy.directory,
+    registry,
+    log: stores.reader,
+    events,
+    clock,
+    ids,
+    logger,
+  });
 }
 
 export class Eraser {
@@ -54,6 +82,60 @@ export class Eraser {
     };
   }
 
+  /** Repeats the erasures of the log for whom a restored store brought back. To be called before anybody is answered. */
+  async repeat(): Promise<void> {
+    try {
+      await this.#repeat();
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#parts.logger.error(
+        { err: error },
+        'whether erased principals came back could not be looked into',
+      );
+    }
+  }
+
+  async #repeat(): Promise<void> {
+    const { registry, events, logger } = this.#parts;
+    for await (const pseudonyms of this.#erasedPages()) {
+      for (const [pseudonym, entity] of await registry.resolve(pseudonyms)) {
+        const principal = entityRef(entity);
+        const request = { principal, reason: REPEATED, deleteEntity: false };
+        const about = { pseudonym, tenant: ownerByName(principal), entityDeleted: false };
+        try {
+          const { event } = await registry.erase(principal, () => this.#event(request, about, SYSTEM));
+          await events.announce(event);
+        } catch (error) {
+          if (!(error instanceof AppError) || error.code !== 'PRINCIPAL_EXISTS') throw error;
+          logger.error(
+            { pseudonym },
+            'an erased principal is in the directory again, restored: erase it again',
+          );
+          continue;
+        }
+        logger.warn(
+          { pseudonym },
+          'an erasure was repeated: the store that knew the principal is a restored one',
+        );
+      }
+    }
+  }
+
+  /** Pseudonyms of principals that were erased, page by page. */
+  async *#erasedPages(): AsyncIterableIterator<readonly string[]> {
+    const kind = { values: ['audit.erase'], negated: false };
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const { items, nextCursor }: Page<LoggedLeaf> = await this.#parts.log.events({
+        kind,
+        limit: PAGE,
+        order: 'asc',
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      yield items.flatMap(({ content: { subject } }) => (typeof subject === 'string' ? [subject] : []));
+      cursor = nextCursor;
+    }
+  }
+
   /** Takes the principal out of the directory where that was asked for; `whileAbsent` refuses it otherwise. */
   async #leave({ principal, deleteEntity }: ErasureRequest, actor: Credential): Promise<boolean> {
     if (!deleteEntity) return false;
@@ -69,7 +151,7 @@ export class Eraser {
   #event(
     { reason, legalBasis }: ErasureRequest,
     about: { pseudonym: string | undefined; tenant: string | undefined; entityDeleted: boolean },
-    actor: Credential,
+    actor: Pick<Credential, 'keyId'>,
   ): EventEntry {
     const { pseudonym, tenant, entityDeleted } = about;
     return {
@@ -96,6 +178,11 @@ export class Eraser {
     }
   }
 }
+
+/** Erasures that are read at once. */
+const PAGE = 1_000;
+const REPEATED = 'a restored store knew the principal again';
+const SYSTEM = { keyId: 'system' };
 
 /** Subject of an erasure of a principal that had no pseudonym of its own. */
 const UNREGISTERED = 'unregistered';

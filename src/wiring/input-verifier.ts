@@ -17,7 +17,7 @@ import type { Events } from './events.ts';
 /** Comparisons of one credential per minute: an auditor checks samples, guessing takes millions. */
 const MAX_PER_MINUTE = 60;
 
-export interface InputVerifierParts {
+interface InputVerifierParts {
   readonly log: Pick<LogReader, 'decision'>;
   readonly registry: Pick<SubjectRegistry, 'inputMacBy' | 'resolve'>;
   readonly events: Pick<Events, 'record'>;

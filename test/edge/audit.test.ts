@@ -216,7 +216,46 @@ describe('erasing a principal', () => {
   });
 });
 
-/** Mary as the agent between another principal and the model: she is an agent's id here. */
+describe('a store from before an erasure', () => {
+  const before = temporaryFolder();
+  const after = temporaryFolder();
+  const STATE = ['state.db', 'subjects.db'];
+
+  afterAll(() => {
+    for (const folder of [before, after]) rmSync(folder, { recursive: true });
+  });
+
+  async function running(work: (service: TestService) => Promise<void>): Promise<TestService> {
+    const service = await startTestService({ folder: after });
+    try {
+      await work(service);
+    } finally {
+      await service.stop();
+    }
+    return service;
+  }
+
+  test('forgets again at the start whom it brings back', async () => {
+    const service = await startTestService({ folder: after, filled: true });
+    await service.call('PUT', MARY_PATH, { body: withMary(ORG) });
+    await decide(service);
+    await service.call('DELETE', MARY_PATH);
+    await service.stop();
+    cpSync(after, before, { recursive: true });
+    await running(async one => expect((await erase(one)).status).toBe(200));
+    expect(filesWith(after, [MARY.id])).toEqual([]);
+    for (const name of STATE) cpSync(join(before, name), join(after, name));
+    expect(filesWith(after, [MARY.id])).toEqual(STATE);
+    await running(async one => {
+      expect(filesWith(after, [MARY.id, ORG])).toEqual([]);
+      expect(await byPrincipal(one, MARY.id)).toEqual([]);
+      const { items } = events.parse((await one.call('GET', '/v1/events?kind=audit.erase&order=asc')).json);
+      expect(items.map(({ subject }) => subject)).toEqual([items[0]?.subject, items[0]?.subject]);
+      expect(items[1]).toMatchObject({ actor: 'system', details: { erased: { revisions: 2 } } });
+    });
+  });
+});
+
 function viaOf() {
   return {
     agent: 'acme/copilot',
