@@ -3,13 +3,20 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { entryView, NOTHING_OPENED, type Opened } from '../../src/decision-log/entry-view.ts';
 import { loggedLeaf } from '../../src/decision-log/logged-leaf.ts';
 import type { DecisionQuery, LoggedLeaf, SubjectResolver } from '../../src/decision-log/ports.ts';
-import { openLeaves, withPseudonyms } from '../../src/decision-log/query-subjects.ts';
+import { LeafOpener, type Openers, withPseudonyms } from '../../src/decision-log/query-subjects.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { decisionEntry, eventEntry, requestOf } from './entries.ts';
 import { pseudonymOf, testPrivacy } from './test-privacy.ts';
 
 const ALICE = 'AI::User::"acme/alice"';
 const BOB = 'AI::User::"acme/bob"';
+
+async function openLeaves(leaves: readonly LoggedLeaf[], openers: Openers): Promise<readonly Opened[]> {
+  const opener = new LeafOpener(openers);
+  for (const leaf of leaves) opener.takeIn(leaf);
+  await opener.fetch();
+  return leaves.map(leaf => opener.open(leaf));
+}
 
 /** Knows Alice and Bob, counts how often it is asked, and can forget. */
 class CountingResolver implements SubjectResolver {

@@ -4,7 +4,7 @@
  * erased; a credential limited to tenants sees only theirs.
  */
 import { z } from 'zod';
-import { entryView, NOTHING_OPENED, type Opened } from '../../decision-log/entry-view.ts';
+import { entryView, type Opened } from '../../decision-log/entry-view.ts';
 import {
   DECISION_FILTERS,
   type LoggedLeaf,
@@ -12,8 +12,9 @@ import {
   type SignedCheckpoint,
 } from '../../decision-log/ports.ts';
 import { type Parsed, parseDecisionQuery, parseEventQuery } from '../../decision-log/query-params.ts';
-import { openLeaves, withPseudonyms } from '../../decision-log/query-subjects.ts';
+import { LeafOpener, withPseudonyms } from '../../decision-log/query-subjects.ts';
 import { formatTlogProof } from '../../decision-log/tlog-proof.ts';
+import { Pacer } from '../../directory/pacing.ts';
 import { timestamp } from '../../domain/clock.ts';
 import type { Credential } from '../../domain/credential.ts';
 import {
@@ -127,7 +128,10 @@ function getDecision(): Route {
     failures: ['NOT_FOUND'],
     async handle({ services, credential, param }) {
       const leaf = await findDecision(services, param('decisionId'), credential);
-      const [opened = NOTHING_OPENED] = await openLeaves([leaf], services);
+      const opener = new LeafOpener(services);
+      opener.takeIn(leaf);
+      await opener.fetch();
+      const opened = opener.open(leaf);
       const place = { leaf: leaf.json, openings: opened.disclosures };
       return jsonText(entryText(leaf, opened, services.logOrigin, decisionNames(leaf), place));
     },
@@ -221,10 +225,18 @@ function tenantsOf({ tenants }: Credential): readonly string[] | undefined {
 type Names = (leaf: LoggedLeaf) => Readonly<Record<string, JsonValue | undefined>>;
 
 async function pageAnswer(services: Services, page: Page<LoggedLeaf>, names: Names): Promise<Answer> {
-  const opened = await openLeaves(page.items, services);
-  const items = page.items.map((leaf, at) =>
-    entryText(leaf, opened[at] ?? NOTHING_OPENED, services.logOrigin, names(leaf)),
-  );
+  const opener = new LeafOpener(services);
+  const pacer = new Pacer(services.clock);
+  for (const leaf of page.items) {
+    opener.takeIn(leaf);
+    if (pacer.due) await pacer.pause();
+  }
+  await opener.fetch();
+  const items: string[] = [];
+  for (const leaf of page.items) {
+    items.push(entryText(leaf, opener.open(leaf), services.logOrigin, names(leaf)));
+    if (pacer.due) await pacer.pause();
+  }
   return jsonText(`{"items":[${items.join(',')}],"nextCursor":${JSON.stringify(page.nextCursor)}}`);
 }
 
