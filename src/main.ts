@@ -18,6 +18,7 @@ import { openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
 import { Cleanup } from './wiring/cleanup.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
+import { makeEraser } from './wiring/erasure.ts';
 import { Events } from './wiring/events.ts';
 import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
@@ -95,6 +96,7 @@ async function start(
   const policy = assemblePolicy({ ...core, stores, events, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
+  await makeEraser({ ...core, stores, policy, events }).repeat();
 
   const { identity, firstKey } = await assembleIdentity({ ...core, stores, events, random: randomBytes });
   cleanup.add(() => identity.close());

@@ -7,9 +7,11 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Anchors } from './anchors.ts';
 import { QuarantineKeeper } from './engine-trust.ts';
+import { makeEraser } from './erasure.ts';
 import type { Events } from './events.ts';
 import { healthChecks } from './health-checks.ts';
 import type { Identity } from './identity.ts';
+import { InputVerifier } from './input-verifier.ts';
 import { ExportKeeper } from './log-exports.ts';
 import type { Policy } from './policy.ts';
 import type { Stores } from './stores.ts';
@@ -66,6 +68,7 @@ export function assembleEdge(parts: EdgeParts): Services {
       cosigned: anchors.cosigned,
     },
     subjects: stores.subjects.registry,
+    audit: auditOf(parts),
     exports: new ExportKeeper(stores.exports, events, clock, ids),
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,
@@ -88,5 +91,16 @@ export function assembleEdge(parts: EdgeParts): Services {
     limits: config.http,
     version: parts.version,
     startedAt: parts.startedAt,
+  };
+}
+
+function auditOf(parts: EdgeParts): Services['audit'] {
+  const { stores, events, clock, ids } = parts;
+  const { registry } = stores.subjects;
+  const eraser = makeEraser(parts);
+  const verifier = new InputVerifier({ log: stores.reader, registry, events, clock, ids });
+  return {
+    inputMatches: (claim, asker) => verifier.matches(claim, asker),
+    erase: (request, actor) => eraser.erase(request, actor),
   };
 }

@@ -85,6 +85,8 @@ export interface RouteDefinition<Q extends z.ZodType, B extends z.ZodType> {
   /** The handler parses the query by itself; `query` documents it. */
   readonly ownQuery?: boolean;
   readonly body?: BodyKind<B>;
+  /** Nothing is kept for a repetition by `Idempotency-Key`: what the body says must not outlive the request. */
+  readonly keepsNothing?: boolean;
   /** Largest body in bytes; absent: the service's limit for bodies. */
   readonly maxBytes?: (services: Services) => number;
   readonly answers: Readonly<Record<number, AnswerNote>>;
@@ -103,6 +105,7 @@ export interface Route {
   readonly access: Access;
   readonly query: z.ZodType | undefined;
   readonly body: BodyKind<z.ZodType> | undefined;
+  readonly keepsNothing: boolean;
   readonly maxBytes: ((services: Services) => number) | undefined;
   readonly answers: Readonly<Record<number, AnswerNote>>;
   readonly failures: readonly ErrorCode[];
@@ -129,6 +132,7 @@ export function route<Q extends z.ZodType = z.ZodUnknown, B extends z.ZodType = 
     answers,
     query: definition.query,
     body: definition.body,
+    keepsNothing: definition.keepsNothing ?? false,
     maxBytes: definition.maxBytes,
     failures: definition.failures ?? [],
     run: exchange => runRoute(definition, exchange),

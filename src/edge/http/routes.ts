@@ -1,4 +1,5 @@
 /** Every route of the service: the table from which the application and the OpenAPI document are made. */
+import { auditRoutes } from '../admin/audit.ts';
 import { bundleRoutes } from '../admin/bundles.ts';
 import { decisionRoutes } from '../admin/decisions.ts';
 import { directoryRoutes } from '../admin/directory.ts';
@@ -20,6 +21,7 @@ export function makeRoutes(version: string): readonly Route[] {
     ...bundleRoutes(),
     ...keyRoutes(),
     ...decisionRoutes(),
+    ...auditRoutes(),
     ...logTreeRoutes(),
     ...logExportRoutes(),
   ];

@@ -14,7 +14,7 @@ import type {
 } from '../../decision-log/ports.ts';
 import type { Clock, IdSource } from '../../domain/clock.ts';
 import type { Credential } from '../../domain/credential.ts';
-import type { LayerName } from '../../domain/ids.ts';
+import type { EntityRef, LayerName } from '../../domain/ids.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
@@ -70,6 +70,51 @@ interface ExportKeeping {
   remove(name: string, actor: Credential): Promise<boolean>;
 }
 
+/** A principal to be forgotten. */
+export interface ErasureRequest {
+  readonly principal: EntityRef;
+  /** Stays in the log; must not name the principal. */
+  readonly reason: string;
+  readonly legalBasis?: string | undefined;
+  /** Deletes the entity first, where there is one. */
+  readonly deleteEntity: boolean;
+}
+
+/** What was forgotten, and what still names the principal. */
+export interface ErasedPrincipal {
+  /** Absent: it was never registered. */
+  readonly pseudonym?: string;
+  readonly entityDeleted: boolean;
+  readonly erased: { readonly revisions: number; readonly answers: number };
+  readonly stillNamedBy: {
+    readonly entities: number;
+    readonly bundles: number;
+    /** Whether decisions of the former leaf format name it; null: the index could not say. */
+    readonly clearEntries: boolean | null;
+  };
+}
+
+/** An input that somebody says was that of a decision. */
+export interface InputClaim {
+  readonly decisionId: string;
+  readonly hash: string;
+  /** From what the hash was made, for the log. */
+  readonly given: 'hash' | 'input' | 'text';
+}
+
+interface Audit {
+  /**
+   * Rejects with AppError NOT_FOUND, INPUT_NOT_VERIFIABLE, TOO_MANY_VERIFICATIONS, LOG_UNAVAILABLE or
+   * LOG_BACKPRESSURE.
+   */
+  inputMatches(claim: InputClaim, asker: Credential): Promise<boolean>;
+  /**
+   * Rejects with AppError INVALID_REQUEST, TENANT_NOT_ALLOWED, PRINCIPAL_EXISTS, LOG_UNAVAILABLE or
+   * STORE_UNAVAILABLE; then it may be asked for again.
+   */
+  erase(request: ErasureRequest, actor: Credential): Promise<ErasedPrincipal>;
+}
+
 export interface Services {
   readonly engine: Pick<DecisionEngine, 'decide'>;
   readonly authenticator: Authenticator;
@@ -81,6 +126,7 @@ export interface Services {
   readonly evidence: LogEvidence;
   readonly exports: ExportKeeping;
   readonly subjects: SubjectResolver;
+  readonly audit: Audit;
   readonly idempotency: IdempotencyStore;
   readonly health: Health;
   readonly status: StatusSource;
