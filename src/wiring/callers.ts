@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config.ts';
 import type { Config } from '../config/settings.ts';
 import type { DirectoryService } from '../directory/service.ts';
+import type { CallerRules } from '../domain/caller-rules.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { messageOf, type Problem } from '../domain/errors.ts';
 import type { CallerAuthenticator } from '../identity/caller.ts';
@@ -39,6 +40,8 @@ export interface CallerParts {
 export interface Callers {
   readonly authenticator: CallerAuthenticator;
   readonly revocations: RevocationService;
+  /** For gateways whose key has no rules; undefined: they assert. */
+  readonly defaultRules: CallerRules | undefined;
 }
 
 /** @throws ConfigError when an issuer is not safe to trust as it is configured. */
@@ -79,7 +82,8 @@ export async function assembleCallers(parts: CallerParts): Promise<Callers> {
     ),
     refused: cause => metrics.authenticationFailed(`caller_${cause}`),
   });
-  return { authenticator, revocations };
+  const defaultRules = config.identity.defaultMode === 'verify' ? [{ mode: 'verify' } as const] : undefined;
+  return { authenticator, revocations, defaultRules };
 }
 
 function reportKeys(logger: Logger, { name }: Issuer, failure: string | undefined): void {

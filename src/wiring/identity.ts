@@ -1,6 +1,7 @@
 /** Keys and the record of failed authentications, put together. */
 import type { Config } from '../config/settings.ts';
 import { AuthFailureRecorder } from '../decision-log/auth-failures.ts';
+import type { DirectoryService } from '../directory/service.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { Authenticator } from '../edge/http/authentication.ts';
 import { ClientAddresses } from '../edge/http/client-address.ts';
@@ -11,6 +12,7 @@ import { KeyRing } from '../identity/key-ring.ts';
 import { KeyService } from '../identity/key-service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { assembleCallers, type Callers } from './callers.ts';
 import { readPepper } from './data-folder.ts';
 import type { Events } from './events.ts';
 import type { Stores } from './stores.ts';
@@ -23,12 +25,15 @@ export interface IdentityParts {
   readonly ids: IdSource;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly directory: DirectoryService;
   readonly random: RandomBytes;
 }
 
 export interface Identity {
   readonly keys: KeyService;
   readonly authenticator: Authenticator;
+  /** End callers, whose credentials gateways forward. */
+  readonly callers: Callers;
   /** Writes down the failures that are still being counted. */
   close(): Promise<void>;
 }
@@ -52,6 +57,7 @@ export async function assembleIdentity(
     announce: event => events.announce(event),
   });
   await keys.load();
+  const callers = await assembleCallers({ ...parts, revocations: stores.revocations });
   const firstKey = await keys.bootstrap(config.bootstrapKey);
   const failures = new AuthFailureRecorder({
     log: stores.log,
@@ -74,5 +80,5 @@ export async function assembleIdentity(
       failures.record({ address: source, cause });
     },
   );
-  return { identity: { keys, authenticator, close: () => failures.close() }, firstKey };
+  return { identity: { keys, authenticator, callers, close: () => failures.close() }, firstKey };
 }

@@ -15,8 +15,8 @@ export class DirectoryRegistry implements PrincipalRegistry {
     this.#directory = directory;
   }
 
-  has({ type, id }: EntityRef): boolean {
-    return this.#directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key) !== undefined;
+  find({ type, id }: EntityRef): { readonly tenant: string | undefined } | undefined {
+    return this.#directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key);
   }
 
   rolesOf(principal: EntityRef): readonly string[] {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Credential, ROLES, type Role } from '../../src/domain/credential.ts';
+import { type Credential, type KeyRequest, ROLES, type Role } from '../../src/domain/credential.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { EventEntry } from '../../src/domain/log-entry.ts';
 import { excessOf, holdsRole, mayActFor } from '../../src/identity/authority.ts';
@@ -160,6 +160,43 @@ describe('authority', () => {
     nil: undefined,
   });
   const grant = fc.record({ roles, tenants, mayAssert: fc.boolean() });
+
+  test('over callers is passed on unchanged by a key that is held to rules', async () => {
+    const { keys, ring } = scene();
+    const rules = [{ mode: 'verify', tenants: ['acme'], principalTypes: ['User'] }] as const;
+    const callers = rules.map(rule => ({
+      ...rule,
+      tenants: [...rule.tenants],
+      principalTypes: [...rule.principalTypes],
+    }));
+    const { token } = await keys.create({ ...REQUEST, roles: ['admin'], callers }, ADMIN);
+    const held = ring.authenticate(`Bearer ${token}`).credential;
+    if (held === undefined) throw new Error('the key does not work');
+    expect(held.callers).toEqual(callers);
+    const attempt = (grant: Partial<KeyRequest>) =>
+      codeOf(keys.create({ ...REQUEST, roles: ['pep'], ...grant }, held));
+    expect(await attempt({})).toBe('ROLE_REQUIRED');
+    expect(await attempt({ callers: [{ mode: 'assert' }] })).toBe('ROLE_REQUIRED');
+    expect(await attempt({ callers: [...callers, { mode: 'assert' }] })).toBe('ROLE_REQUIRED');
+    expect(await attempt({ callers })).toBe('done');
+    expect(await attempt({ roles: ['auditor'] })).toBe('done');
+    // whoever has no rules may hand out any
+    expect(
+      await codeOf(keys.create({ ...REQUEST, roles: ['pep'], callers: [{ mode: 'assert' }] }, ADMIN)),
+    ).toBe('done');
+  });
+
+  test('over callers is in the event that makes the key, and outlives a restart', async () => {
+    const { keys, announced, reopen } = scene();
+    const callers = [
+      { mode: 'assert' as const, maxAssurance: 1 },
+      { mode: 'verify' as const, tenants: ['a'] },
+    ];
+    const { token, record } = await keys.create({ ...REQUEST, roles: ['pep'], callers }, ADMIN);
+    expect(record.callers).toEqual(callers);
+    expect(announced[0]?.details['callers']).toEqual(callers);
+    expect((await reopen()).authenticate(`Bearer ${token}`).credential?.callers).toEqual(callers);
+  });
 
   test('never grows by passing it on', () => {
     fc.assert(

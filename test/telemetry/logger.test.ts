@@ -12,6 +12,7 @@ function capture(write: (log: ReturnType<typeof makeLogger>) => void): string {
 }
 
 const { token } = makeKey(randomBytes);
+const signed = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';
 const bearer = 'canary-of-a-bootstrap-key-0123456789';
 
 const places: [name: string, write: (log: ReturnType<typeof makeLogger>) => void][] = [
@@ -29,12 +30,14 @@ const places: [name: string, write: (log: ReturnType<typeof makeLogger>) => void
     log => log.error({ err: new Error('x', { cause: new Error(`Bearer ${bearer}`) }) }),
   ],
   ['in a child logger', log => log.child({ token: bearer }).info('hello')],
+  ['as a signed token in the text', log => log.warn(`it was ${signed}, they said`)],
   ['as a bearer token in the text', log => log.warn(`header was "Bearer ${bearer}"`)],
 ];
 test.each(places)('a secret %s is redacted', (_name, write) => {
   const text = capture(write);
   expect(text).not.toContain(token);
   expect(text).not.toContain(bearer);
+  expect(text).not.toContain(signed);
   expect(text).toContain(REDACTED);
 });
 

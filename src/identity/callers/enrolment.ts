@@ -10,7 +10,8 @@ import type { VerifiedToken } from '../jwt/token-verifier.ts';
 
 /** The directory as enrolment sees it. */
 export interface PrincipalRegistry {
-  has(principal: EntityRef): boolean;
+  /** The tenant that owns the principal, if any owns it; undefined when there is no such principal. */
+  find(principal: EntityRef): { readonly tenant: string | undefined } | undefined;
   /** Ids of the roles that a principal has directly. */
   rolesOf(principal: EntityRef): readonly string[];
   /** Makes a principal unless it exists. Durable and visible to decisions when it resolves. */
@@ -35,12 +36,18 @@ export class Enrolment {
     this.#failed = failed;
   }
 
-  /** Makes or updates the principal of a token where its issuer is configured so. */
-  ensure(token: VerifiedToken): Promise<TokenCause | undefined> | undefined {
+  /**
+   * Makes or updates the principal of a token where its issuer is configured so.
+   * @returns why it cannot be the principal; undefined when it is.
+   */
+  ensure(token: VerifiedToken): Promise<TokenCause | undefined> | TokenCause | undefined {
     const { issuer, mapped } = token;
     const { justInTime } = issuer;
+    const known = this.#registry.find(mapped.principal);
+    // whoever moved the principal to another tenant took it from the issuer
+    if (known !== undefined && known.tenant !== mapped.tenant) return 'tenant';
     if (justInTime === undefined) return undefined;
-    const exists = this.#registry.has(mapped.principal);
+    const exists = known !== undefined;
     const isCurrent = (): boolean => isSame(this.#registry.rolesOf(mapped.principal), mapped.roles);
     if (exists && (!justInTime.updateRoles || isCurrent())) return undefined;
     const name = `${mapped.principal.type} ${mapped.principal.id}`;

@@ -299,6 +299,15 @@ describe('enrolment', () => {
     expect(causeOf(await scene.authenticate(token))).toBe(ACCEPTED);
   });
 
+  test('of a principal that belongs to another tenant by now is refused, and changes nothing', async () => {
+    const scene = await start({ settings });
+    const token = await signToken(scene.key, scene.claims());
+    expect(causeOf(await scene.authenticate(token))).toBe(ACCEPTED);
+    scene.registry.tenant = 'globex';
+    const outcome = await scene.authenticate(token);
+    expect(outcome.refusal).toMatchObject({ code: 'CREDENTIAL_SCOPE', cause: 'tenant' });
+  });
+
   test('does not happen for a caller that is refused for another reason', async () => {
     const scene = await start({ settings });
     const token = await signToken(scene.key, scene.claims());

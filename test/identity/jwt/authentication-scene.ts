@@ -145,11 +145,13 @@ export class MemoryRegistry implements PrincipalRegistry {
     string,
     { roles: readonly string[]; attributes: JsonObject; issuer: string }
   >();
+  /** Owner of every principal. */
+  tenant = 'acme';
   failure: Error | undefined;
   creations = 0;
 
-  has({ type, id }: { type: string; id: string }): boolean {
-    return this.principals.has(`${type} ${id}`);
+  find({ type, id }: { type: string; id: string }): { tenant: string } | undefined {
+    return this.principals.has(`${type} ${id}`) ? { tenant: this.tenant } : undefined;
   }
 
   rolesOf({ type, id }: { type: string; id: string }): readonly string[] {
