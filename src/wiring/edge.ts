@@ -33,17 +33,7 @@ export interface EdgeParts {
 
 export function assembleEdge(parts: EdgeParts): Services {
   const { config, stores, anchors, events, policy, identity, clock, ids, metrics, logger } = parts;
-  const { snapshots, quarantine, bundles, directory } = policy;
-  const operator = {
-    keyId: 'system',
-    roles: new Set(['admin'] as const),
-    tenants: undefined,
-    mayAssert: true,
-  };
-  const activeBundles = () =>
-    bundles
-      .layers(operator)
-      .map(({ layer, active }) => ({ layer, digest: active.digest, activatedAt: active.at }));
+  const activeBundles = activeBundlesOf(policy);
   metrics.observe({
     logQueueLength: () => stores.pressure().queuedEntries,
     logSize: () => stores.log.size,
@@ -51,39 +41,24 @@ export function assembleEdge(parts: EdgeParts): Services {
     walBytes: () => ({ log: stores.pressure().walBytes }),
     activeBundles: () =>
       activeBundles().map(bundle => ({ ...bundle, activatedAt: Date.parse(bundle.activatedAt) })),
-    directorySize: () => directory.graph.size,
+    directorySize: () => policy.directory.graph.size,
   });
   return {
     engine: policy.engine,
     authenticator: identity.authenticator,
     keys: identity.keys,
-    directory,
-    bundles,
-    trust: new QuarantineKeeper(quarantine, events, clock, ids),
+    directory: policy.directory,
+    bundles: policy.bundles,
+    trust: new QuarantineKeeper(policy.quarantine, events, clock, ids),
     log: stores.reader,
-    evidence: {
-      tree: stores.tree,
-      verifierKey: stores.verifierKey,
-      signCheckpoint: () => stores.log.signCheckpoint(),
-      cosigned: anchors.cosigned,
-    },
+    evidence: evidenceOf(parts),
     subjects: stores.subjects.registry,
     audit: auditOf(parts),
     exports: new ExportKeeper(stores.exports, events, clock, ids),
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,
     health: new Health(healthChecks(stores, policy, anchors, config.anchor.maxAgeSeconds)),
-    status: {
-      layers: activeBundles,
-      directory: () => ({ revision: directory.graph.revision, entities: directory.graph.size }),
-      schemaDigest: () => snapshots.current?.schema.digest ?? null,
-      engine: () => ({
-        evaluator: config.engine.evaluator,
-        crossCheck: config.engine.crossCheck,
-        layersOnWasm: quarantine.layers,
-      }),
-      logSize: () => stores.log.size,
-    },
+    status: statusOf(parts, activeBundles),
     metrics,
     logger,
     clock,
@@ -91,6 +66,37 @@ export function assembleEdge(parts: EdgeParts): Services {
     limits: config.http,
     version: parts.version,
     startedAt: parts.startedAt,
+  };
+}
+
+function activeBundlesOf({ bundles }: Policy): Services['status']['layers'] {
+  const operator = {
+    keyId: 'system',
+    roles: new Set(['admin'] as const),
+    tenants: undefined,
+    mayAssert: true,
+  };
+  return () =>
+    bundles
+      .layers(operator)
+      .map(({ layer, active }) => ({ layer, digest: active.digest, activatedAt: active.at }));
+}
+
+function statusOf(
+  { config, stores, policy }: EdgeParts,
+  layers: Services['status']['layers'],
+): Services['status'] {
+  const { snapshots, quarantine, directory } = policy;
+  return {
+    layers,
+    directory: () => ({ revision: directory.graph.revision, entities: directory.graph.size }),
+    schemaDigest: () => snapshots.current?.schema.digest ?? null,
+    engine: () => ({
+      evaluator: config.engine.evaluator,
+      crossCheck: config.engine.crossCheck,
+      layersOnWasm: quarantine.layers,
+    }),
+    logSize: () => stores.log.size,
   };
 }
 
@@ -103,4 +109,9 @@ function auditOf(parts: EdgeParts): Services['audit'] {
     inputMatches: (claim, asker) => verifier.matches(claim, asker),
     erase: (request, actor) => eraser.erase(request, actor),
   };
+}
+
+function evidenceOf({ stores, anchors }: EdgeParts): Services['evidence'] {
+  const { tree, verifierKey, log } = stores;
+  return { tree, verifierKey, signCheckpoint: () => log.signCheckpoint(), cosigned: anchors.cosigned };
 }
