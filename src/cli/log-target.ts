@@ -4,10 +4,13 @@
  */
 import { join } from 'node:path';
 import { openCheckpoint, parseCheckpoint } from '../decision-log/checkpoint.ts';
+import { parseLeaf } from '../decision-log/logged-leaf.ts';
 import type { LogSource } from '../decision-log/log-source.ts';
 import { type NoteVerifier, ed25519Verifier, ed25519Signer, parseNote } from '../decision-log/signed-note.ts';
 import { TILE_WIDTH } from '../decision-log/tiles.ts';
+import { recordedSuccession } from '../decision-log/succession.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { LogEvidence } from '../store/sqlite/log-evidence.ts';
 import type { ApiClient } from './client.ts';
 import { CliError } from './exit-code.ts';
@@ -147,7 +150,7 @@ export async function openData(
       ...keys.findings,
       ...signing,
       ...source.findings,
-      ...(ofThisLog ? [] : [anchorFinding()]),
+      ...(ofThisLog ? [] : [anchorFinding(source, anchor)]),
     ],
     close: () => source.close(),
   };
@@ -229,11 +232,29 @@ function isOf(note: Uint8Array, origin: string): boolean {
   }
 }
 
-function anchorFinding(): CopyFinding {
+/** An anchor of another log may lie there when this log was opened in its place, and says so in its first entry. */
+function anchorFinding(source: LogEvidence, note: Uint8Array | undefined): CopyFinding {
+  const first = source.entry(0);
+  const { origin, size } = parseCheckpoint(parseNote(note ?? '').text);
+  const recorded =
+    first === undefined
+      ? undefined
+      : recordedSuccession(contentOf(first)).replaces.some(one => one.origin === origin && one.size >= size);
   return {
     index: undefined,
     code: 'ANCHOR_OF_ANOTHER_LOG',
-    severity: 'warning',
-    message: `\`${LOCAL_ANCHOR}\` is of another log: this one was opened in its place, see its first entry`,
+    severity: recorded === false ? 'error' : 'warning',
+    message:
+      recorded === true
+        ? `\`${LOCAL_ANCHOR}\` is of \`${origin}\`, of which this log took the place`
+        : `\`${LOCAL_ANCHOR}\` is of \`${origin}\`, and no first entry says that this log took its place`,
   };
+}
+
+function contentOf(entry: Uint8Array): JsonObject | undefined {
+  try {
+    return parseLeaf(Buffer.from(entry).toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }

@@ -39,6 +39,8 @@ export class Dice {
 export interface Mutation {
   readonly what: string;
   readonly index: number | undefined;
+  /** Where nothing but signed roots can tell: the earliest entry that may be named instead. */
+  readonly atLeast?: number;
 }
 
 /** Flips one bit of a copy of `bytes`. */

@@ -8,6 +8,15 @@ import { TILE_WIDTH, tileWidth } from '../../decision-log/tiles.ts';
 import { HASH_BYTES, packedRoot, sameHash } from '../../decision-log/tree-hash.ts';
 import { messageOf } from '../../domain/errors.ts';
 import { EvidenceFiles, type EvidenceDatabase } from './log-evidence-files.ts';
+import {
+  carryOf,
+  type Head,
+  type LeafRow,
+  metaOf,
+  type State,
+  stateOf,
+  type TileRow,
+} from './log-evidence-rows.ts';
 import type { ShardName } from './log-shard-name.ts';
 
 /** Leaves per batch: some 250 KB of usual ones. */
@@ -19,21 +28,6 @@ export interface EvidenceFinding {
   readonly code: string;
   readonly severity: 'error' | 'warning';
   readonly message: string;
-}
-
-interface LeafRow {
-  readonly idx: number;
-  readonly body: Buffer;
-  readonly hash: Buffer;
-}
-interface TileRow {
-  readonly root: Buffer;
-  readonly data: Buffer;
-}
-interface Head {
-  readonly size: number;
-  readonly root: Buffer;
-  readonly note: string;
 }
 
 export class LogEvidence implements LogSource {
@@ -64,6 +58,13 @@ export class LogEvidence implements LogSource {
     this.#head = states.find(({ head }) => head !== undefined)?.head;
     this.#size = newest?.size ?? 0;
     this.#published = newest?.published ?? 0;
+    if (newest?.head === undefined && newest?.hasPublished === true) {
+      this.#find(
+        undefined,
+        'CHECKPOINT_MISSING',
+        'the newest shard has checkpoints that were published, and no head',
+      );
+    }
   }
 
   /**
@@ -110,9 +111,23 @@ export class LogEvidence implements LogSource {
       if (root === undefined || !sameHash(root, stored.root)) this.#wrongRoot(level, n);
       return stored.data.subarray(0, width * HASH_BYTES);
     }
-    if (level > 0 || width === TILE_WIDTH) return undefined;
+    if (level > 0) return undefined;
+    if (width === TILE_WIDTH) return this.#unfinished(n);
     // only where some of its leaves were removed: the rest is verified from the leaves
     return n * TILE_WIDTH < this.firstKept ? this.#carried(n, width) : undefined;
+  }
+
+  /** The exact bytes of an entry; undefined when it is not there. */
+  entry(index: number): Uint8Array | undefined {
+    const shard = this.shards.findLast(({ first }) => first <= index);
+    if (shard === undefined) return undefined;
+    return this.#read(index, () =>
+      this.#files
+        .shard(shard)
+        .prepare<[number], Buffer>('SELECT body FROM leaf WHERE idx = ?')
+        .pluck()
+        .get(index),
+    );
   }
 
   /** The note of the stored head. */
@@ -204,14 +219,14 @@ export class LogEvidence implements LogSource {
   #archivedUpTo(): number {
     const first = this.#files.shards[0]?.first ?? 0;
     if (first === 0 || !this.#files.hasArchive) return 0;
-    const rows = this.#files
-      .archive()
-      .prepare<[], { first: number; entries: number }>(
-        'SELECT first, entries FROM shard WHERE copied = 1 ORDER BY first',
-      )
-      .all();
+    const rows = this.#read(0, () =>
+      this.#files
+        .archive()
+        .prepare<[], { first: number; entries: number }>('SELECT first, entries FROM shard ORDER BY first')
+        .all(),
+    );
     let end = 0;
-    for (const row of rows) if (row.first === end) end = row.first + row.entries;
+    for (const row of rows ?? []) if (row.first === end) end = row.first + row.entries;
     // a shard that was copied and is still there is read where it is
     return Math.min(end, first);
   }
@@ -227,6 +242,17 @@ export class LogEvidence implements LogSource {
 
   #archive(): EvidenceDatabase | undefined {
     return this.#files.hasArchive ? this.#files.archive() : undefined;
+  }
+
+  /**
+   * A full tile that is not stored. When entries of it are gone as well, the hashes up to the first of them, so that
+   * this one is named and not the tile.
+   */
+  #unfinished(n: number): Uint8Array | undefined {
+    const first = n * TILE_WIDTH;
+    if (first < this.firstKept) return undefined;
+    const hashes = this.#leafHashes(first, first + TILE_WIDTH);
+    return hashes.length === TILE_WIDTH * HASH_BYTES ? undefined : hashes;
   }
 
   /** The last tile of level 0, of which the first leaves are gone and have left their hashes. */
@@ -270,6 +296,11 @@ export class LogEvidence implements LogSource {
     const carried = carryOf(db, level) ?? Buffer.alloc(0);
     const expected = this.#storedHashes(level, n, width);
     if (expected === undefined || sameHash(carried, expected)) return;
+    if (carried.length !== width * HASH_BYTES) {
+      this.#find(shard.first, 'TILE_CHANGED', `shard \`${shard.name}\` did not carry over what is before it`);
+      return;
+    }
+    if (expected.length !== carried.length) return;
     let at = 0;
     while (at < carried.length && carried[at] === expected[at]) at++;
     const index = (n * TILE_WIDTH + Math.floor(at / HASH_BYTES)) * TILE_WIDTH ** level;
@@ -297,59 +328,36 @@ export class LogEvidence implements LogSource {
     return Buffer.concat(roots);
   }
 
+  /** The hashes stored with entries, up to the first that is missing. */
   #leafHashes(from: number, to: number): Uint8Array {
-    const hashes = this.shards.flatMap((shard, at) => {
+    const hashes: Buffer[] = [];
+    for (const [at, shard] of this.shards.entries()) {
       const end = this.shards[at + 1]?.first ?? to;
-      if (shard.first >= to || end <= from) return [];
-      return this.#files
+      if (shard.first >= to || end <= from) continue;
+      const rows = this.#files
         .shard(shard)
-        .prepare<[number, number], Buffer>('SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx')
-        .pluck()
+        .prepare<[number, number], { idx: number; hash: Buffer }>(
+          'SELECT idx, hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx',
+        )
         .all(from, to);
-    });
+      for (const { idx, hash } of rows) {
+        if (idx !== from + hashes.length) return Buffer.concat(hashes);
+        hashes.push(hash);
+      }
+    }
     return Buffer.concat(hashes);
   }
 
+  /** No entry is named: whether the tile or its root was changed, the entries tell. */
   #wrongRoot(level: number, n: number): void {
-    const index = n * TILE_WIDTH ** (level + 1);
-    this.#find(
-      index,
-      'TILE_CHANGED',
-      `tile ${n} of level ${level} does not have the root that is stored with it`,
-    );
+    const span = TILE_WIDTH ** (level + 1);
+    const message =
+      `tile ${n} of level ${level}, of the entries ${n * span} to ${(n + 1) * span - 1}, does not have the root that ` +
+      'is stored with it';
+    this.#find(undefined, 'TILE_CHANGED', message);
   }
 
   #find(index: number | undefined, code: string, message: string): void {
     this.findings.push({ index, code, severity: 'error', message });
   }
-}
-
-function metaOf(db: EvidenceDatabase): Map<string, string> {
-  const rows = db.prepare<[], { key: string; value: string }>('SELECT key, value FROM meta').all();
-  return new Map(rows.map(({ key, value }) => [key, value]));
-}
-
-interface State {
-  readonly meta: ReadonlyMap<string, string>;
-  readonly head: Head | undefined;
-  readonly size: number;
-  readonly published: number;
-}
-
-/** What the newest shard holds at one instant. */
-function stateOf(db: EvidenceDatabase, shard: ShardName): State {
-  return db.transaction((): State => {
-    const last = db.prepare<[], number | null>('SELECT max(idx) FROM leaf').pluck().get();
-    return {
-      meta: metaOf(db),
-      head: db.prepare<[], Head>('SELECT size, root, note FROM head WHERE id = 1').get(),
-      size: typeof last === 'number' ? last + 1 : shard.first,
-      published:
-        db.prepare<[], number | null>('SELECT max(size) FROM checkpoint').pluck().get() ?? shard.first,
-    };
-  })();
-}
-
-function carryOf(db: EvidenceDatabase, level: number): Buffer | undefined {
-  return db.prepare<[number], Buffer>('SELECT data FROM carry WHERE level = ?').pluck().get(level);
 }

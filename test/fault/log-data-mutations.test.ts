@@ -1,0 +1,145 @@
+/** The log of a data folder, harmed in every way we can think of: each harm is found, at the right entry. */
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { verifyTarget } from '../../src/cli/log-verify.ts';
+import { listShards } from '../../src/store/sqlite/log-shard-name.ts';
+import { recordingTerminal } from '../cli/recording-terminal.ts';
+import { decisionEntry, eventEntry, TIME } from '../decision-log/entries.ts';
+import { appendTo, openWriter } from '../store/sqlite/threadless-log.ts';
+import { FOLDER_MUTATORS, HarmedFolder } from './log-data-mutations.ts';
+import { Dice } from './log-mutations.ts';
+
+const MUTATIONS = 500;
+const SHARD_ENTRIES = 320;
+const SIZE = 800;
+const OLDER_SIZE = 700;
+const BATCH = 50;
+const SEED = 20_261_122;
+
+let root: string;
+let whole: string;
+let older: string;
+let key: string;
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'duramen-harm-'));
+  whole = join(root, 'whole');
+  older = join(root, 'older');
+  key = join(root, 'auditor.vkey');
+  cpSync(mkdtempSync(join(root, 'empty-')), whole, { recursive: true });
+  grow(whole, 0, OLDER_SIZE);
+  cpSync(whole, older, { recursive: true });
+  grow(whole, OLDER_SIZE, SIZE);
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+/** Appends entries to a log and closes it, as a service that ran for a while. */
+function grow(folder: string, from: number, to: number): void {
+  const writer = openWriter(folder, { shardEntries: SHARD_ENTRIES });
+  for (let first = from; first < to; first += BATCH) {
+    const entries = Array.from({ length: BATCH }, (_, at) =>
+      (first + at) % 9 === 0 ? decisionEntry(first + at) : eventEntry(first + at),
+    );
+    appendTo(writer, entries, TIME + first + BATCH);
+    writeFileSync(join(folder, 'anchor.checkpoint'), writer.sign(TIME + first + BATCH).note);
+  }
+  writeFileSync(key, writer.verifierKey);
+  writer.close(TIME + to);
+}
+
+function verify(data: string) {
+  return verifyTarget(recordingTerminal(), { output: 'json', data, key, checkpoint: [], gatewayLog: [] });
+}
+
+function harmable(name: string): HarmedFolder {
+  const folder = join(root, name);
+  cpSync(whole, folder, { recursive: true });
+  const shards = listShards(folder);
+  const total = SIZE + 2 * (shards.length - 1);
+  return new HarmedFolder(
+    folder,
+    whole,
+    older,
+    shards.map(({ name: shard, first }, at) => ({
+      file: join('log', `${shard}.db`),
+      first,
+      entries: (shards[at + 1]?.first ?? total) - first,
+    })),
+  );
+}
+
+/** Every file with its size and time of change. */
+function stateOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .map(file => `${file} ${statSync(file).size} ${statSync(file).mtimeMs}`)
+    .sort();
+}
+
+describe('a data folder that nobody touched', () => {
+  test('raises no alarm, and is left as it is', async () => {
+    const before = stateOf(whole);
+    const verification = await verify(whole);
+    expect(verification).toMatchObject({ verified: true, findings: [] });
+    expect(verification.shards).toHaveLength(3);
+    expect(verification.report?.checkpoint?.size).toBe(SIZE + 4);
+    expect(stateOf(whole)).toEqual(before);
+  });
+
+  test('raises none when the service was killed or never stopped, nor while it runs', async () => {
+    const folder = join(root, 'running');
+    cpSync(whole, folder, { recursive: true });
+    const writer = openWriter(folder, { shardEntries: SHARD_ENTRIES });
+    appendTo(writer, [eventEntry(SIZE)], TIME + SIZE);
+    writeFileSync(join(folder, 'anchor.checkpoint'), writer.sign(TIME + SIZE).note);
+    expect(await verify(folder)).toMatchObject({ verified: true, findings: [] });
+    const killed = join(root, 'killed');
+    cpSync(folder, killed, { recursive: true });
+    expect(await verify(killed)).toMatchObject({ verified: true, findings: [] });
+    writer.close(TIME + SIZE);
+    expect(await verify(folder)).toMatchObject({ verified: true, findings: [] });
+  });
+
+  test('raises none after retention removed the entries of its oldest shard', async () => {
+    const folder = join(root, 'pruned');
+    cpSync(whole, folder, { recursive: true });
+    const writer = openWriter(folder, { shardEntries: SHARD_ENTRIES });
+    const [, second] = listShards(folder);
+    for (const _ of writer.prune(TIME + SHARD_ENTRIES + BATCH)) continue;
+    writer.close(TIME + SIZE);
+    expect(listShards(folder)).toHaveLength(2);
+    const verification = await verify(folder);
+    expect(verification).toMatchObject({ verified: true, findings: [] });
+    expect(verification.report?.firstKept).toBe(second?.first);
+  });
+});
+
+describe(`${MUTATIONS} mutations of a data folder`, () => {
+  test('are each found, with the first entry that is harmed', async () => {
+    const log = harmable('harmed');
+    const dice = new Dice(SEED);
+    const kinds = Object.entries(FOLDER_MUTATORS);
+    const missed: unknown[] = [];
+    for (let done = 0, tried = 0; done < MUTATIONS; tried++) {
+      const [kind, mutate] = kinds[tried % kinds.length] ?? dice.pick(kinds);
+      const mutation = mutate(log, dice);
+      if (mutation !== undefined) {
+        const { index, atLeast = index } = mutation;
+        const { verified, firstBad, findings } = await verify(log.folder);
+        const right =
+          index === undefined ||
+          atLeast === undefined ||
+          (firstBad !== undefined && firstBad >= atLeast && firstBad <= index);
+        if (verified || !right)
+          missed.push({ kind, ...mutation, verified, firstBad, findings: findings.slice(0, 3) });
+        done += 1;
+      }
+      log.mend();
+    }
+    expect(missed).toEqual([]);
+    expect(await verify(log.folder)).toMatchObject({ verified: true, findings: [] });
+  });
+});
