@@ -16,6 +16,10 @@ import { parseLeaf } from './logged-leaf.ts';
 export const MAX_DISORDER_MS = 2_000;
 /** Longest time between two entries while the service runs, in milliseconds: a heartbeat a minute, and a half. */
 export const MAX_SILENCE_MS = 90_000;
+/** The same, as a multiple of the pace that heartbeats name when they are configured to come less often. */
+const SILENT_PERIODS = 1.5;
+/** Slowest pace of heartbeats that can be configured, in seconds: no entry can excuse more silence than that. */
+const SLOWEST_PACE_SECONDS = 3_600;
 
 /** Administrative events are repeated after a crash with the time of their change, so their times do not count. */
 const OWN_EVENTS = /^(?:service|log)\./;
@@ -37,6 +41,8 @@ export class ContentCheck {
   #started = false;
   /** Whether the log has heartbeats: entries of builds before them promise nothing about silence. */
   #beats = false;
+  /** Longest silence that the heartbeats promise, in milliseconds. */
+  #longest = MAX_SILENCE_MS;
   #seal: Seal | undefined;
   /** Index at which the current shard began, where that is known. */
   #shardStart: number | undefined;
@@ -60,6 +66,7 @@ export class ContentCheck {
       return undefined;
     }
     const kind = textOf(leaf, 'kind');
+    if (kind === 'log.heartbeat') this.#longest = longestSilence(detailsOf(leaf)['everySeconds']);
     if (kind === 'decision' || OWN_EVENTS.test(kind)) this.#checkTime(index, leafTime(leaf), kind);
     if (kind === 'log.heartbeat') this.#beats = true;
     if (kind === 'service.stop') this.#stopped = true;
@@ -85,7 +92,7 @@ export class ContentCheck {
     }
     // the entries that open a shard may stand between the stop and the start
     const excused = this.#stopped && (kind === 'service.start' || kind.startsWith('log.'));
-    if (this.#beats && !excused && time - before > MAX_SILENCE_MS) {
+    if (this.#beats && !excused && time - before > this.#longest) {
       this.#findings.add(
         'SILENCE',
         index,
@@ -154,6 +161,12 @@ export class ContentCheck {
   #broken(index: number, message: string): void {
     this.#findings.add('SHARD_LINK_BROKEN', index, message);
   }
+}
+
+/** @param pace seconds between heartbeats, as they say */
+function longestSilence(pace: unknown): number {
+  if (typeof pace !== 'number' || !(pace > 0 && pace <= SLOWEST_PACE_SECONDS)) return MAX_SILENCE_MS;
+  return Math.max(MAX_SILENCE_MS, pace * 1000 * SILENT_PERIODS);
 }
 
 function detailsOf(leaf: JsonObject): JsonObject {

@@ -61,6 +61,18 @@ describe('silence', () => {
     expect(await warnings(texts)).toEqual(['SILENCE 2', 'UNCLEAN_RESTART 2']);
   });
 
+  test('is measured by the pace that heartbeats name, within what can be configured', async () => {
+    const beat = (seconds: number, everySeconds: unknown) =>
+      leafText({ kind: 'log.heartbeat', time: START + seconds * 1000, details: { everySeconds } });
+    expect(await warnings([beat(0, 600), beat(600, 600), at(1500)])).toEqual([]);
+    expect(await warnings([beat(0, 600), at(901)])).toEqual(['SILENCE 1']);
+    // a pace that was made faster counts from its first heartbeat on
+    expect(await warnings([beat(0, 600), beat(600, 60), at(701)])).toEqual(['SILENCE 1', 'SILENCE 2']);
+    for (const pace of [3601, -1, 0, Number.MAX_SAFE_INTEGER, '600', null]) {
+      expect(await warnings([beat(0, pace), at(limit + 1)])).toEqual(['SILENCE 1']);
+    }
+  });
+
   test('is not looked for before the first heartbeat: older logs have none', async () => {
     expect(await warnings([at(0), at(9000), at(18_000, 'log.heartbeat')])).toEqual([]);
   });

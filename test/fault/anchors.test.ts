@@ -16,11 +16,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { runCli } from '../../src/cli/run.ts';
 import { parseCheckpoint } from '../../src/decision-log/checkpoint.ts';
-import { parseNote } from '../../src/decision-log/signed-note.ts';
+import { formatSignerKey, parseNote } from '../../src/decision-log/signed-note.ts';
 import { recordingTerminal } from '../cli/recording-terminal.ts';
 import { type AnchoredLog, refusal, startLog } from '../wiring/anchored-log.ts';
 
@@ -100,6 +100,28 @@ describe('every place', () => {
     const [stop] = await service.events('service.stop');
     expect(stop?.index).toBe((local?.size ?? 0) - 1);
     expect(await service.events('log.anchor_missing')).toEqual([]);
+    await service.stop();
+  });
+
+  test('has its age in the heartbeats of the log', async () => {
+    const service = await start();
+    await vi.waitFor(() =>
+      expect(service.anchors.status().every(({ size }) => size !== undefined)).toBe(true),
+    );
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      service.anchors.heartbeat.start();
+      await vi.advanceTimersByTimeAsync(60_000);
+    } finally {
+      vi.useRealTimers();
+    }
+    await vi.waitFor(async () => expect(await service.events('log.heartbeat')).toHaveLength(1));
+    const details = {
+      everySeconds: 60,
+      anchors: [{ anchor: 'local' }, { anchor: `file:${anchorFile}` }, {}],
+    };
+    expect(await service.events('log.heartbeat')).toMatchObject([{ subject: 'log', details }]);
+    service.anchors.heartbeat.stop();
     await service.stop();
   });
 
@@ -301,6 +323,27 @@ describe('duramen log open-new', () => {
       await service.stop();
     },
   );
+
+  test('refuses to go on under the key of the old log, which would be a fork', async () => {
+    const { origin } = headIn(anchorFile);
+    await openNew();
+    const key = readFileSync(
+      join(data, 'log-retired', origin.replace('/', '_'), 'log-signing-key'),
+      'utf8',
+    ).trim();
+    env = { ...env, DURAMEN_LOG_SIGNING_KEY: key };
+    const error = await refused();
+    expect(error.code).toBe('LOG_UNAVAILABLE');
+    expect(error.message).toContain(`is that of the old one, \`${origin}\`: configure a new key`);
+    expect(error.message).not.toContain(key.slice(-20));
+    expect(existsSync(join(data, 'log'))).toBe(false);
+    const fresh = formatSignerKey('duramen.example/second', new Uint8Array(32).fill(9));
+    env = { ...env, DURAMEN_LOG_SIGNING_KEY: fresh };
+    const service = await start();
+    expect(service.log.origin).toBe('duramen.example/second');
+    expect(await openingOf(service)).toMatchObject({ replaces: [{ origin }] });
+    await service.stop();
+  });
 
   test('leaves a request that a restored log does not answer, and the start says so', async () => {
     cpSync(join(data, 'log'), join(root, 'log'), { recursive: true });

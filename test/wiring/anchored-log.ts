@@ -63,8 +63,8 @@ async function open(
   const logger = makeLogger('debug', CLOCK, { write: line => void lines.push(line) });
   const metrics = new Metrics({ version: '0', node: '0', cedar: '0' });
   const ids = new UuidSource(() => CLOCK.now());
-  const waiting = await continueRequest(folder, undefined);
-  const stores = await openStores(folder, CLOCK, randomBytes, logger, metrics);
+  const waiting = await continueRequest(folder, config.log.signingKey);
+  const stores = await openStores(folder, CLOCK, randomBytes, logger, metrics, config.log);
   cleanup.add(() => stores.close());
   const { log, tree, reader, verifierKey } = stores;
   const core = { config, clock: CLOCK, ids, logger, metrics };
