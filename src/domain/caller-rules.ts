@@ -6,9 +6,8 @@ import { z } from 'zod';
 import { entityTypeSchema, idSchema } from './ids.ts';
 
 export const CALLER_MODES = ['assert', 'verify'] as const;
-export const callerModeSchema = z.enum(CALLER_MODES).meta({ id: 'CallerMode' });
 /** `assert`: the gateway authenticated the principal and names it; `verify`: it forwards the credential. */
-export type CallerMode = z.infer<typeof callerModeSchema>;
+export const callerModeSchema = z.enum(CALLER_MODES).meta({ id: 'CallerMode' });
 
 /** Most rules of one key. */
 const MAX_RULES = 64;

@@ -39,8 +39,6 @@ export class DocumentError extends Error {
 export interface DocumentOptions {
   /** Longest time for one document in milliseconds. */
   readonly deadlineMs?: number;
-  /** Certificates that are trusted beside the system's, for issuers with a CA of their own. */
-  readonly ca?: string;
 }
 
 export class RemoteDocuments implements Documents {
@@ -73,7 +71,6 @@ export class RemoteDocuments implements Documents {
   }
 
   #exchange(url: URL, { rules, form }: DocumentRequest, signal: AbortSignal): Promise<string> {
-    const { ca } = this.#options;
     const options: RequestOptions = {
       method: form === undefined ? 'GET' : 'POST',
       // a connection of its own: what one issuer's answer left behind never reaches another
@@ -99,10 +96,8 @@ export class RemoteDocuments implements Documents {
           reject(error instanceof Error ? error : new DocumentError('the answer broke off'));
         });
       };
-      const outgoing =
-        url.protocol === 'http:'
-          ? requestHttp(url, options, answered)
-          : requestHttps(url, { ...options, ...(ca === undefined ? {} : { ca }) }, answered);
+      const request = url.protocol === 'http:' ? requestHttp : requestHttps;
+      const outgoing = request(url, options, answered);
       outgoing.on('error', reject);
       outgoing.end(form?.body);
     });
