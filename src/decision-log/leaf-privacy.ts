@@ -12,14 +12,6 @@ export interface Subject {
   readonly key: Uint8Array;
 }
 
-/** The key of one tenant and month for digests of inputs. */
-export interface InputKey {
-  /** `acme/2026-11` */
-  readonly kid: string;
-  /** 32 bytes. */
-  readonly key: Uint8Array;
-}
-
 /** The names and keys that leaves need. Each call takes well below a microsecond, the HMAC ones aside. */
 export interface LeafPrivacy {
   /** @param entity `AI::User::"acme/alice"` @returns undefined when it was never registered, or was erased */

@@ -20,6 +20,8 @@ const MARY = { type: 'User', id: 'acme/mary.quite-contrary' } as const;
 const MARY_PATH = `/v1/principals/User/${encodeURIComponent(MARY.id)}`;
 const ORG = 'acme/silver-bells';
 const IP = '203.0.113.77';
+/** Personal by configuration, while the schema marks `ip`. */
+const REGION = 'contrary-garden-7';
 const HASH = `sha256:${'0a'.repeat(32)}`;
 const MODEL = { type: 'Model', id: 'acme/support-llm' } as const;
 const REASON = 'ticket 4711';
@@ -65,7 +67,13 @@ function withMary(org: string) {
 }
 
 async function decide(service: TestService, more: object = {}): Promise<z.output<typeof decided>> {
-  const request = { principal: MARY, action: 'generate', resource: MODEL, context: { ip: IP }, ...more };
+  const request = {
+    principal: MARY,
+    action: 'generate',
+    resource: MODEL,
+    context: { ip: IP, region: REGION },
+    ...more,
+  };
   const reply = await service.call('POST', '/decide', { body: request });
   expect(reply.status).toBe(200);
   return decided.parse(reply.json);
@@ -90,7 +98,10 @@ describe('erasing a principal', () => {
   let pseudonym: string;
 
   beforeAll(async () => {
-    service = await startTestService({ filled: true });
+    service = await startTestService({
+      filled: true,
+      env: { DURAMEN_PRIVACY_PERSONAL_CONTEXT_KEYS: 'region' },
+    });
     copy = temporaryFolder();
     // Before it was registered, while it is, and changed: every way into the log and the state.
     await decide(service);
@@ -112,12 +123,12 @@ describe('erasing a principal', () => {
     expect(more).toEqual([]);
     expect(newest?.decisionId).toBe(decisionId);
     expect(newest?.request.principal).toEqual(MARY);
-    expect(newest?.request.context).toMatchObject({ ip: IP });
+    expect(newest?.request.context).toMatchObject({ ip: IP, region: REGION });
     expect(first?.request.principal.id).toMatch(/^u:/);
     const log = readdirSync(join(service.folder, 'log')).map(name => join('log', name));
     expect(log.length).toBeGreaterThan(0);
     expect(filesWith(service.folder, [MARY.id]).filter(name => log.includes(name))).toEqual([]);
-    expect(filesWith(service.folder, [IP])).toEqual([]);
+    expect(filesWith(service.folder, [IP, REGION])).toEqual([]);
   });
 
   test('a living principal is not erased, and the answer says what to do', async () => {
@@ -156,7 +167,7 @@ describe('erasing a principal', () => {
     });
     expect(answer.pseudonym).toMatch(/^p:[A-Za-z0-9_-]{22}$/);
     pseudonym = answer.pseudonym ?? '';
-    expect(filesWith(service.folder, [MARY.id, ORG, IP])).toEqual([]);
+    expect(filesWith(service.folder, [MARY.id, ORG, IP, REGION])).toEqual([]);
     expect(await byPrincipal(service, MARY.id)).toEqual([]);
     expect(await byPrincipal(service, `User::${MARY.id}`)).toEqual([]);
     expect((await service.call('GET', MARY_PATH)).status).toBe(404);
@@ -168,6 +179,7 @@ describe('erasing a principal', () => {
     expect(entry?.request.principal).toEqual({ type: 'User', id: pseudonym });
     expect(entry?.request.context).not.toHaveProperty('ip');
     expect(JSON.stringify(entry)).not.toContain(IP);
+    expect(JSON.stringify(entry)).not.toContain(REGION);
   });
 
   test('the log says that, who and why, and not whom', async () => {
@@ -194,7 +206,7 @@ describe('erasing a principal', () => {
   });
 
   test('a copy of the log from before opens nothing with the store of today', () => {
-    expect(filesWith(join(copy, 'log'), [MARY.id, ORG, IP])).toEqual([]);
+    expect(filesWith(join(copy, 'log'), [MARY.id, ORG, IP, REGION])).toEqual([]);
     expect(filesWith(copy, [MARY.id]).join()).toContain('subjects.db');
   });
 
