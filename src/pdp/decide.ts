@@ -14,7 +14,7 @@ import { type CheckOutcome, evaluateCheck, layersFor, refuse } from './check.ts'
 import { buildContexts } from './context.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { PlannedCheck } from './plan.ts';
-import type { CompiledLayer, Snapshot } from './snapshot.ts';
+import type { CompiledLayer, LayerDigests, Snapshot } from './snapshot.ts';
 import { CheckEntities, type Parties, resolveParties } from './parties.ts';
 import { type Objection, objectToRequest, objectToResource } from './standing.ts';
 
@@ -182,7 +182,7 @@ function combine(combination: Combination): UnloggedDecision {
   const { snapshot, request, outcomes, tenant } = combination;
   const levels: Partial<Record<Level, { decision: 'allow' | 'deny'; checks: CheckResult[] }>> = {};
   const own = layersFor(snapshot, tenant);
-  let used = usedOf(own);
+  let used = snapshot.layersOf.digestsOf(own);
   let denied: LeveledOutcome | undefined;
   for (const leveled of outcomes) {
     const { level, outcome } = leveled;
@@ -210,19 +210,8 @@ function combine(combination: Combination): UnloggedDecision {
   return request.requestId === undefined ? decision : { ...decision, requestId: request.requestId };
 }
 
-type UsedLayers = Readonly<Partial<Record<LayerName, string>>>;
-
-/** By the layers of a check: their digests by name. A pure function of the key, remembered while the layers live. */
-const usedByLayers = new WeakMap<readonly CompiledLayer[], UsedLayers>();
-
-function usedOf(layers: readonly CompiledLayer[]): UsedLayers {
-  let used = usedByLayers.get(layers);
-  if (used === undefined) usedByLayers.set(layers, (used = withLayers({}, layers)));
-  return used;
-}
-
 /** The same object when nothing is new: it is encoded once for all decisions that share it. */
-function withLayers(used: UsedLayers, layers: readonly CompiledLayer[]): UsedLayers {
+function withLayers(used: LayerDigests, layers: readonly CompiledLayer[]): LayerDigests {
   if (layers.every(layer => used[layer.name] === layer.digest)) return used;
   const more: Partial<Record<LayerName, string>> = { ...used };
   for (const layer of layers) more[layer.name] = layer.digest;
@@ -243,7 +232,7 @@ function collectObligations(outcomes: readonly LeveledOutcome[], isDeny: boolean
   return found;
 }
 
-function revisionOf(snapshot: Snapshot, layers: UsedLayers): Revision {
+function revisionOf(snapshot: Snapshot, layers: LayerDigests): Revision {
   return { layers, directory: snapshot.revision.directory, schema: snapshot.revision.schema };
 }
 

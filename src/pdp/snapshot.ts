@@ -27,6 +27,8 @@ export interface PolicyState {
   readonly layers: ReadonlyMap<LayerName, CompiledLayer>;
 }
 
+export type LayerDigests = Readonly<Partial<Record<LayerName, string>>>;
+
 /**
  * The layers that decide about a resource of one tenant: the platform's and the tenant's own; no other tenant's
  * policies are ever read. The same list for the same tenant, made when it is first asked for.
@@ -35,11 +37,13 @@ export class LayerLists {
   readonly #layers: ReadonlyMap<LayerName, CompiledLayer>;
   readonly #platform: readonly CompiledLayer[];
   readonly #byTenant = new Map<string, readonly CompiledLayer[]>();
+  readonly #digests = new Map<readonly CompiledLayer[], LayerDigests>();
 
   constructor(layers: ReadonlyMap<LayerName, CompiledLayer>) {
     this.#layers = layers;
     const platform = layers.get('platform');
     this.#platform = platform === undefined ? [] : [platform];
+    this.#digests.set(this.#platform, digestsOf(this.#platform));
   }
 
   of(tenant: string | undefined): readonly CompiledLayer[] {
@@ -51,7 +55,13 @@ export class LayerLists {
     if (own === undefined || this.#platform.length === 0) return this.#platform;
     const list = [...this.#platform, own];
     this.#byTenant.set(tenant, list);
+    this.#digests.set(list, digestsOf(list));
     return list;
+  }
+
+  /** The digests of a list that `of` gave, by name: the same object each time, so that it is encoded once. */
+  digestsOf(list: readonly CompiledLayer[]): LayerDigests {
+    return this.#digests.get(list) ?? digestsOf(list);
   }
 }
 
@@ -123,8 +133,7 @@ export class SnapshotHolder {
     if (policy === undefined || planner === undefined || layersOf === undefined) {
       throw new Error('no policy was published');
     }
-    const layers: Partial<Record<LayerName, string>> = {};
-    for (const layer of policy.layers.values()) layers[layer.name] = layer.digest;
+    const layers = digestsOf([...policy.layers.values()]);
     this.#current = {
       schema: policy.schema,
       layers: policy.layers,
@@ -135,6 +144,12 @@ export class SnapshotHolder {
       revision: { layers, directory: directory.revision, schema: policy.schema.digest },
     };
   }
+}
+
+function digestsOf(layers: readonly CompiledLayer[]): LayerDigests {
+  const digests: Partial<Record<LayerName, string>> = {};
+  for (const layer of layers) digests[layer.name] = layer.digest;
+  return digests;
 }
 
 function actionEntities(schema: CedarSchema): ReadonlyMap<string, Entity> {
