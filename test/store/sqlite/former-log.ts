@@ -10,8 +10,12 @@ import { ORIGIN } from './sqlite-log.ts';
 const AT = '2025-12-01T00:00:00.000Z';
 const MIGRATION = join(import.meta.dirname, '../../../migrations/sqlite/log/0001_leaves.sql');
 
-/** @returns the leaves, as text */
-export function makeFormerLog(folder: string, entries: number): string[] {
+/** @param leaf of a sequence; by default an event @returns the leaves, as text */
+export function makeFormerLog(
+  folder: string,
+  entries: number,
+  leaf: (sequence: number) => string = formerLeaf,
+): string[] {
   mkdirSync(folder, { recursive: true });
   const db = new SqliteDatabase(join(folder, 'log.db'));
   db.pragma('page_size = 8192');
@@ -22,7 +26,7 @@ export function makeFormerLog(folder: string, entries: number): string[] {
   meta.run('origin', ORIGIN);
   meta.run('format', '1');
   const insert = db.prepare('INSERT INTO leaf (idx, body, hash) VALUES (?, ?, ?)');
-  const bodies = Array.from({ length: entries }, (_, at) => formerLeaf(at));
+  const bodies = Array.from({ length: entries }, (_, at) => leaf(at));
   db.transaction(() => {
     for (const [at, body] of bodies.entries()) {
       const bytes = Buffer.from(body);

@@ -1,11 +1,13 @@
-/** Questions over a log of several shards, while retention removes the oldest and after the index was lost. */
+/** Questions over a log of several shards and formats, while retention removes the oldest, after the index was lost. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { leafId } from '../../../src/decision-log/leaf-facts.ts';
 import type { DecisionQuery } from '../../../src/decision-log/ports.ts';
-import { decisionEntry, entryId, requestOf } from '../../decision-log/entries.ts';
+import { decisionEntry, entryId, requestOf, TIME } from '../../decision-log/entries.ts';
+import { pseudonymOf } from '../../decision-log/test-privacy.ts';
+import { makeFormerLog } from './former-log.ts';
 import { makeFolder, openBoth, until } from './sqlite-log.ts';
 
 const SHARD = 100;
@@ -106,4 +108,34 @@ test('an index that is lost after retention is built from what is kept', async (
   expect(await both.reader.lag()).toBe(0);
   await both.log.append(decisionEntry(COUNT));
   expect((await all()).ids).toEqual([...expected, entryId(COUNT)]);
+});
+
+/** A decision as the version before pseudonyms wrote it. */
+function formerDecision(sequence: number): string {
+  const name = sequence % 2 === 0 ? 'alice' : 'bob';
+  return (
+    `{"decision":"allow","id":"${entryId(sequence)}","kind":"decision","levels":{"action":{"checks":[` +
+    `{"policies":["platform/p${sequence}"]}]}},"reason":{"code":"POLICY_ALLOW","level":"action"},` +
+    `"request":{"action":"generate","principal":{"id":"acme/${name}","type":"User"},` +
+    `"resource":{"id":"acme/m","type":"Model"},"tenant":"acme"},"time":${TIME + sequence},"v":1}`
+  );
+}
+
+test('entries of the former format are found by name, those of this one by pseudonym, in one question', async () => {
+  await both.dispose();
+  folder = makeFolder();
+  makeFormerLog(folder, 4, formerDecision);
+  both = await openBoth(folder);
+  await both.log.append(decisionEntry(4));
+  const ask = (value: string, negated = false) =>
+    all({
+      filters: { principal: { values: [value], negated } },
+      pseudonyms: [pseudonymOf(`AI::User::"acme/alice"`)],
+    });
+  expect((await ask('User::acme/alice')).ids).toEqual([0, 2, 4].map(entryId));
+  expect((await ask('acme/alice', true)).ids).toEqual([1, 3].map(entryId));
+  const policy = { values: ['platform/p3'], negated: false };
+  expect((await all({ filters: { policy } })).ids).toEqual([entryId(3)]);
+  expect((await all({ tenants: ['acme'] })).ids).toHaveLength(5);
+  expect((await both.reader.decision(entryId(1)))?.json).toBe(formerDecision(1));
 });
