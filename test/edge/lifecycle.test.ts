@@ -1,5 +1,5 @@
 /** Start, stop and start again: what was accepted is answered, what was made is there, what is wrong is said. */
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -99,7 +99,9 @@ describe('the first start', () => {
     expect(reply.status).toBe(200);
     await first.close();
     expect(lines.join('')).not.toContain(firstKey);
-    for (const name of ['state.db', 'log.db']) {
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    expect(names).toEqual(expect.arrayContaining(['state.db', 'log/tiles.db', 'anchor.checkpoint']));
+    for (const name of names.filter(name => statSync(join(folder, name)).isFile())) {
       expect(readFileSync(join(folder, name)).includes(firstKey ?? '')).toBe(false);
     }
     const second = await startService(config, { writeLog: () => undefined });
