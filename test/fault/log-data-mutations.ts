@@ -32,16 +32,11 @@ export class HarmedFolder {
     this.shards = shards;
   }
 
-  /** Changes a database by SQL, its guard rails removed. */
+  /** Changes a database by SQL. */
   sql<T>(file: string, change: (db: Database) => T): T {
     this.#touched.add(file);
     const db = new SqliteDatabase(join(this.folder, file));
     try {
-      const names = db
-        .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
-        .pluck()
-        .all();
-      for (const name of names) db.exec(`DROP TRIGGER ${name}`);
       db.pragma('ignore_check_constraints = ON');
       db.pragma('synchronous = OFF');
       db.pragma('journal_mode = MEMORY');
@@ -89,6 +84,15 @@ export class HarmedFolder {
     }
     this.#touched = new Set();
   }
+}
+
+/** Takes the guard rails out of a database, as somebody with the file can, and leaves no file beside it. */
+export function disarm(file: string): void {
+  const db = new SqliteDatabase(file);
+  const names = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all();
+  for (const name of names) db.exec(`DROP TRIGGER ${name}`);
+  db.pragma('journal_mode = DELETE');
+  db.close();
 }
 
 /** One way to harm a folder; undefined when the dice chose what would change nothing. */

@@ -1,9 +1,9 @@
 /**
  * The databases of a log, opened so that the data folder stays as it is. SQLite cannot open a database in WAL mode
  * without making files beside it, so unless a service runs on the folder, which has made them, each database is
- * copied to a private folder first, one shard at a time. Invariant: what is read is what was there.
+ * copied first, a small one into memory, a large one into a private folder. Invariant: what is read is what was there.
  */
-import { constants, cpSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { constants, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
@@ -19,6 +19,9 @@ const MAX_OPEN = 3;
 const MEGABYTE = 1_000_000;
 /** Size of a copy from which on it is said that one is made, in bytes. */
 const TOLD_BYTES = 100 * MEGABYTE;
+
+/** Largest database that is read into memory instead of copied to a private folder, in bytes. */
+const MEMORY_BYTES = 64 * MEGABYTE;
 
 interface Opened {
   readonly db: Database;
@@ -102,7 +105,20 @@ export class EvidenceFiles {
     return opened.db;
   }
 
+  /** A database of its own, of what the file holds now. */
   #openCopy(file: string): Opened {
+    const bytes = statSync(file).size;
+    const hasJournal = ['-wal', '-journal'].some(
+      suffix => (statSync(file + suffix, { throwIfNoEntry: false })?.size ?? 0) > 0,
+    );
+    const opened = hasJournal || bytes > MEMORY_BYTES ? this.#openOnDisk(file) : openInMemory(file);
+    if (!isFolderLocked(this.#folder)) return opened;
+    opened.db.close();
+    if (opened.copy !== undefined) rmSync(opened.copy, { recursive: true, force: true });
+    throw new AppError('LOG_UNAVAILABLE', `a service started on \`${this.#folder}\` meanwhile: verify again`);
+  }
+
+  #openOnDisk(file: string): Opened {
     const bytes = [file, ...SIDE_FILES.map(suffix => file + suffix)]
       .map(path => statSync(path, { throwIfNoEntry: false })?.size ?? 0)
       .reduce((sum, size) => sum + size, 0);
@@ -116,12 +132,6 @@ export class EvidenceFiles {
       for (const suffix of ['', '-wal', '-journal']) {
         if (existsSync(file + suffix))
           cpSync(file + suffix, name + suffix, { mode: constants.COPYFILE_FICLONE });
-      }
-      if (isFolderLocked(this.#folder)) {
-        throw new AppError(
-          'LOG_UNAVAILABLE',
-          `a service started on \`${this.#folder}\` meanwhile: verify again`,
-        );
       }
       return { db: new SqliteDatabase(name, { fileMustExist: true }), copy };
     } catch (error) {
@@ -137,6 +147,15 @@ export class EvidenceFiles {
     opened.db.close();
     if (opened.copy !== undefined) rmSync(opened.copy, { recursive: true, force: true });
   }
+}
+
+/** The whole database in memory, as one that never had a write-ahead log: nothing of it is left on a disk. */
+function openInMemory(file: string): Opened {
+  const bytes = readFileSync(file);
+  // file format versions (sqlite.org/fileformat2.html, offsets 18 and 19): 2 is WAL, which needs files beside it
+  if (bytes[18] === 2) bytes[18] = 1;
+  if (bytes[19] === 2) bytes[19] = 1;
+  return { db: new SqliteDatabase(bytes), copy: undefined };
 }
 
 function openReadOnly(file: string): Database {
