@@ -8,11 +8,13 @@ import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { parseCheckpoint } from '../../src/decision-log/checkpoint.ts';
 import { parseNote } from '../../src/decision-log/signed-note.ts';
 import { startLog } from '../wiring/anchored-log.ts';
 
+const CHILD = fileURLToPath(new URL('./anchor-child.ts', import.meta.url));
 const ROUNDS = 4;
 const root = mkdtempSync(join(tmpdir(), 'duramen-anchor-kill-'));
 const data = join(root, 'data');
@@ -22,8 +24,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 /** Runs the child until it has published `count` times, then kills it. @returns the size it published last */
 async function killAfter(count: number): Promise<number> {
-  const script = join(import.meta.dirname, 'anchor-child.ts');
-  const child = spawn(process.execPath, [script, data, anchor], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [CHILD, data, anchor], { stdio: ['ignore', 'pipe', 'inherit'] });
   let published = 0;
   let size = 0;
   for await (const line of createInterface({ input: child.stdout })) {
