@@ -12,6 +12,7 @@ import { StateStore } from '../store/sqlite/state-client.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { LogRetention } from './log-retention.ts';
+import { PROCESS_TIMERS } from './anchors.ts';
 import { Subjects } from './subjects.ts';
 
 /** Random bytes in the name of a new log: names of different logs never collide. */
@@ -76,7 +77,6 @@ export async function openStores(
     () => Subjects.open({ store: state.subjects, directory: state.directory, clock, random, logger }),
     [state],
   );
-  const privacy = subjects.registry;
   const observer = {
     onHealth: onHealth('log'),
     onFatal: (detail: string) => broken.resolve(detail),
@@ -85,14 +85,14 @@ export async function openStores(
       metrics.logCommitted(entries, commitSeconds),
   };
   const log = await openAfter(
-    () => LogClient.open({ ...newLog(random), signingKey, shardEntries, folder, privacy, clock, observer }),
+    () => LogClient.open({ ...newLog(subjects, random), signingKey, shardEntries, folder, clock, observer }),
     [state],
   );
   const reader = await openAfter(
     () => QueryClient.open({ folder, clock, onHealth: onHealth('query') }),
     [log, state],
   );
-  subjects.start(reader);
+  subjects.start(reader, PROCESS_TIMERS);
   warnOf([...state.newerMigrations, ...log.newerMigrations], reader.rebuilt, logger);
   return {
     directory: subjects.directory,
@@ -136,9 +136,13 @@ function warnOf(newerMigrations: readonly string[], rebuilt: string | undefined,
   if (rebuilt !== undefined) logger.warn({ detail: rebuilt }, 'the query index was built anew');
 }
 
-/** Name and key for a log that does not exist yet. */
-function newLog(random: RandomBytes): Pick<LogClientOptions, 'newOrigin' | 'newSeed'> {
+/** Whom the log names, and name and key for one that does not exist yet. */
+function newLog(
+  { registry }: Subjects,
+  random: RandomBytes,
+): Pick<LogClientOptions, 'privacy' | 'newOrigin' | 'newSeed'> {
   return {
+    privacy: registry,
     newOrigin: `duramen.local/${Buffer.from(random(ORIGIN_BYTES)).toString('hex')}`,
     newSeed: random(SEED_BYTES),
   };

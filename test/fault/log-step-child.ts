@@ -11,5 +11,5 @@ const [folder = '', step = ''] = process.argv.slice(2);
 const now = WRITTEN + (step === 'rotate' ? WEEK_MS : 0);
 const writer = openWriter(folder, { now });
 if (step === 'rotate') appendTo(writer, [decisionEntry(writer.size)], now);
-if (step === 'prune') for (const _ of writer.prune(Number.MAX_SAFE_INTEGER));
+if (step === 'prune') for await (const _ of writer.prune(Number.MAX_SAFE_INTEGER)) continue;
 writer.close(now);

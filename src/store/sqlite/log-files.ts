@@ -1,5 +1,6 @@
 /** Files of the log beside SQLite's own. Invariant: a name that was made, moved or removed stays so after a power cut. */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SIDE_FILES } from './log-shard-name.ts';
 
@@ -27,7 +28,13 @@ export function removeDatabase(file: string): void {
   syncFolder(dirname(file));
 }
 
-/** Whether SQLite left something beside a database, as after a crash. */
-export function hasSideFiles(file: string): boolean {
-  return SIDE_FILES.some(suffix => existsSync(file + suffix));
+/** The same in the background: the file system takes its time for a file of gigabytes. */
+export async function removeLargeDatabase(file: string): Promise<void> {
+  for (const suffix of [...SIDE_FILES, '']) await rm(file + suffix, { force: true });
+  const handle = await open(dirname(file), 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }

@@ -5,7 +5,7 @@
  */
 import SqliteDatabase from 'better-sqlite3';
 import type { SignedCheckpoint } from '../../decision-log/ports.ts';
-import { removeDatabase } from './log-files.ts';
+import { removeDatabase, removeLargeDatabase } from './log-files.ts';
 import type { LogArchive, RemovedShard, TileRow } from './log-archive.ts';
 import { listShards, shardFile, type ShardName } from './log-shard-name.ts';
 import { shardBytes, type StoredLeaf, timeOf } from './log-shards.ts';
@@ -48,7 +48,11 @@ export function prunable(folder: string, archive: LogArchive, before: number): P
  * that batches are written in between.
  * @throws Error when a shard or the archive cannot be read or written; what was not removed is whole
  */
-export function* prune(folder: string, archive: LogArchive, before: number): Generator<undefined, Pruning> {
+export async function* prune(
+  folder: string,
+  archive: LogArchive,
+  before: number,
+): AsyncGenerator<undefined, Pruning> {
   const removed: RemovedShard[] = [];
   for (;;) {
     const plan = prunable(folder, archive, before);
@@ -60,9 +64,8 @@ export function* prune(folder: string, archive: LogArchive, before: number): Gen
     archive.complete(shard, readCheckpoints(folder, shard));
     // The point of no return: what stays of the shard is on the disk, and the shard counts as removed. A crash from
     // here on leaves a file that the next start removes.
-    removeDatabase(shardFile(folder, shard));
+    await removeLargeDatabase(shardFile(folder, shard));
     removed.push(shard);
-    yield undefined;
   }
 }
 

@@ -30,6 +30,9 @@ import { ARCHIVE_FILE } from './log-shards.ts';
 import { adoptKey, keyOfLog, newKey } from './log-signing-key.ts';
 import type { Migration } from './migrations.ts';
 
+/** How long a start waits for readers of a sealed shard, in milliseconds; the shard is sound with them, too. */
+const READERS_WAIT_MS = 50;
+
 export interface StartOptions extends ShardFiles {
   readonly archiveMigrations: readonly Migration[];
   /** Origin for a log that does not exist yet, unless a given key names one. */
@@ -131,7 +134,7 @@ function checkChain(options: StartOptions, archive: LogArchive): SignedCheckpoin
 }
 
 function checkSealed(file: string, next: ShardName): SignedCheckpoint | undefined {
-  const db = new SqliteDatabase(file, { fileMustExist: true });
+  const db = new SqliteDatabase(file, { fileMustExist: true, timeout: READERS_WAIT_MS });
   try {
     selfContained(db);
     const { end, sealed } = readSeal(db);

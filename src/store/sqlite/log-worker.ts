@@ -97,7 +97,8 @@ function answer(writer: LogWriter, id: number, ask: LogAsk, send: Send): void {
       case 'prunable':
         return reply({ op: 'prune', pruning: writer.prunable(ask.before) });
       case 'prune':
-        return inSteps(writer.prune(ask.before), pruning => reply({ op: 'prune', pruning }), decline);
+        inSteps(writer.prune(ask.before)).then(pruning => reply({ op: 'prune', pruning }), decline);
+        return;
     }
   } catch (error) {
     decline(error);
@@ -105,17 +106,13 @@ function answer(writer: LogWriter, id: number, ask: LogAsk, send: Send): void {
 }
 
 /** Runs to the end, one step per turn of the event loop. */
-function inSteps(
-  steps: Generator<undefined, Pruning>,
-  done: (pruning: Pruning) => void,
-  failed: (error: unknown) => void,
-): void {
-  try {
-    const step = steps.next();
-    if (step.done === true) done(step.value);
-    else setImmediate(() => inSteps(steps, done, failed));
-  } catch (error) {
-    failed(error);
+async function inSteps(steps: AsyncGenerator<undefined, Pruning>): Promise<Pruning> {
+  for (;;) {
+    const step = await steps.next();
+    if (step.done === true) return step.value;
+    await new Promise(resolve => {
+      setImmediate(resolve);
+    });
   }
 }
 

@@ -203,7 +203,7 @@ export class LogWriter {
   }
 
   /** Removes what is older than an instant, step by step; see `prune`. */
-  prune(before: number): Generator<undefined, Pruning> {
+  prune(before: number): AsyncGenerator<undefined, Pruning> {
     return prune(this.options.folder, this.archive, before);
   }
 
@@ -303,7 +303,8 @@ export class LogWriter {
     this.durable = this.frontier.size;
     this.walPages = 0;
     try {
-      sealed.db.pragma('wal_checkpoint(TRUNCATE)');
+      // What readers hold back of it stays beside the shard until a start finds no reader.
+      sealed.db.pragma('wal_checkpoint(PASSIVE)');
     } finally {
       sealed.close();
     }

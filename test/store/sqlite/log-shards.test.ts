@@ -36,6 +36,15 @@ function using<T>(use: (writer: LogWriter) => T, over: Partial<LogWriterOptions>
   }
 }
 
+async function during<T>(use: (writer: LogWriter) => Promise<T>): Promise<T> {
+  const writer = openWriter(folder);
+  try {
+    return await use(writer);
+  } finally {
+    writer.close(WRITTEN);
+  }
+}
+
 let sequence = 0;
 /** Appends a batch of some entries in some week. @returns index of the first */
 function add(writer: LogWriter, count: number, week = 0): number {
@@ -43,10 +52,10 @@ function add(writer: LogWriter, count: number, week = 0): number {
   return appendTo(writer, entries, WRITTEN + week * WEEK_MS);
 }
 
-function pruneAll(writer: LogWriter, before = FOREVER) {
+async function pruneAll(writer: LogWriter, before = FOREVER) {
   const steps = writer.prune(before);
   for (;;) {
-    const step = steps.next();
+    const step = await steps.next();
     if (step.done === true) return step.value;
   }
 }
@@ -147,7 +156,7 @@ describe('a reader', () => {
     const root = Buffer.from(await tree.root(602));
     expect(shards.rows(299, 5).map(({ idx }) => idx)).toEqual([299, 300]);
     expect(shards.bodies(299, 303)).toHaveLength(4);
-    pruneAll(writer);
+    await pruneAll(writer);
     expect([shards.size(), shards.firstKept()]).toEqual([602, 301]);
     expect([shards.leaf(0), shards.rows(5, 5), shards.bodies(300, 302).length]).toEqual([undefined, [], 1]);
     expect(Buffer.from(await tree.root(602))).toEqual(root);
@@ -156,9 +165,9 @@ describe('a reader', () => {
   });
 
   test('knows every shard, and how large it is', async () => {
-    using(writer => {
+    await during(async writer => {
       for (let week = 0; week < 4; week++) add(writer, 100, week);
-      pruneAll(writer, WRITTEN + 2 * WEEK_MS);
+      await pruneAll(writer, WRITTEN + 2 * WEEK_MS);
     });
     const shards = LogShards.open(folder);
     const infos = await new ShardedTree(shards).shards();
@@ -177,15 +186,15 @@ describe('a reader', () => {
 describe('what is removed', () => {
   test('is whole sealed shards that are old enough, the oldest first; every proof can still be made', async () => {
     const sizes: number[] = [];
-    const heads = using(writer => {
+    const heads = await during(async writer => {
       const signed = [];
       for (let week = 0; week < 5; week++) {
         add(writer, 333, week);
         signed.push(writer.sign(WRITTEN + week * WEEK_MS));
         sizes.push(writer.size);
       }
-      expect(pruneAll(writer, WRITTEN + WEEK_MS).removed).toEqual([]);
-      const { removed, firstKept, heldBackBy } = pruneAll(writer, WRITTEN + 2 * WEEK_MS + 1);
+      expect((await pruneAll(writer, WRITTEN + WEEK_MS)).removed).toEqual([]);
+      const { removed, firstKept, heldBackBy } = await pruneAll(writer, WRITTEN + 2 * WEEK_MS + 1);
       expect([removed.map(({ first }) => first), heldBackBy]).toEqual([[0, 334], undefined]);
       expect(firstKept).toBe(669);
       return signed;
@@ -209,18 +218,18 @@ describe('what is removed', () => {
     shards.close();
   });
 
-  test('never is the newest shard, nor one that an export has not taken', () => {
-    using(writer => {
+  test('never is the newest shard, nor one that an export has not taken', async () => {
+    await during(async writer => {
       for (let week = 0; week < 3; week++) add(writer, 10, week);
       writer.saveExport('siem', 11, 1);
       writer.saveExport('archive', 12, 1);
-      expect(pruneAll(writer)).toMatchObject({ firstKept: 11, heldBackBy: 'archive' });
+      expect(await pruneAll(writer)).toMatchObject({ firstKept: 11, heldBackBy: 'archive' });
       writer.saveExport('archive', 30, 2);
       expect(writer.prunable(FOREVER)).toMatchObject({ removed: [], heldBackBy: 'siem' });
       expect(writer.removeExport('siem')).toBe(true);
       expect(writer.removeExport('siem')).toBe(false);
-      expect(pruneAll(writer)).toMatchObject({ firstKept: 23, heldBackBy: undefined });
-      expect(pruneAll(writer).removed).toEqual([]);
+      expect(await pruneAll(writer)).toMatchObject({ firstKept: 23, heldBackBy: undefined });
+      expect((await pruneAll(writer)).removed).toEqual([]);
     });
     expect(names()).toHaveLength(1);
     using(writer => {
@@ -241,11 +250,11 @@ describe('what is removed', () => {
     });
   });
 
-  test('leaves nothing of its entries in the folder', () => {
-    using(writer => {
+  test('leaves nothing of its entries in the folder', async () => {
+    await during(async writer => {
       add(writer, 10);
       add(writer, 10, 1);
-      pruneAll(writer);
+      await pruneAll(writer);
     });
     expect(readdirSync(join(folder, 'log')).sort()).toEqual(['2026-W02-000000000011.db', 'tiles.db']);
   });
@@ -303,22 +312,22 @@ describe('a start is refused, with what to do,', () => {
     expect(refusal()).toMatch(/LOG_UNAVAILABLE.*names `none` as the next one/);
   });
 
-  test('when the tiles of what was removed are of an earlier moment', () => {
+  test('when the tiles of what was removed are of an earlier moment', async () => {
     seed();
     const archive = join(folder, 'log', 'tiles.db');
     const copy = `${archive}.copy`;
     cpSync(archive, copy);
-    using(writer => pruneAll(writer));
+    await during(async writer => await pruneAll(writer));
     renameSync(copy, archive);
     expect(refusal()).toMatch(/LOG_UNAVAILABLE.*entries from 0 to 43 are missing/);
   });
 
-  test('but not because removed shards came back with a backup: they go again', () => {
+  test('but not because removed shards came back with a backup: they go again', async () => {
     seed();
     const copy = join(folder, 'copy.db');
     cpSync(shardAt(0), copy);
     const file = shardAt(0);
-    using(writer => pruneAll(writer));
+    await during(async writer => await pruneAll(writer));
     renameSync(copy, file);
     expect(refusal()).toBe('it started');
     expect(names()).toHaveLength(1);
