@@ -5,6 +5,7 @@
 import type { LogTree, SubjectStore } from '../decision-log/ports.ts';
 import { entityKey, isPrincipalType } from '../decision-log/subject-name.ts';
 import { SubjectRegistry } from '../decision-log/subject-registry.ts';
+import type { Timers } from '../decision-log/timers.ts';
 import type { DirectoryStore, DirectoryTransaction, EntityWrite } from '../directory/ports.ts';
 import type { Clock } from '../domain/clock.ts';
 import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
@@ -35,7 +36,7 @@ export class Subjects {
   readonly directory: DirectoryStore;
   readonly #personal: PersonalKeys;
   readonly #parts: SubjectParts;
-  #timer: NodeJS.Timeout | undefined;
+  #stop: () => void = () => undefined;
   #upkeep: Promise<void> = Promise.resolve();
 
   private constructor(parts: SubjectParts, registry: SubjectRegistry, personal: PersonalKeys) {
@@ -71,16 +72,17 @@ export class Subjects {
   }
 
   /** Looks after the month keys from now on. @param tree tells how far back entries are kept */
-  start(tree: Pick<LogTree, 'shards'>): void {
-    this.#timer = setInterval(() => {
+  start(tree: Pick<LogTree, 'shards'>, timers: Timers): void {
+    this.#stop = timers.after(UPKEEP_MS, () => {
+      this.start(tree, timers);
       this.#upkeep = this.#keepMonths(tree).catch((error: unknown) => {
         this.#parts.logger.error({ err: error }, 'the month keys of the log could not be looked after');
       });
-    }, UPKEEP_MS).unref();
+    });
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stop();
     await this.#upkeep;
   }
 

@@ -11,15 +11,17 @@ import { Subjects } from '../../src/wiring/subjects.ts';
 import { AT, body, event } from '../conformance/state-backend.ts';
 
 const NOW = Date.UTC(2026, 10, 22);
-const CLOCK = { now: () => NOW, monotonic: () => NOW };
+const CLOCK = { now: () => now, monotonic: () => now };
 const ALICE = { type: 'User', id: 'acme/alice' };
 const BOT = { type: 'Agent', id: 'acme/bot' };
 const MODEL = { type: 'Model', id: 'acme/m' };
 const ACME = { type: 'Tenant', id: 'acme' };
 
+let now: number;
 let state: MemoryState;
 
 beforeEach(() => {
+  now = NOW;
   state = new MemoryState();
 });
 
@@ -126,6 +128,61 @@ describe('personal keys of a context', () => {
   test('must be known before anything is logged', async () => {
     const subjects = await open();
     expect(() => subjects.registry.personalKeys).toThrow('before it was known');
+  });
+});
+
+describe('the month keys', () => {
+  /** One pending timer, run by hand. */
+  function handTimers() {
+    let pending: (() => void) | undefined;
+    const timers = {
+      after(_ms: number, action: () => void) {
+        pending = action;
+        return () => {
+          pending = undefined;
+        };
+      },
+    };
+    return { timers, run: () => pending?.() };
+  }
+
+  /** A log whose oldest kept entry has this time. */
+  function logSince(from: number) {
+    const rest = { first: 0, entries: 1, sealed: true, to: from, bytes: 1 };
+    return {
+      shards: async () => [
+        { ...rest, name: 'gone', kept: false, from: 0 },
+        { ...rest, name: 'kept', kept: true, from },
+      ],
+    };
+  }
+
+  async function months(): Promise<readonly string[]> {
+    return (await state.subjects.monthKeys()).unregistered.map(({ kid }) => kid).sort();
+  }
+
+  test('are made ahead and destroyed with the last entry of their month, hour by hour', async () => {
+    const subjects = await open();
+    const { timers, run } = handTimers();
+    subjects.start(logSince(Date.UTC(2026, 11, 24)), timers);
+    now = Date.UTC(2027, 0, 1);
+    run();
+    await expect.poll(months).toEqual(['/2026-12', '/2027-01', '/2027-02']);
+    now = Date.UTC(2027, 1, 1);
+    run();
+    await expect.poll(months).toEqual(['/2026-12', '/2027-01', '/2027-02', '/2027-03']);
+    await subjects.close();
+    run();
+    expect(await months()).toHaveLength(4);
+  });
+
+  test('of the month that a clock was set back to are kept, whatever the entries say', async () => {
+    const subjects = await open();
+    const { timers, run } = handTimers();
+    subjects.start(logSince(Date.UTC(2027, 5, 1)), timers);
+    run();
+    await subjects.close();
+    expect(await months()).toEqual(['/2026-11', '/2026-12']);
   });
 });
 
