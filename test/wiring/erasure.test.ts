@@ -101,3 +101,12 @@ test('who cannot be found in the log by name for now is told as unknown', async 
   const answer = await eraser({ decisions, events: query => log.events(query) }).erase(request, actor);
   expect(answer).toMatchObject({ entityDeleted: false, stillNamedBy: { clearEntries: null } });
 });
+
+test('decisions of a former format that name the principal in clear are told', async () => {
+  await log.append(event('any'));
+  const decisions = () => log.events({ limit: 1, order: 'asc' });
+  const request = { principal: REF, reason: 't', deleteEntity: false };
+  const actor = { keyId: 'k', roles: new Set(['admin'] as const), tenants: undefined, mayAssert: true };
+  const answer = await eraser({ decisions, events: query => log.events(query) }).erase(request, actor);
+  expect(answer.stillNamedBy.clearEntries).toBe(true);
+});
