@@ -2,9 +2,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 
+const STRACE = 'strace';
+
 /** Why faults cannot be injected here; undefined when they can. */
 export function whyNoStrace(): string | undefined {
-  const probe = spawnSync('strace', ['-f', '-qq', '-e', 'inject=fsync:error=EIO', 'true'], {
+  const probe = spawnSync(STRACE, ['-f', '-qq', '-e', 'inject=fsync:error=EIO', 'true'], {
     encoding: 'utf8',
   });
   if (probe.error !== undefined) return 'strace is not installed';
@@ -26,7 +28,7 @@ export async function runInjected(inject: readonly string[], args: readonly stri
   const rules = inject.flatMap(rule => ['-e', `inject=${rule}`]);
   const calls = inject.map(rule => rule.slice(0, rule.indexOf(':'))).join(',');
   const child = spawn(
-    'strace',
+    STRACE,
     ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${calls}`, ...rules, process.execPath, ...args],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );

@@ -1,0 +1,72 @@
+/** Batches of leaves between two threads: what was put in comes out, in order, with what opens it. */
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { PlainOpening } from '../../../src/decision-log/leaf-privacy.ts';
+import { MAX_LEAF_BYTES } from '../../../src/decision-log/leaf.ts';
+import { LeafBatch, leafFrames, MAX_FRAME_BYTES } from '../../../src/store/sqlite/log-batch.ts';
+
+const key = new Uint8Array(32).fill(9);
+
+function opening(disclosures: string): PlainOpening {
+  return { subject: { pseudonym: 'p:someone', key }, disclosures, decisionId: 'd1' };
+}
+
+const leaf = fc.record({
+  text: fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }).filter(text => text.isWellFormed()),
+  opening: fc.option(
+    fc.record({
+      subject: fc.record({
+        pseudonym: fc.stringMatching(/^[pu]:[A-Za-z0-9_-]{22}$/),
+        key: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      }),
+      disclosures: fc.stringMatching(/^[A-Za-z0-9_-]{1,40}(~[A-Za-z0-9_-]{1,40}){0,3}$/),
+      decisionId: fc.uuid(),
+    }),
+    { nil: undefined },
+  ),
+});
+
+test('leaves and openings come out as they were put in', () => {
+  fc.assert(
+    fc.property(fc.array(leaf, { minLength: 1, maxLength: 40 }), leaves => {
+      const batch = new LeafBatch();
+      for (const one of leaves) expect(batch.add(one.text, one.opening)).toBe(true);
+      expect(batch.count).toBe(leaves.length);
+      const found = [...leafFrames(batch.shared, batch.used)].map(frame => ({
+        prefix: frame.prefixed[0],
+        text: Buffer.from(frame.prefixed.subarray(1)).toString(),
+        opening: frame.opening,
+      }));
+      expect(found).toEqual(leaves.map(one => ({ prefix: 0, text: one.text, opening: one.opening })));
+    }),
+  );
+});
+
+describe('a batch', () => {
+  test('that is empty takes the largest entry, and one that is full no more', () => {
+    const batch = new LeafBatch();
+    const largest = [
+      'x'.repeat(MAX_LEAF_BYTES),
+      opening('y'.repeat(MAX_FRAME_BYTES - MAX_LEAF_BYTES - 60)),
+    ] as const;
+    let count = 0;
+    while (batch.add(...largest)) count++;
+    expect([count > 1, batch.count]).toEqual([true, count]);
+    expect(batch.add('z', undefined)).toBe(true);
+    batch.clear();
+    expect([batch.used, batch.add(...largest)]).toEqual([0, true]);
+  });
+
+  test.each<[string, string, PlainOpening | undefined]>([
+    ['a leaf', 'x'.repeat(MAX_LEAF_BYTES + 1), undefined],
+    ['a leaf that is longer in UTF-8', 'ü'.repeat(MAX_LEAF_BYTES - 1), undefined],
+    ['personal values', 'x', opening('y'.repeat(61_440))],
+  ])('refuses %s beyond its limit, and stays as it was', (_name, text, values) => {
+    const batch = new LeafBatch();
+    batch.add('before', undefined);
+    const { used } = batch;
+    expect(() => batch.add(text, values)).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
+    expect([batch.used, batch.count]).toEqual([used, 1]);
+    expect([...leafFrames(batch.shared, batch.used)]).toHaveLength(1);
+  });
+});

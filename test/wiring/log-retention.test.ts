@@ -1,0 +1,95 @@
+/** Old entries go once an hour, after an entry that says so; a failure is told and tried again. */
+import { expect, test } from 'vitest';
+import type { EventEntry } from '../../src/domain/log-entry.ts';
+import type { Pruning } from '../../src/store/sqlite/log-retention.ts';
+import { makeLogger } from '../../src/telemetry/logger.ts';
+import { RetentionKeeper } from '../../src/wiring/log-retention.ts';
+import { countedIds, manualClock } from '../identity/clock.ts';
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const SHARD = { name: '2025-W01-000000000000', first: 0, entries: 9, opened: 1, sealed: 2, bytes: 3 };
+const NOTHING: Pruning = { removed: [], firstKept: 0, heldBackBy: undefined };
+const ONE: Pruning = { removed: [SHARD], firstKept: 9, heldBackBy: undefined };
+
+/** A keeper whose log would remove `plans`, one after the other. What happens is told in order. */
+function scene(plans: (Pruning | Error)[], recordFails = false) {
+  const clock = manualClock();
+  const steps: unknown[] = [];
+  const lines: string[] = [];
+  let due: { ms: number; action: () => void } | undefined;
+  const keeper = new RetentionKeeper({
+    retention: {
+      prunable: async before => {
+        steps.push(['plan', before - clock.now()]);
+        const plan = plans.shift() ?? NOTHING;
+        if (plan instanceof Error) throw plan;
+        return plan;
+      },
+      prune: async before => {
+        steps.push(['prune', before - clock.now()]);
+        return ONE;
+      },
+    },
+    retentionDays: 400,
+    events: {
+      record: async (event: EventEntry) => {
+        steps.push([event.kind, event.details]);
+        if (recordFails) throw new Error('the log is full');
+      },
+    },
+    clock,
+    ids: countedIds(),
+    timers: {
+      after: (ms, action) => {
+        due = { ms, action };
+        return () => {
+          due = undefined;
+        };
+      },
+    },
+    logger: makeLogger('warn', clock, { write: line => void lines.push(line) }),
+  });
+  return { keeper, steps, lines, due: () => due };
+}
+
+test('what goes is in the log before it goes, and is what is older than the retention', async () => {
+  const { keeper, steps } = scene([ONE]);
+  await keeper.start();
+  expect(steps).toEqual([
+    ['plan', -400 * DAY_MS],
+    ['log.prune', { shards: [SHARD.name], firstKept: 9, retentionDays: 400 }],
+    ['prune', -400 * DAY_MS],
+  ]);
+});
+
+test('nothing goes when the log does not take the entry, and the next hour tries again', async () => {
+  const { keeper, steps, lines, due } = scene([ONE], true);
+  await keeper.start();
+  expect(steps.map(step => (Array.isArray(step) ? step[0] : step))).toEqual(['plan', 'log.prune']);
+  expect(lines.join()).toContain('could not be removed');
+  expect(due()?.ms).toBe(HOUR_MS);
+});
+
+test('nothing is logged when nothing is old; an export that lags is told', async () => {
+  const { keeper, steps, lines, due } = scene([{ ...NOTHING, heldBackBy: 'siem' }, new Error('unreadable')]);
+  await keeper.start();
+  expect(steps).toHaveLength(1);
+  expect(lines.join()).toContain('"export":"siem"');
+  due()?.action();
+  await keeper.close();
+  expect(steps).toHaveLength(2);
+  expect(lines.join()).toContain('unreadable');
+});
+
+test('after the end nothing is looked at any more', async () => {
+  const { keeper, due } = scene([]);
+  await keeper.start();
+  expect(due()).toBeDefined();
+  await keeper.close();
+  expect(due()).toBeUndefined();
+  const stopping = scene([]);
+  const first = stopping.keeper.start();
+  await Promise.all([stopping.keeper.close(), first]);
+  expect(stopping.due()).toBeUndefined();
+});
