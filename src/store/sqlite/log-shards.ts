@@ -169,8 +169,17 @@ export class LogShards {
 
   /** The reader of the shard with a leaf; undefined when it was removed. */
   private at(index: number): Reader | undefined {
-    const shard = this.shards.findLast(({ first }) => first <= index);
-    return shard === undefined ? undefined : this.reader(shard);
+    const holder = (): ShardName | undefined => this.shards.findLast(({ first }) => first <= index);
+    let shard = holder();
+    try {
+      return shard === undefined ? undefined : this.reader(shard);
+    } catch (error) {
+      // It may have been removed since the folder was read.
+      this.refresh();
+      shard = holder();
+      if (shard !== undefined) throw error;
+      return undefined;
+    }
   }
 
   private across<T>(from: number, to: number, read: (reader: Reader, from: number, to: number) => T[]): T[] {
@@ -178,7 +187,8 @@ export class LogShards {
     for (const [at, shard] of this.shards.entries()) {
       const start = Math.max(from, shard.first);
       const end = Math.min(to, this.shards[at + 1]?.first ?? to);
-      if (start < end) found.push(...read(this.reader(shard), start, end));
+      const reader = start < end ? this.at(start) : undefined;
+      if (reader !== undefined) found.push(...read(reader, start, end));
     }
     return found;
   }

@@ -164,6 +164,19 @@ describe('a reader', () => {
     writer.close(WRITTEN);
   });
 
+  test('that has not opened a shard yet when it goes finds its entries removed', async () => {
+    using(writer => {
+      add(writer, 300);
+      add(writer, 300, 1);
+    });
+    const shards = LogShards.open(folder);
+    expect(shards.size()).toBe(602);
+    await during(async writer => pruneAll(writer));
+    expect([shards.leaf(5), shards.bodies(5, 310).length]).toEqual([undefined, 9]);
+    expect(shards.tile(0, 0, 255)).toHaveLength(8_192);
+    shards.close();
+  });
+
   test('knows every shard, and how large it is', async () => {
     await during(async writer => {
       for (let week = 0; week < 4; week++) add(writer, 100, week);
