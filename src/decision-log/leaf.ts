@@ -9,6 +9,7 @@
  * personal values of the context are RFC 9901 disclosures that are stored apart (leaf-privacy.ts). The place of a
  * leaf (its index, the log's origin) is not in it.
  */
+import type { CallerAuthentication } from '../domain/caller-authentication.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import type { CheckResult, NearMiss, Obligation, Reason, Revision } from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
@@ -92,14 +93,14 @@ export class LeafWriter {
   }
 
   #decision(entry: DecisionEntry): WrittenLeaf {
-    const { httpRequestId, trace, obligations, time, request } = entry;
+    const { caller, httpRequestId, trace, obligations, time, request } = entry;
     const { principal } = request.asked;
     const principalKey = `${NAMESPACE}::${principal.type}::"${principal.id}"`;
     const subject = this.#privacy.subject(principalKey);
     const pseudonym = subject?.pseudonym ?? this.#privacy.unregistered(principalKey, time);
     const { shown, disclosures } = this.#shownContext(request);
     const text =
-      `{"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
+      `{${caller === undefined ? '' : writeCaller(caller)}"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
       `"entities":${this.#entities(entry.entities, time)},` +
       (httpRequestId === undefined ? '' : `"httpRequestId":${canonicalString(httpRequestId)},`) +
       `"id":${canonicalString(entry.id)},"kind":"decision","levels":${this.#levels(entry)},` +
@@ -306,12 +307,22 @@ function writeObligation({ policy, type }: Obligation): string {
   return `{"policy":${canonicalString(policy)},"type":${canonicalString(type)}}`;
 }
 
-function writeAuth({ assurance, issuer, keyId, method, scopes }: Asked<'auth'>): string {
+function writeCaller({ binding, cause, method, mode }: CallerAuthentication): string {
+  return (
+    '"caller":{' +
+    (binding === undefined ? '' : `"binding":${canonicalString(binding)},`) +
+    (cause === undefined ? '' : `"cause":${canonicalString(cause)},`) +
+    `"method":${canonicalString(method)},"mode":"${mode}"},`
+  );
+}
+
+function writeAuth({ assurance, issuer, keyId, method, mode, scopes }: Asked<'auth'>): string {
   return (
     `{"assurance":${canonicalNumber(assurance)}` +
     (issuer === undefined ? '' : `,"issuer":${canonicalString(issuer)}`) +
     (keyId === undefined ? '' : `,"keyId":${canonicalString(keyId)}`) +
-    `,"method":${canonicalString(method)},"scopes":${writeList(scopes, canonicalString)}}`
+    `,"method":${canonicalString(method)}${mode === undefined ? '' : `,"mode":"${mode}"`}` +
+    `,"scopes":${writeList(scopes, canonicalString)}}`
   );
 }
 

@@ -53,6 +53,10 @@ export const authSchema = z
     scopes: strings,
     keyId: shortText.optional(),
     issuer: shortText.optional(),
+    mode: z
+      .literal('verify')
+      .optional()
+      .meta({ description: 'set by the service where it verified a credential; no gateway may assert it' }),
   })
   .meta({ id: 'AssertedAuth', description: 'how the gateway authenticated the principal' });
 

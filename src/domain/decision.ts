@@ -3,6 +3,7 @@
  * allowed, and every allowing check names at least one determining permit.
  */
 import { z } from 'zod';
+import { callerAuthSchema } from './caller-authentication.ts';
 import { layerNameSchema } from './ids.ts';
 import { levelSchema, reasonCodeSchema } from './reason.ts';
 
@@ -90,6 +91,7 @@ export const decisionSchema = z
     reason: reasonSchema,
     levels: z.partialRecord(levelSchema, levelResultSchema),
     obligations: z.array(obligationSchema),
+    auth: callerAuthSchema,
     revision: revisionSchema,
     log: z.strictObject({
       origin: z.string(),

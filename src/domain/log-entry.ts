@@ -2,6 +2,7 @@
  * Entries of the decision log before they become leaf bytes. Invariant: an entry holds everything needed to
  * decide again, and nothing secret: no key, no token, no prompt, no raw input.
  */
+import type { CallerAuthentication } from './caller-authentication.ts';
 import type { Decision, LevelResult, Obligation, Reason, Revision, Verdict } from './decision.ts';
 import type { DecisionRequest } from './decision-request.ts';
 import type { JsonObject } from './json.ts';
@@ -50,6 +51,8 @@ export interface DecisionEntry {
   readonly engine: string;
   /** Id of the API key of the PEP. */
   readonly pep: string;
+  /** How the service verified the caller; absent: the PEP asserted it. */
+  readonly caller?: CallerAuthentication | undefined;
   /** W3C trace context of the request, when it carried one. */
   readonly trace?: string | undefined;
   /** Request id of the HTTP exchange. */
@@ -103,5 +106,5 @@ export interface EventEntry {
 
 export type LogEntry = DecisionEntry | EventEntry;
 
-/** A decision without its place in the log, which is known only after the commit. */
-export type UnloggedDecision = Omit<Decision, 'log'>;
+/** A decision without its place in the log, which is known only after the commit, and without who authenticated. */
+export type UnloggedDecision = Omit<Decision, 'log' | 'auth'>;

@@ -106,7 +106,7 @@ class ContextParser {
     if (key === 'now' && type.kind === 'extension' && type.name === 'datetime') {
       return new DatetimeValue(this.#facts.now);
     }
-    const given = this.#given(key);
+    const given = key === 'auth' ? this.#auth(type) : this.#given(key);
     if (given === undefined) return undefined;
     if (given !== DEFAULTS.get(key)) return parseAttribute(type, given, pointerOf(key), this.problems);
     let value = this.#defaults.get(slot);
@@ -115,6 +115,15 @@ class ContextParser {
       if (value !== undefined) this.#defaults.set(slot, value);
     }
     return value;
+  }
+
+  /** A schema that does not declare `auth.mode` is not given it: it was made before there was a mode. */
+  #auth(type: ContextKey['type']): JsonValue | undefined {
+    const { auth } = this.#request;
+    if (auth?.mode === undefined || (type.kind === 'record' && type.attributes.has('mode'))) {
+      return this.#given('auth');
+    }
+    return withoutUndefined({ ...auth, mode: undefined });
   }
 
   /** The JSON under a key, as the request or the service has it. */

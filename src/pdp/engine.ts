@@ -3,6 +3,7 @@
  * and an exception on the way becomes a logged deny, never an allow.
  */
 import type { DecisionLog } from '../decision-log/ports.ts';
+import type { CallerAuth, CallerAuthentication } from '../domain/caller-authentication.ts';
 import { type Clock, type IdSource, TimestampMemo, timestamp } from '../domain/clock.ts';
 import type { Credential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
@@ -19,6 +20,8 @@ import { resolveParties } from './parties.ts';
 /** Who asks, and how the exchange is traced. */
 export interface DecisionCaller {
   readonly credential: Credential;
+  /** How the end caller was authenticated here; absent: the PEP asserts who it is. */
+  readonly authentication?: CallerAuthentication;
   /** W3C `traceparent`, validated. */
   readonly trace?: string;
   readonly httpRequestId?: string;
@@ -106,7 +109,7 @@ export class DecisionEngine {
   async #decideOnce(snapshot: Snapshot, request: DecisionRequest, caller: DecisionCaller): Promise<Decision> {
     const { clock } = this.#options;
     const startedAt = clock.monotonic();
-    authorizeAsker(snapshot, request, caller.credential);
+    authorizeAsker(snapshot, request, caller);
     this.#requireRoom();
     const now = clock.now();
     return this.#record(this.#evaluate(snapshot, request, now), now, caller, startedAt);
@@ -128,7 +131,8 @@ export class DecisionEngine {
     const { clock, log, observer } = this.#options;
     const position = await log.append(this.#entry(evaluated, now, caller));
     // the entry is durable from here on: the answer may leave
-    const decision: Decision = { ...evaluated.decision, log: position };
+    const auth = authOf(evaluated.request.asked.auth, caller);
+    const decision: Decision = { ...evaluated.decision, auth, log: position };
     observer.decided(decision, (clock.monotonic() - startedAt) / 1000);
     return decision;
   }
@@ -150,7 +154,7 @@ export class DecisionEngine {
     time: number,
     caller: DecisionCaller,
   ): DecisionEntry {
-    const { trace, httpRequestId } = caller;
+    const { authentication, trace, httpRequestId } = caller;
     return {
       kind: 'decision',
       id: decision.decisionId,
@@ -164,27 +168,44 @@ export class DecisionEngine {
       entities,
       engine: this.#engines[engine],
       pep: caller.credential.keyId,
+      caller: authentication,
       trace,
       httpRequestId,
     };
   }
 }
 
-/** A PEP that is limited to tenants asks only about their data, and asserts `auth` only where it may. */
-function authorizeAsker(snapshot: Snapshot, request: DecisionRequest, credential: Credential): void {
-  if (request.auth !== undefined && !credential.mayAssert) {
-    throw new AppError('ASSERTION_NOT_ALLOWED', 'this key may not assert `auth`', {
-      problems: [
-        {
-          pointer: '/auth',
-          message: 'this key may not assert `auth`',
-          hint: 'leave `auth` out, or use a key with `mayAssert`',
-        },
-      ],
-    });
+/** What the answer says of how the caller was authenticated. */
+function authOf(asserted: DecisionRequest['auth'], { authentication }: DecisionCaller): CallerAuth {
+  return authentication === undefined
+    ? { mode: 'assert', method: asserted?.method ?? 'asserted' }
+    : { mode: authentication.mode, method: authentication.method };
+}
+
+/**
+ * A PEP that is limited to tenants asks only about their data, and asserts `auth` only where it may. That a caller
+ * was verified, nobody asserts.
+ */
+function authorizeAsker(
+  snapshot: Snapshot,
+  request: DecisionRequest,
+  { credential, authentication }: DecisionCaller,
+): void {
+  if (request.auth !== undefined && authentication === undefined) {
+    if (!credential.mayAssert) {
+      throw notAsserted('/auth', 'auth', 'leave `auth` out, or use a key with `mayAssert`');
+    }
+    if (request.auth.mode !== undefined) {
+      throw notAsserted('/auth/mode', 'auth.mode', 'forward the credential of the caller in `credential`');
+    }
   }
   if (credential.tenants === undefined) return;
   requireTenant(resolveParties(snapshot, request).tenant, credential);
+}
+
+function notAsserted(pointer: string, what: string, hint: string): AppError {
+  const message = `this key may not assert \`${what}\``;
+  return new AppError('ASSERTION_NOT_ALLOWED', message, { problems: [{ pointer, message, hint }] });
 }
 
 function requireTenant(tenant: string, { tenants }: Credential): void {

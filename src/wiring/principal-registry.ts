@@ -31,7 +31,9 @@ export class DirectoryRegistry implements PrincipalRegistry {
     attributes: JsonObject,
     issuer: string,
   ): Promise<void> {
-    const body = { attributes, parents: roles.map(role), tags: {}, status: 'active' } as const;
+    const tenant = tenantPrefix(principal.id);
+    const parents = [...(tenant === undefined ? [] : [{ type: 'Tenant', id: tenant }]), ...roles.map(role)];
+    const body = { attributes, parents, tags: {}, status: 'active' } as const;
     try {
       await this.#directory.put(principal, body, actor(principal, issuer), { ifNoneMatch: '*' });
     } catch (error) {

@@ -158,6 +158,7 @@ export function fullDecisionEntry(sequence: number): DecisionEntry {
     obligations: [{ type: 'require_approval', policy: 'platform/guard.agent' }],
     trace: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
     httpRequestId: 'http-1',
+    caller: { mode: 'verify', method: 'jwt', binding: 'dpop', cause: 'proof_replayed' },
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { DecisionLog } from '../../src/decision-log/ports.ts';
+import type { CallerAuthentication } from '../../src/domain/caller-authentication.ts';
 import type { Credential } from '../../src/domain/credential.ts';
 import { type DecisionRequestInput, decisionRequestSchema } from '../../src/domain/decision-request.ts';
 import { AppError } from '../../src/domain/errors.ts';
@@ -97,9 +98,14 @@ function setup(evaluator: CheckEvaluator, snapshots: SnapshotHolder = holder) {
     defaultEnv: 'production',
     engineVersion: 'test',
   });
-  const decide = (fields: Partial<DecisionRequestInput> = {}, limits: Partial<Credential> = {}) =>
+  const decide = (
+    fields: Partial<DecisionRequestInput> = {},
+    limits: Partial<Credential> = {},
+    authentication?: CallerAuthentication,
+  ) =>
     engine.decide(decisionRequestSchema.parse({ ...ALLOWED, ...fields }), {
       credential: { keyId: 'k', roles: new Set(['pep']), tenants: undefined, mayAssert: true, ...limits },
+      ...(authentication === undefined ? {} : { authentication }),
     });
   const refuse = (fields: Partial<DecisionRequestInput> = {}, limits: Partial<Credential> = {}) =>
     engine.refuse(
@@ -200,6 +206,32 @@ describe('DecisionEngine', () => {
     });
     expect(await decide({ auth })).toMatchObject({ decision: 'allow' });
     expect(await decide({}, { mayAssert: false })).toMatchObject({ decision: 'allow' });
+  });
+
+  it('lets nobody assert that the service verified the caller', async () => {
+    const { decide } = setup(modal().evaluator);
+    const auth = { method: 'jwt', assurance: 2, scopes: [], mode: 'verify' as const };
+    await expect(decide({ auth })).rejects.toMatchObject({
+      code: 'ASSERTION_NOT_ALLOWED',
+      problems: [{ pointer: '/auth/mode' }],
+    });
+  });
+
+  it('answers by whom the caller was authenticated, and logs it where that was the service', async () => {
+    const { decide, log } = setup(modal().evaluator);
+    const auth = { method: 'mtls', assurance: 2, scopes: [] };
+    expect(await decide()).toMatchObject({ auth: { mode: 'assert', method: 'asserted' } });
+    expect(await decide({ auth })).toMatchObject({ auth: { mode: 'assert', method: 'mtls' } });
+    const authentication = { mode: 'verify', method: 'jwt', binding: 'dpop' } as const;
+    const verified = { auth: { method: 'jwt', assurance: 1, scopes: [], mode: 'verify' as const } };
+    // a key that may not assert still brings callers whom the service verified
+    const decision = await decide(verified, { mayAssert: false }, authentication);
+    expect(decision).toMatchObject({ decision: 'allow', auth: { mode: 'verify', method: 'jwt' } });
+    expect(log.entries).toMatchObject([
+      { caller: undefined },
+      { caller: undefined },
+      { caller: authentication },
+    ]);
   });
 });
 

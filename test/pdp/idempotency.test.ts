@@ -19,6 +19,7 @@ function decision(decisionId: string): Decision {
     reason: { code: 'NO_MATCHING_PERMIT', level: 'endpoint', message: 'no', policies: [] },
     levels: {},
     obligations: [],
+    auth: { mode: 'assert', method: 'asserted' },
     revision: { layers: {}, directory: 1, schema: 's' },
     log: { origin: 'o', index: 0, size: 1 },
     evaluatedAt: '2026-01-01T00:00:00.000Z',

@@ -22,6 +22,7 @@ function decisionWith(errors: string[]): Decision {
     reason: { code: 'POLICY_ERROR', level: 'action', message: '', policies: [] },
     levels: { action: { decision: 'deny', checks: [{ ...check, policies: [], nearMisses: [] }] } },
     obligations: [],
+    auth: { mode: 'assert', method: 'asserted' },
     revision: { layers: {}, directory: 1, schema: '' },
     log: { origin: 'o', index: 0, size: 1 },
     evaluatedAt: '',

@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { decisionSchema } from '../../domain/decision.ts';
-import { batchRequestSchema, decisionRequestSchema } from '../../domain/decision-request.ts';
+import { batchRequestSchema } from '../../domain/decision-request.ts';
 import type { ErrorCode } from '../../domain/errors.ts';
+import { decideBody, decideBodySchema } from './decide-body.ts';
 import { BATCH_PATH, DECIDE_PATH, decideItem } from './decide.ts';
 import { traceOf } from './request-headers.ts';
 import { type Exchange, type Route, route } from './route.ts';
@@ -36,7 +37,7 @@ export function decideRoutes(): readonly Route[] {
       tag: 'decisions',
       summary: 'Decide: may this principal do this, at the levels endpoint, tenant and action?',
       access: ['pep'],
-      body: { kind: 'json', schema: decisionRequestSchema },
+      body: { kind: 'json', schema: decideBodySchema },
       answers: {
         200: {
           description: 'the decision, allow and deny alike',
@@ -55,7 +56,7 @@ export function decideRoutes(): readonly Route[] {
       async handle(exchange) {
         return {
           status: 200,
-          json: await exchange.services.engine.decide(exchange.body, callerOf(exchange)),
+          json: await decideBody(exchange.services, exchange.body, callerOf(exchange)),
         };
       },
     }),

@@ -6,15 +6,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Credential } from '../../domain/credential.ts';
 import type { Decision } from '../../domain/decision.ts';
-import {
-  batchRequestSchema,
-  type DecisionRequest,
-  decisionRequestSchema,
-} from '../../domain/decision-request.ts';
+import { batchRequestSchema } from '../../domain/decision-request.ts';
 import { AppError } from '../../domain/errors.ts';
-import { plainRequest } from '../../domain/plain-request.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { requireRole } from './authentication.ts';
+import { decideBody } from './decide-body.ts';
 import { parseJson } from './json-body.ts';
 import { logFailure, type ProblemDetails, problemOf } from './problem.ts';
 import { ClientGone, readBody, requireType } from './request-body.ts';
@@ -85,7 +81,7 @@ export class DecideEdge {
     outgoing: ServerResponse,
     requestId: string,
   ): Promise<void> {
-    const decision = await this.#services.engine.decide(parseRequest(body), caller);
+    const decision = await decideBody(this.#services, body, caller);
     const { origin, index, size } = decision.log;
     send(outgoing, JSON.stringify(decision), [
       REQUEST_ID_HEADER,
@@ -149,17 +145,12 @@ export async function decideItem(
   caller: DecisionCaller,
 ): Promise<Decision | { error: ProblemDetails }> {
   try {
-    return await services.engine.decide(parseRequest(item), caller);
+    return await decideBody(services, item, caller);
   } catch (error) {
     const requestId = caller.httpRequestId ?? '';
     reportFailure(services, error, BATCH_PATH, requestId);
     return { error: problemOf(error, requestId).body };
   }
-}
-
-/** @throws AppError INVALID_REQUEST */
-function parseRequest(body: unknown): DecisionRequest {
-  return plainRequest(body) ?? parseWith(decisionRequestSchema, body);
 }
 
 function reportFailure(
