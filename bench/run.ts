@@ -1,9 +1,10 @@
-/** `npm run bench [-- --quick] [-- --in-process]`: measures, prints a table with the bars, writes JSON. */
+/** `npm run bench [-- --quick | --in-process | --log [N]]`: measures, prints a table with the bars, writes JSON. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { measureFsync } from './fsync.ts';
 import { benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
+import { benchLog } from './log.ts';
 import { type Bar, bars, printTable } from './table.ts';
 
 const FULL = {
@@ -24,6 +25,10 @@ const args = new Set(process.argv.slice(2));
 const say = (line: string): void => {
   process.stderr.write(`${line}\n`);
 };
+if (args.has('--log')) {
+  const [entries] = process.argv.slice(process.argv.indexOf('--log') + 1);
+  process.exit((await benchLog(entries, say)) ? 0 : 5);
+}
 const fsync = measureFsync();
 say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);
 const inProcess = benchInProcess(say);
