@@ -20,14 +20,15 @@ export function* logEntries(count: number): Generator<LogEntry> {
   const random = seeded(11);
   const principal = zipf(PRINCIPALS, random);
   const model = zipf(MODELS, random);
-  // decisions and heartbeats share the entries: what heartbeats take is missing from the decisions
-  const beats = Math.min(SPAN_MS / HEARTBEAT_MS, Math.floor(count / 2));
+  // what heartbeats take is missing from the decisions; a log too small to have them all has none
+  const wanted = SPAN_MS / HEARTBEAT_MS;
+  const beats = count < 2 * wanted ? 0 : wanted;
   const stepMs = SPAN_MS / Math.max(1, count - beats);
-  let nextBeat = LOG_START;
+  let nextBeat = beats === 0 ? Infinity : LOG_START;
   let time = LOG_START;
   for (let index = 0; index < count; index++) {
     if (time >= nextBeat) {
-      nextBeat += SPAN_MS / beats;
+      nextBeat += HEARTBEAT_MS;
       yield heartbeat(index, Math.floor(time));
       continue;
     }
