@@ -185,10 +185,10 @@ const privacy = z.strictObject({
   personalContextKeys: z
     .array(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a name of an attribute'))
     .max(MAX_PERSONAL_KEYS)
-    .default([])
+    .default(['ip', 'breakGlass'])
     .register(settingNotes, {
       description:
-        'Keys of the context whose values the decision log commits to instead of showing them, beside those that the schema marks with `@personal`. Their values can be erased. Comma-separated in the environment.',
+        'Keys of the context whose values the decision log commits to instead of showing them, beside those that the schema marks with `@personal`: the default serves schemas from before that mark. Their values can be erased. Comma-separated in the environment.',
       unit: 'names',
     }),
 });
