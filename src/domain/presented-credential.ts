@@ -5,15 +5,15 @@
 import { z } from 'zod';
 
 /** Longest token that is read at all, in characters; longer ones are a malformed request. */
-const MAX_TEXT = 65_536;
+export const MAX_CREDENTIAL_TEXT = 65_536;
 
 export const presentedCredentialSchema = z
   .strictObject({
     kind: z.literal('jwt'),
-    token: z.string().min(1).max(MAX_TEXT),
+    token: z.string().min(1).max(MAX_CREDENTIAL_TEXT),
     dpop: z
       .strictObject({
-        proof: z.string().min(1).max(MAX_TEXT),
+        proof: z.string().min(1).max(MAX_CREDENTIAL_TEXT),
         method: z.string().min(1).max(32).meta({ description: 'of the request that the gateway received' }),
         url: z.string().min(1).max(8192).meta({ description: 'external URL of that request' }),
       })

@@ -2,27 +2,36 @@
 import { describe, expect, it } from 'vitest';
 import { type DecisionRequestInput, decisionRequestSchema } from '../../src/domain/decision-request.ts';
 import { AppError } from '../../src/domain/errors.ts';
-import { DatetimeValue, EntityUid, IpValue } from '../../src/domain/value.ts';
+import { DatetimeValue, EntityUid, IpValue, RecordValue } from '../../src/domain/value.ts';
 import { buildContexts } from '../../src/pdp/context.ts';
 import { Planner, qualify } from '../../src/pdp/plan.ts';
-import { schemaForTest } from './shipped-schema.ts';
+import { schemaForTest, shippedSchemaText } from './shipped-schema.ts';
 
 const planner = new Planner(schemaForTest());
+/** A schema from before there was `auth.mode`. */
+const former = new Planner(
+  schemaForTest(
+    shippedSchemaText()
+      .split('\n')
+      .filter(line => !line.includes('mode?: String'))
+      .join('\n'),
+  ),
+);
 const NOW = Date.parse('2026-03-10T12:00:00.000Z');
 
-function build(fields: Partial<DecisionRequestInput>) {
+function build(fields: Partial<DecisionRequestInput>, by = planner) {
   const request = decisionRequestSchema.parse({
     principal: { type: 'User', id: 'acme/alice' },
     action: 'generate',
     resource: { type: 'Model', id: 'acme/support-llm' },
     ...fields,
   });
-  const action = planner.find(request.action);
+  const action = by.find(request.action);
   if (action === undefined) throw new Error('unknown action');
   const resource = qualify(request.resource.type, request.resource.id);
-  const checks = planner.plan(request, action, { resource, tenant: 'acme' });
+  const checks = by.plan(request, action, { resource, tenant: 'acme' });
   const facts = { now: NOW, defaultEnv: 'production' };
-  return buildContexts(planner, checks, request, facts).map(context => context.entries);
+  return buildContexts(by, checks, request, facts).map(context => context.entries);
 }
 
 function problemsOf(fields: Partial<DecisionRequestInput>) {
@@ -43,6 +52,18 @@ describe('buildContexts()', () => {
       ['auth', 'env', 'model', 'now'],
       ['auth', 'env', 'input', 'now', 'params'],
     ]);
+  });
+
+  it('tells policies that the service verified the caller, where the schema has a word for it', () => {
+    const auth = { method: 'jwt', assurance: 2, scopes: ['a'], issuer: 'https://idp.example' };
+    const entriesOf = (given: typeof auth & { mode?: 'verify' }, by: Planner) => {
+      const value = build({ auth: given }, by)[0]?.get('auth');
+      return value instanceof RecordValue ? Object.fromEntries(value.entries) : {};
+    };
+    expect(entriesOf({ ...auth, mode: 'verify' }, planner)).toMatchObject({ method: 'jwt', mode: 'verify' });
+    expect(entriesOf(auth, planner)).not.toHaveProperty('mode');
+    expect(entriesOf({ ...auth, mode: 'verify' }, former)).not.toHaveProperty('mode');
+    expect(entriesOf({ ...auth, mode: 'verify' }, former)).toEqual(entriesOf(auth, former));
   });
 
   it('parses values by the schema and takes the time from the service', () => {

@@ -2,12 +2,16 @@
  * From the body of a decision request to its decision, for every way in that takes such bodies. Invariant: a
  * forwarded credential ends here: neither the engine nor the log ever holds it.
  */
-import type { z } from 'zod';
 import type { Decision } from '../../domain/decision.ts';
 import { type DecisionRequest, decisionRequestSchema, isJsonObject } from '../../domain/decision-request.ts';
 import { type EntityRef, entityRefSchema } from '../../domain/ids.ts';
 import { plainRequest } from '../../domain/plain-request.ts';
-import { presentedCredentialSchema } from '../../domain/presented-credential.ts';
+import type { JsonObject, JsonValue } from '../../domain/json.ts';
+import {
+  MAX_CREDENTIAL_TEXT,
+  type PresentedCredential,
+  presentedCredentialSchema,
+} from '../../domain/presented-credential.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { checkAssertion, type Intake, verifyCaller } from './caller-intake.ts';
 import type { Services } from './services.ts';
@@ -38,11 +42,13 @@ export function decideBody(services: Deciding, body: unknown, caller: DecisionCa
   return intake === undefined ? services.engine.decide(request, caller) : conclude(services, intake, caller);
 }
 
-async function decideVerified(services: Deciding, body: unknown, caller: DecisionCaller): Promise<Decision> {
-  const { credential, principal, ...rest } = parseWith(decideBodySchema, body);
-  if (credential === undefined) throw new Error('a credential was lost while it was read');
-  const request = asRequest(rest, principal);
-  const intake = await verifyCaller(services, credential, principal, request, caller.credential);
+async function decideVerified(
+  services: Deciding,
+  body: JsonObject,
+  caller: DecisionCaller,
+): Promise<Decision> {
+  const { credential, claimed, request } = plainBody(body) ?? parsedBody(body);
+  const intake = await verifyCaller(services, credential, claimed, request, caller.credential);
   return conclude(services, intake, caller);
 }
 
@@ -52,10 +58,35 @@ function conclude({ engine }: Deciding, intake: Intake, caller: DecisionCaller):
   return refusal === undefined ? engine.decide(request, known) : engine.refuse(request, refusal, known);
 }
 
-/** A request whose principal verification fills in. */
-function asRequest(
-  rest: Omit<z.output<typeof decideBodySchema>, 'principal' | 'credential'>,
-  claimed: EntityRef | undefined,
-): DecisionRequest {
-  return { ...rest, principal: claimed ?? { type: '?', id: '?' } };
+/** A body taken apart. */
+interface CredentialBody {
+  readonly credential: PresentedCredential;
+  /** Whom the gateway takes the caller for. */
+  readonly claimed: EntityRef | undefined;
+  /** Its principal is what verification replaces, where the gateway names none. */
+  readonly request: DecisionRequest;
+}
+
+/** Stands where a request has to have a principal until verification says whom. */
+const UNKNOWN: EntityRef = { type: 'User', id: 'unknown' };
+
+/** What the schema would make of a body, where a quick look suffices to tell (domain/plain-request.ts). */
+function plainBody({ credential, principal, ...rest }: JsonObject): CredentialBody | undefined {
+  if (!isPlainCredential(credential)) return undefined;
+  const request = plainRequest({ ...rest, principal: principal ?? UNKNOWN });
+  if (request === undefined || principal === null) return undefined;
+  return { credential, request, claimed: principal === undefined ? undefined : request.principal };
+}
+
+function parsedBody(body: JsonObject): CredentialBody {
+  const { credential, principal, ...rest } = parseWith(decideBodySchema, body);
+  if (credential === undefined) throw new Error('a credential was lost while it was read');
+  return { credential, claimed: principal, request: { ...rest, principal: principal ?? UNKNOWN } };
+}
+
+/** A credential of the usual form: a token that no proof comes with. */
+function isPlainCredential(value: JsonValue | undefined): value is { kind: 'jwt'; token: string } {
+  if (!isJsonObject(value) || value['kind'] !== 'jwt' || Object.keys(value).length !== 2) return false;
+  const { token } = value;
+  return typeof token === 'string' && token.length > 0 && token.length <= MAX_CREDENTIAL_TEXT;
 }
