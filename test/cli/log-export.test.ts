@@ -8,6 +8,7 @@ import { EXIT } from '../../src/cli/exit-code.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { loadConfig } from '../../src/config.ts';
 import { type RunningService, startService } from '../../src/main.ts';
+import { BUILD_MS, buildXMod, runXMod, withoutXMod } from '../decision-log/x-mod/program.ts';
 import { recordingTerminal } from './recording-terminal.ts';
 
 const ADMIN_KEY = 'export-test-admin-key-0123456789abcdefg';
@@ -177,6 +178,22 @@ describe('the log of a running service', () => {
     expect(code).toBe(EXIT.ok);
     expect(stdout).toContain(id);
   });
+
+  test.skipIf(withoutXMod('an exported copy'))(
+    'is accepted by the Go implementation of tlog, and refused by it when harmed',
+    async () => {
+      const program = await buildXMod(root);
+      const accepted = await runXMod(program, copy);
+      expect(accepted).toMatchObject({ code: 0 });
+      const harmed = join(root, 'harmed');
+      cpSync(copy, harmed, { recursive: true });
+      const bundle = readFileSync(join(harmed, 'tile/entries/000'));
+      bundle[100] = (bundle[100] ?? 0) ^ 1;
+      writeFileSync(join(harmed, 'tile/entries/000'), bundle);
+      expect((await runXMod(program, harmed)).code).not.toBe(0);
+    },
+    BUILD_MS,
+  );
 
   test('cannot be read without a key', async () => {
     const terminal = recordingTerminal({ env: { DURAMEN_URL: service.url } });
