@@ -7,7 +7,7 @@ import SqliteDatabase from 'better-sqlite3';
 import type { SignedCheckpoint } from '../../decision-log/ports.ts';
 import { removeDatabase, removeLargeDatabase } from './log-files.ts';
 import type { LogArchive, RemovedShard, TileRow } from './log-archive.ts';
-import { listShards, shardFile, type ShardName } from './log-shard-name.ts';
+import { listShards, shardFile, type ShardName, weekStart } from './log-shard-name.ts';
 import { shardBytes, type StoredLeaf, timeOf } from './log-shards.ts';
 
 type Named = Pick<ShardName, 'name'>;
@@ -25,7 +25,11 @@ export interface Pruning {
   readonly heldBackBy: string | undefined;
 }
 
-/** What `prune` would remove now. @param before milliseconds @throws Error when a shard cannot be read */
+/**
+ * What `prune` would remove now. A shard is as young as the youngest that its name, its first and its last entry say:
+ * a clock that went back while it was written makes it no older.
+ * @param before milliseconds @throws Error when a shard cannot be read
+ */
 export function prunable(folder: string, archive: LogArchive, before: number): Pruning {
   const removed: RemovedShard[] = [];
   const shards = listShards(folder);
@@ -35,7 +39,7 @@ export function prunable(folder: string, archive: LogArchive, before: number): P
     // The newest shard always stays: the log goes on in it.
     if (next === undefined) break;
     const described = describe(folder, shard, next);
-    if (described.sealed >= before) break;
+    if (Math.max(described.opened, described.sealed, weekStart(shard.week)) >= before) break;
     heldBackBy = archive.exports().find(({ acknowledged }) => acknowledged < next.first)?.name;
     if (heldBackBy !== undefined) break;
     removed.push(described);

@@ -36,6 +36,14 @@ export function isoWeek(time: number): string {
   return `${year}-W${String(week).padStart(2, '0')}`;
 }
 
+/** The instant at which an ISO week begins, milliseconds since the epoch. @param week as `isoWeek` gives it */
+export function weekStart(week: string): number {
+  // The fourth of January is always in the first week.
+  const fourth = Date.UTC(Number(week.slice(0, 4)), 0, 4) / DAY_MS;
+  const monday = fourth - ((((fourth + 3) % 7) + 7) % 7);
+  return (monday + (Number(week.slice(6)) - 1) * 7) * DAY_MS;
+}
+
 export function shardName(week: string, first: number): ShardName {
   return { name: `${week}-${String(first).padStart(INDEX_DIGITS, '0')}`, week, first };
 }

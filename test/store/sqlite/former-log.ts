@@ -1,5 +1,5 @@
 /** A `log.db` as the version before the tree wrote it. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { leafHash } from '../../../src/decision-log/leaf-hash.ts';
@@ -15,6 +15,7 @@ export function makeFormerLog(
   folder: string,
   entries: number,
   leaf: (sequence: number) => string = formerLeaf,
+  closed = true,
 ): string[] {
   mkdirSync(folder, { recursive: true });
   const db = new SqliteDatabase(join(folder, 'log.db'));
@@ -33,11 +34,14 @@ export function makeFormerLog(
       insert.run(at, bytes, leafHash(bytes));
     }
   })();
+  const names = ['log.db', 'log.db-wal'].map(name => join(folder, name));
+  if (!closed) for (const name of names) cpSync(name, `${name}.kept`);
   db.close();
+  if (!closed) for (const name of names) renameSync(`${name}.kept`, name);
   return bodies;
 }
 
-function formerLeaf(sequence: number): string {
+export function formerLeaf(sequence: number): string {
   return (
     `{"actor":"system","details":{"version":"0.1.0"},"id":"${entryId(sequence)}","kind":"service.start",` +
     `"subject":"service","time":${Date.parse(AT) + sequence},"v":1}`
