@@ -98,7 +98,13 @@ async function start(
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
 
-  const { identity, firstKey } = await assembleIdentity({ ...core, stores, events, random: randomBytes });
+  const { identity, firstKey } = await assembleIdentity({
+    ...core,
+    stores,
+    events,
+    directory: policy.directory,
+    random: randomBytes,
+  });
   cleanup.add(() => identity.close());
 
   const startedAt = timestamp(clock.now());

@@ -8,6 +8,7 @@ import { keyRoutes } from '../admin/keys.ts';
 import { logExportRoutes } from '../admin/log-exports.ts';
 import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
+import { revocationRoutes } from '../admin/revocations.ts';
 import { decideRoutes } from './decide-routes.ts';
 import { describeApi } from './openapi.ts';
 import type { Route } from './route.ts';
@@ -20,6 +21,7 @@ export function makeRoutes(version: string): readonly Route[] {
     ...importRoutes(),
     ...bundleRoutes(),
     ...keyRoutes(),
+    ...revocationRoutes(),
     ...decisionRoutes(),
     ...auditRoutes(),
     ...logTreeRoutes(),

@@ -12,9 +12,12 @@ import type {
   SignedCheckpoint,
   SubjectResolver,
 } from '../../decision-log/ports.ts';
+import type { CallerRules } from '../../domain/caller-rules.ts';
 import type { Clock, IdSource } from '../../domain/clock.ts';
 import type { Credential } from '../../domain/credential.ts';
 import type { EntityRef, LayerName } from '../../domain/ids.ts';
+import type { CallerAuthenticator } from '../../identity/caller.ts';
+import type { RevocationService } from '../../identity/callers/revocation-service.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
@@ -116,9 +119,14 @@ interface Audit {
 }
 
 export interface Services {
-  readonly engine: Pick<DecisionEngine, 'decide'>;
+  readonly engine: Pick<DecisionEngine, 'decide' | 'refuse'>;
   readonly authenticator: Authenticator;
   readonly keys: KeyService;
+  /** Verifies the credentials of end callers. */
+  readonly callers: CallerAuthenticator;
+  /** Rules for callers of gateways whose key has none; undefined: such gateways assert. */
+  readonly callerRules: CallerRules | undefined;
+  readonly revocations: Pick<RevocationService, 'revoke' | 'page'>;
   readonly directory: DirectoryService;
   readonly bundles: BundleService;
   readonly trust: EngineTrust;
