@@ -45,7 +45,9 @@ export async function runLogExport(terminal: Terminal, options: LogExportOptions
   const folder = new LogFolder(options.tiles);
   const key = await chooseKey(folder, server, options.key);
   const held = await heldBy(folder, key);
-  const [note, firstKept] = await Promise.all([server.checkpoint(), firstEntry(folder, server, held)]);
+  // first: what was removed by then is in every later checkpoint
+  const firstKept = await firstEntry(folder, server, held);
+  const note = await server.checkpoint();
   const checkpoint = opened(note, key);
   const mirror = new Mirror(folder, server);
   const start = terminal.clock.monotonic();

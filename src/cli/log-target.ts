@@ -103,11 +103,9 @@ export async function openTiles(path: string, key: ChosenKey | undefined): Promi
 /** A running service. @param key undefined: the one that the service names */
 export async function openServer(client: ApiClient, key: ChosenKey | undefined): Promise<LogTarget> {
   const server = new LogServer(client);
-  const [checkpoint, own, { names, firstKept }] = await Promise.all([
-    server.checkpoint(),
-    server.read(KEY_FILE),
-    server.shards(),
-  ]);
+  // first: what was removed by then is in every later checkpoint
+  const { names, firstKept } = await server.shards();
+  const [checkpoint, own] = await Promise.all([server.checkpoint(), server.read(KEY_FILE)]);
   const keys = keyFindings(own?.toString('utf8'), key, 'the key that the service names');
   const source = new LogCopy({
     resources: server,

@@ -6,7 +6,8 @@
 import { leafId, leafTime } from '../decision-log/leaf-facts.ts';
 import { FINDING_CODES } from '../decision-log/log-findings.ts';
 import { type LogReport, verifyLog } from '../decision-log/verify-log.ts';
-import type { JsonObject } from '../domain/json.ts';
+import { TILE_WIDTH } from '../decision-log/tiles.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
 import { clientOf } from './client.ts';
 import { CliError, EXIT, type ExitCode } from './exit-code.ts';
 import type { CopyFinding } from './log-copy.ts';
@@ -115,7 +116,11 @@ async function verify(
           },
         });
   const seconds = (terminal.clock.monotonic() - start) / 1000;
-  const findings = [...(report?.findings ?? []).map(graded), ...(await target.findings())].sort(bySeverity);
+  const findings = [
+    ...(report?.findings ?? []).map(graded),
+    ...(await target.findings()),
+    ...entries.pruningFindings(report?.firstKept ?? 0),
+  ].sort(bySeverity);
   const judged = seen.map(one => judgeSeen(one, entries.found, report));
   const bad = findings.flatMap(({ severity, index }) =>
     severity === 'error' && index !== undefined ? [index] : [],
@@ -146,6 +151,8 @@ class EntryNotes {
   first: EntryTime | undefined;
   last: EntryTime | undefined;
   readonly #wanted: readonly SeenLog[];
+  /** First entry that the log says it kept, at the last time that it removed some. */
+  #prunedBelow = 0;
 
   constructor(wanted: readonly SeenLog[]) {
     this.#wanted = wanted;
@@ -156,10 +163,24 @@ class EntryNotes {
     const entry = { index, time: leafTime(content) };
     this.first ??= entry;
     this.last = entry;
+    if (content['kind'] === 'log.prune') this.#notePruning(content['details']);
     if (content['kind'] !== 'decision') return;
     const id = leafId(content);
     // the first entry of that id counts: a later one cannot take its place
     if (this.#wanted.some(({ ids }) => ids.has(id)) && !this.found.has(id)) this.found.set(id, index);
+  }
+
+  /** Retention says in the log what it will remove; entries that are gone otherwise were taken away. */
+  pruningFindings(firstKept: number): readonly CopyFinding[] {
+    // a copy begins with a whole bundle
+    if (firstKept <= Math.ceil(this.#prunedBelow / TILE_WIDTH) * TILE_WIDTH) return [];
+    const message = `the entries 0 to ${firstKept - 1} are gone, and no entry of the log says that retention removed all of them`;
+    return [{ index: 0, code: 'PRUNING_UNRECORDED', severity: 'error', message }];
+  }
+
+  #notePruning(details: JsonValue | undefined): void {
+    const firstKept = isJsonObject(details) ? details['firstKept'] : undefined;
+    if (typeof firstKept === 'number') this.#prunedBelow = Math.max(this.#prunedBelow, firstKept);
   }
 }
 

@@ -103,12 +103,25 @@ describe('a copy that nobody touched', () => {
     expect(report.findings).toMatchObject([{ code: 'STRAY_FILE', severity: 'warning' }]);
   });
 
-  test('may begin where retention had removed entries', async () => {
-    rmSync(join(folder, 'tile/entries/000'));
-    writeFileSync(join(folder, 'pruned-below'), '256\n');
-    const { code, report } = await reported('--key', key);
-    expect(report).toMatchObject({ verified: true, firstKept: 256, entries: SIZE - 256 });
-    expect(code).toBe(EXIT.ok);
+  test('may begin where retention had removed entries, if an entry says so', async () => {
+    const prune = { details: { firstKept: 250 }, id: decisionIdAt(690), kind: 'log.prune', v: 2 };
+    const time = z.looseObject({ time: z.number() }).parse(JSON.parse(String(leaves[690]))).time;
+    const pruned = leaves.with(690, Buffer.from(JSON.stringify({ ...prune, time })));
+    for (const [from, code] of [
+      [pruned, EXIT.ok],
+      [leaves, EXIT.notVerified],
+    ] as const) {
+      rmSync(folder, { recursive: true });
+      writeFiles(folder, staticFiles(from, signer));
+      rmSync(join(folder, 'tile/entries/000'));
+      writeFileSync(join(folder, 'pruned-below'), '256\n');
+      const ended = await reported('--key', key);
+      expect(ended.report).toMatchObject({ verified: code === EXIT.ok, firstKept: 256, entries: SIZE - 256 });
+      expect(ended.code).toBe(code);
+      expect(ended.report.findings.map(finding => finding.code)).toEqual(
+        code === EXIT.ok ? [] : ['PRUNING_UNRECORDED'],
+      );
+    }
   });
 });
 

@@ -119,6 +119,8 @@ describe('a data folder that nobody touched', () => {
     cpSync(whole, folder, { recursive: true });
     const writer = openWriter(folder, { shardEntries: SHARD_ENTRIES });
     const [, second] = listShards(folder);
+    const details = { shards: [], firstKept: second?.first ?? 0, retentionDays: 400 };
+    appendTo(writer, [eventEntry(SIZE, { kind: 'log.prune', details })], TIME + SIZE);
     for await (const _ of writer.prune(TIME + SHARD_ENTRIES + BATCH)) continue;
     writer.close(TIME + SIZE);
     expect(listShards(folder)).toHaveLength(2);
