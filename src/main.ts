@@ -167,6 +167,7 @@ async function listenOn(config: Config, services: Services, version: string): Pr
       maxConnections: config.http.maxConnections,
       requestTimeoutSeconds: config.http.requestTimeoutSeconds,
       logSampleRate: config.log.requestSampleRate,
+      pepProfiles: config.pepProfiles,
     });
   } catch (error) {
     throw new AppError(

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { pepProfilesSchema } from '../domain/pep-profile.ts';
 import { anchorSettings } from './anchor-settings.ts';
 import { identitySettings } from './identity-settings.ts';
 import { settingNotes } from './setting-notes.ts';
@@ -225,6 +226,11 @@ export const configSchema = z.strictObject({
   log: log.prefault({}),
   anchor: anchorSettings.prefault({}),
   privacy: privacy.prefault({}),
+  pepProfiles: pepProfilesSchema.default([]).register(settingNotes, {
+    description:
+      'Gateways that ask at `/ext-authz/{name}` and `/hooks/{kind}/{name}`, and what is believed of each; docs/gateways.md has every field. In the environment a JSON array.',
+    unit: 'profiles',
+  }),
   shutdown: shutdown.prefault({}),
 });
 

@@ -103,6 +103,7 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/decision-log/signed-note.ts': 'Ed25519 signatures of notes, and the ids of their keys',
   'src/decision-log/tree-hash.ts': 'RFC 6962 inner nodes',
   'src/edge/admin/input-hash.ts': 'hash of an input that an auditor gives',
+  'src/edge/ext-authz/input-hash.ts': 'digest of an input for the log',
   'src/edge/http/idempotent-requests.ts': 'fingerprint of a repeated request',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',

@@ -65,7 +65,7 @@ describe('answers', () => {
   const cases: [name: string, bytes: string, status: number][] = [
     ['no HTTP at all', 'hello\r\n\r\n', 400],
     ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
-    ['a head of 20 KB', `GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+    ['a head of 90 KB', `GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(90_000)}\r\n\r\n`, 431],
     ['no host', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['two content lengths', post(['content-length: 2', 'content-length: 3'], '{}'), 400],
     ['a length and chunks', post(['content-length: 5', 'transfer-encoding: chunked'], '0\r\n\r\n'), 400],

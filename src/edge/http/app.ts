@@ -23,7 +23,8 @@ const PROBES: readonly string[] = ['/livez', '/readyz', '/metrics'];
 const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /** Answers everything but the decision path. */
-export function makeApp(services: Services, routes: readonly Route[]): Hono<{ Bindings: HttpBindings }> {
+export function makeApp(services: Services, table: readonly Route[]): Hono<{ Bindings: HttpBindings }> {
+  const routes = table.filter(({ isDirect }) => isDirect !== true);
   const app = new Hono<{ Bindings: HttpBindings }>();
   const repeated = new IdempotentRequests(services);
   for (const route of routes) {

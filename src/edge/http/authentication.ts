@@ -47,12 +47,12 @@ export class Authenticator {
     this.#record = record;
   }
 
-  /** @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS. */
-  authenticate(incoming: IncomingMessage): Credential {
-    const { credential, failure } = this.#ring.authenticate(
-      incoming.headers.authorization,
-      this.#memoryOf(incoming.socket),
-    );
+  /**
+   * @param header with the key: gateways forward `Authorization` of their clients and send theirs in another.
+   * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
+   */
+  authenticate(incoming: IncomingMessage, header = incoming.headers.authorization): Credential {
+    const { credential, failure } = this.#ring.authenticate(header, this.#memoryOf(incoming.socket));
     if (credential !== undefined) return credential;
     const source = this.#addresses.sourceOf(incoming);
     this.#record(source, failure);

@@ -109,7 +109,22 @@ export interface Route {
   readonly maxBytes: ((services: Services) => number) | undefined;
   readonly answers: Readonly<Record<number, AnswerNote>>;
   readonly failures: readonly ErrorCode[];
+  /** Served by its raw target, before the application. */
+  readonly isDirect?: true;
   readonly run: (exchange: RawExchange) => Promise<Answer>;
+}
+
+/**
+ * A route that is served before the application: by its raw target, which the application would normalise.
+ * The table describes it; `serves` in server.ts decides what reaches it.
+ */
+export function directRoute(
+  definition: Omit<RouteDefinition<z.ZodUnknown, z.ZodUnknown>, 'handle' | 'access'>,
+): Route {
+  const handle = (): never => {
+    throw new Error(`${definition.path} is served before the application`);
+  };
+  return { ...route({ ...definition, access: 'public', handle }), isDirect: true };
 }
 
 /** Largest body that a route takes. */

@@ -9,6 +9,7 @@ import { logExportRoutes } from '../admin/log-exports.ts';
 import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
 import { revocationRoutes } from '../admin/revocations.ts';
+import { extAuthzRoutes } from '../ext-authz/routes.ts';
 import { decideRoutes } from './decide-routes.ts';
 import { describeApi } from './openapi.ts';
 import type { Route } from './route.ts';
@@ -17,6 +18,7 @@ import type { Route } from './route.ts';
 export function makeRoutes(version: string): readonly Route[] {
   const routes: Route[] = [
     ...decideRoutes(),
+    ...extAuthzRoutes(),
     ...directoryRoutes(),
     ...importRoutes(),
     ...bundleRoutes(),

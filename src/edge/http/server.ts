@@ -6,6 +6,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { AppError } from '../../domain/errors.ts';
+import type { PepProfile } from '../../domain/pep-profile.ts';
+import { ExtAuthzEdge } from '../ext-authz/ext-authz-edge.ts';
 import { makeApp } from './app.ts';
 import { BATCH_PATH, DECIDE_PATH, DecideEdge, type DecideOptions } from './decide.ts';
 import { problemOf } from './problem.ts';
@@ -14,8 +16,8 @@ import type { Route } from './route.ts';
 import type { Services } from './services.ts';
 import { targetProblem } from './target.ts';
 
-/** Largest request head in bytes. */
-const MAX_HEADER_BYTES = 16 * 1024;
+/** Largest request head in bytes: gateways pass on what their clients sent, with Envoy up to 60 KiB. */
+const MAX_HEADER_BYTES = 80 * 1024;
 /** Time in which the head of a request must arrive, in milliseconds. */
 const HEADERS_TIMEOUT_MS = 20_000;
 /** How long an idle connection stays open, in milliseconds: longer than the 60 s of common load balancers. */
@@ -29,6 +31,7 @@ export interface HttpOptions extends DecideOptions {
   readonly port: number;
   readonly maxConnections: number;
   readonly requestTimeoutSeconds: number;
+  readonly pepProfiles: readonly PepProfile[];
 }
 
 /** A listening server. */
@@ -74,12 +77,18 @@ export async function listen(
 function makeListener(
   services: Services,
   routes: readonly Route[],
-  options: DecideOptions,
+  options: HttpOptions,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
   const decide = new DecideEdge(services, options);
+  const gateways = new ExtAuthzEdge(services, options.pepProfiles, options.logSampleRate);
   const control = getRequestListener(makeApp(services, routes).fetch, { overrideGlobalObjects: false });
   return (incoming, outgoing) => {
     const { url = '', method } = incoming;
+    // before anything looks at the target: what a gateway's client wrote stands in it as it is
+    if (gateways.serves(url)) {
+      void gateways.serve(incoming, outgoing);
+      return;
+    }
     if (incoming.headers.host === undefined && incoming.httpVersion !== '1.0') {
       refuseTarget(services, incoming, outgoing, 'the `Host` header is missing');
       return;

@@ -1,0 +1,121 @@
+/**
+ * Answers to gateways. Invariants: only an allow is 200, and only where a decision says so; the headers that
+ * tell who and what was decided are all there in every answer, so that a gateway that copies them overwrites
+ * what a client wrote.
+ */
+import type { Decision } from '../../domain/decision.ts';
+import type { DecisionRequest } from '../../domain/decision-request.ts';
+import type { AppError } from '../../domain/errors.ts';
+import { tenantPrefix } from '../../domain/ids.ts';
+import type { PepProfile } from '../../domain/pep-profile.ts';
+import { denyBody } from './deny-body.ts';
+import { clientStatus, GATEWAY_KINDS, gatewayStatus } from './gateway-kinds.ts';
+
+/** What one question came to. */
+export interface Outcome {
+  readonly decision: Decision;
+  /** The request of the decision that is answered. */
+  readonly request: DecisionRequest;
+  /** As the client's request names the model or the tool. */
+  readonly requestedName: string;
+  readonly dialect: string | undefined;
+}
+
+/** A status with headers and a body, ready to be sent. */
+export interface GatewayAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty for an allow. */
+  readonly body: string;
+}
+
+/** Stands in requests for what is not known. */
+const UNKNOWN = '?';
+const JSON_TYPE = 'application/json';
+/** The challenge of a 401 (RFC 6750 §3): it is about the client's own credential. */
+const CHALLENGE = 'Bearer';
+
+/** The answer to a decision, allow and deny alike. */
+export function answerDecision(outcome: Outcome, profile: PepProfile): GatewayAnswer {
+  const { decision } = outcome;
+  const { code, message } = decision.reason;
+  const headers = decisionHeaders(outcome);
+  if (decision.decision === 'allow') {
+    const { removal } = GATEWAY_KINDS[profile.kind];
+    if (removal !== undefined && profile.removeHeaders.length > 0) {
+      headers[removal] = profile.removeHeaders.join(', ');
+    }
+    headers['x-duramen-status'] = '200';
+    return { status: 200, headers, body: '' };
+  }
+  const status = clientStatus(profile, code);
+  const facts = { status, code, message, decisionId: decision.decisionId };
+  return denied(profile, status, headers, denyBody(outcome.dialect, facts));
+}
+
+/** The answer when no decision could be made: closed, and as an error only where errors are closed. */
+export function answerFailure(error: AppError, profile: PepProfile): GatewayAnswer {
+  const { onFailure = GATEWAY_KINDS[profile.kind].onFailure } = profile;
+  const { code, message, status } = error;
+  const headers = { ...NO_DECISION, 'x-duramen-reason': code };
+  const body = denyBody(undefined, { status, code, message, decisionId: undefined });
+  if (status < 500) return denied(profile, status === 429 ? 429 : 403, headers, body);
+  if (onFailure === 'deny') return denied(profile, 403, headers, body, status);
+  return {
+    status: 503,
+    headers: { ...headers, 'x-duramen-status': '503', 'content-type': JSON_TYPE, 'retry-after': '1' },
+    body: JSON.stringify(body),
+  };
+}
+
+/** @param wanted the status that the client should see, where the gateway is able to change it. */
+function denied(
+  profile: PepProfile,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  body: unknown,
+  wanted = status,
+): GatewayAnswer {
+  const shown = gatewayStatus(profile, status);
+  return {
+    status: shown,
+    headers: {
+      ...headers,
+      'x-duramen-status': String(wanted),
+      'content-type': JSON_TYPE,
+      ...(shown === 401 ? { 'www-authenticate': CHALLENGE } : {}),
+    },
+    body: JSON.stringify(body),
+  };
+}
+
+/** Every header that an answer about a decision has; empty where there is nothing to say. */
+const NO_DECISION = {
+  'x-duramen-status': '403',
+  'x-duramen-decision': 'deny',
+  'x-duramen-decision-id': '',
+  'x-duramen-reason': '',
+  'x-duramen-principal': '',
+  'x-duramen-tenant': '',
+  'x-duramen-action': '',
+  'x-duramen-model': '',
+  'x-duramen-requested-model': '',
+  'x-duramen-tool': '',
+} as const;
+
+function decisionHeaders({ decision, request, requestedName }: Outcome): Record<string, string> {
+  const { principal, action, resource } = request;
+  const isModel = resource.type === 'Model';
+  return {
+    ...NO_DECISION,
+    'x-duramen-decision': decision.decision,
+    'x-duramen-decision-id': decision.decisionId,
+    'x-duramen-reason': decision.reason.code,
+    'x-duramen-principal': principal.id === UNKNOWN ? '' : `${principal.type}::${principal.id}`,
+    'x-duramen-tenant': request.tenant ?? tenantPrefix(principal.id) ?? '',
+    'x-duramen-action': action === UNKNOWN ? '' : action,
+    'x-duramen-model': isModel && resource.id !== UNKNOWN ? resource.id : '',
+    'x-duramen-requested-model': isModel ? requestedName : '',
+    'x-duramen-tool': isModel ? '' : resource.id,
+  };
+}

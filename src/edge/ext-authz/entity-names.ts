@@ -1,0 +1,54 @@
+/**
+ * From the names that requests use to the ids of registered entities. Invariant: a name leads to one entity or
+ * to none; names are compared byte for byte, and a name that could mean two entities is refused.
+ */
+import { ID_PATTERN, NAMESPACE } from '../../domain/ids.ts';
+import type { PepProfile } from '../../domain/pep-profile.ts';
+import { EntityUid } from '../../domain/value.ts';
+import type { Services } from '../http/services.ts';
+import { deny } from './request-denied.ts';
+
+/** Whether the directory holds an entity. */
+export type Registry = (type: 'Model' | 'Tool', id: string) => boolean;
+
+/** Looks into the directory as it is when it is asked. */
+export function registryOf(directory: Services['directory']): Registry {
+  return (type, id) => directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key) !== undefined;
+}
+
+/**
+ * The registered model that a request calls `name`: by the profile's table, else by its id, else by its id below
+ * the tenant. @throws RequestDenied MODEL_UNKNOWN or MODEL_AMBIGUOUS
+ */
+export function resolveModel(
+  name: string,
+  { models }: Pick<PepProfile, 'models'>,
+  tenant: string | undefined,
+  isRegistered: Registry,
+): string {
+  const alias = Object.hasOwn(models, name) ? models[name] : undefined;
+  if (alias !== undefined) return alias;
+  const found = candidates(name, tenant).filter(id => isRegistered('Model', id));
+  if (found.length > 1) deny('MODEL_AMBIGUOUS', 'the name of the model stands for two registered models');
+  return found[0] ?? deny('MODEL_UNKNOWN', 'no registered model has the name that the request uses');
+}
+
+/** The tool that a request calls `name`; where none is registered, an id that none will have. */
+export function resolveTool(
+  name: string,
+  { toolIds }: Pick<PepProfile, 'toolIds'>,
+  tenant: string | undefined,
+  isRegistered: Registry,
+): string {
+  const alias = Object.hasOwn(toolIds, name) ? toolIds[name] : undefined;
+  if (alias !== undefined) return alias;
+  const ids = candidates(name, tenant);
+  const found = ids.filter(id => isRegistered('Tool', id));
+  if (found.length > 1) deny('INPUT_REJECTED', 'the name of a tool stands for two registered tools');
+  return found[0] ?? ids[0] ?? deny('INPUT_REJECTED', 'the name of a tool is no id');
+}
+
+function candidates(name: string, tenant: string | undefined): string[] {
+  const ids = tenant === undefined ? [name] : [name, `${tenant}/${name}`];
+  return ids.filter(id => ID_PATTERN.test(id));
+}

@@ -1,0 +1,204 @@
+/**
+ * The questions of gateways, straight on node:http: any method, any path below a profile, before anything
+ * normalises the target. Invariants: an allow leaves only for a decision that allows; whatever fails is answered
+ * closed, in the way that the gateway of the profile takes for closed.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppError } from '../../domain/errors.ts';
+import type { PepProfile } from '../../domain/pep-profile.ts';
+import type { DecisionCaller } from '../../pdp/engine.ts';
+import { HeaderList } from '../ai-requests/header-list.ts';
+import { logFailure, problemOf } from '../http/problem.ts';
+import { ClientGone, readBody } from '../http/request-body.ts';
+import { REQUEST_ID_HEADER, requestIdOf, traceOf } from '../http/request-headers.ts';
+import type { Services } from '../http/services.ts';
+import { answerDecision, answerFailure, type GatewayAnswer } from './answer.ts';
+import { registryOf } from './entity-names.ts';
+import { Gateway, type GatewayServices } from './gateway.ts';
+import { describeHook, type Hook, hookOf } from './hooks.ts';
+import { PepAuthentication } from './pep-authentication.ts';
+
+/** Paths that this file serves begin with these. */
+const QUESTION_PREFIX = '/ext-authz/';
+const HOOK_PREFIX = '/hooks/';
+/** How the routes are called in metrics and in the log. */
+const QUESTION_ROUTE = '/ext-authz/{profile}';
+const HOOK_ROUTE = '/hooks/{kind}/{profile}';
+
+/** What the edge needs of the service. */
+type ExtAuthzServices = Omit<GatewayServices, 'isRegistered'> &
+  Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
+
+/** One profile, ready to be asked. */
+interface Endpoint {
+  readonly profile: PepProfile;
+  readonly gateway: Gateway;
+  readonly authentication: PepAuthentication;
+  readonly hook: Hook | undefined;
+}
+
+/** A target below one of the prefixes, taken apart. */
+interface Place {
+  readonly route: string;
+  readonly endpoint: Endpoint | undefined;
+  readonly rest: string;
+}
+
+export class ExtAuthzEdge {
+  readonly #services: ExtAuthzServices;
+  readonly #endpoints: ReadonlyMap<string, Endpoint>;
+  readonly #logSampleRate: number;
+  #served = 0;
+
+  constructor(services: ExtAuthzServices, profiles: readonly PepProfile[], logSampleRate: number) {
+    this.#services = services;
+    this.#logSampleRate = logSampleRate;
+    const known = { ...services, isRegistered: registryOf(services.directory) };
+    this.#endpoints = new Map(
+      profiles.map(profile => [
+        profile.name,
+        {
+          profile,
+          gateway: new Gateway(profile, known),
+          authentication: new PepAuthentication(profile, services.authenticator),
+          hook: hookOf(profile),
+        },
+      ]),
+    );
+  }
+
+  /** Whether a raw request target is to be served here. */
+  serves(target: string): boolean {
+    return target.startsWith(QUESTION_PREFIX) || target.startsWith(HOOK_PREFIX);
+  }
+
+  /** Answers one question; never rejects. */
+  async serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const startedAt = this.#services.clock.monotonic();
+    const requestId = requestIdOf(incoming, () => this.#services.ids.next());
+    const { route, endpoint, rest } = this.#placeOf(incoming.url ?? '');
+    let answer: GatewayAnswer;
+    try {
+      if (endpoint === undefined) {
+        throw new AppError('NOT_FOUND', 'no profile has this path: see `pepProfiles` in the configuration');
+      }
+      answer = await this.#answer(endpoint, rest, incoming, requestId);
+    } catch (error) {
+      if (error instanceof ClientGone) return;
+      answer = this.#failed(error, endpoint, route, requestId);
+    }
+    send(outgoing, answer, requestId);
+    const seconds = (this.#services.clock.monotonic() - startedAt) / 1000;
+    this.#services.metrics.requestServed(route, incoming.method ?? '', answer.status, seconds);
+    this.#sample(route, answer.status, requestId);
+  }
+
+  #placeOf(target: string): Place {
+    if (target.startsWith(QUESTION_PREFIX)) {
+      const { name, rest } = cutName(target.slice(QUESTION_PREFIX.length));
+      const found = this.#endpoints.get(name);
+      return { route: QUESTION_ROUTE, endpoint: found?.hook === undefined ? found : undefined, rest };
+    }
+    const { name: kind, rest: below } = cutName(target.slice(HOOK_PREFIX.length));
+    const { name, rest } = cutName(below.slice(1));
+    const found = this.#endpoints.get(name);
+    const isHook = found?.profile.kind === kind && found.hook?.path === rest;
+    return { route: HOOK_ROUTE, endpoint: isHook ? found : undefined, rest };
+  }
+
+  async #answer(
+    { profile, gateway, authentication, hook }: Endpoint,
+    rest: string,
+    incoming: IncomingMessage,
+    httpRequestId: string,
+  ): Promise<GatewayAnswer> {
+    const credential = authentication.authenticate(incoming);
+    const trace = traceOf(incoming);
+    const pep: DecisionCaller = { credential, httpRequestId, ...(trace === undefined ? {} : { trace }) };
+    const bytes = await readQuestion(incoming, profile, hook);
+    const question = {
+      method: incoming.method ?? '',
+      rest,
+      headers: HeaderList.ofRaw(incoming.rawHeaders),
+      bytes,
+    };
+    if (hook === undefined) return answerDecision(await gateway.answer(question, pep), profile);
+    const { decision } = await gateway.answer(question, pep, () => describeHook(hook, bytes, profile));
+    const { code, message } = decision.reason;
+    const isAllowed = decision.decision === 'allow';
+    return hookAnswer(hook, { isAllowed, code, message, decisionId: decision.decisionId });
+  }
+
+  #failed(error: unknown, endpoint: Endpoint | undefined, route: string, requestId: string): GatewayAnswer {
+    const { logger, metrics } = this.#services;
+    logFailure(logger, error, { route, requestId });
+    if (
+      error instanceof AppError &&
+      (error.code === 'LOG_BACKPRESSURE' || error.code === 'LOG_UNAVAILABLE')
+    ) {
+      metrics.entryDropped(error.code);
+    }
+    const failure =
+      error instanceof AppError
+        ? error
+        : new AppError('INTERNAL_ERROR', 'the decision failed inside the service');
+    if (endpoint?.hook !== undefined) {
+      const { code, message } = failure;
+      return hookAnswer(endpoint.hook, { isAllowed: false, code, message, decisionId: undefined });
+    }
+    // the gateway itself is at fault: its operator needs the problem, and every gateway takes it for a deny
+    const isOfGateway = ['NOT_FOUND', 'CREDENTIAL_REQUIRED', 'ROLE_REQUIRED'].includes(failure.code);
+    if (endpoint !== undefined && !isOfGateway) return answerFailure(failure, endpoint.profile);
+    const { status, headers, body } = problemOf(failure, requestId);
+    return { status, headers, body: JSON.stringify(body) };
+  }
+
+  #sample(route: string, status: number, requestId: string): void {
+    this.#served += 1;
+    if (this.#served % this.#logSampleRate !== 0) return;
+    this.#services.logger.info({ route, status, requestId, sampled: this.#logSampleRate }, 'request');
+  }
+}
+
+/** `name/rest?query` */
+function cutName(text: string): { name: string; rest: string } {
+  const end = text.search(/[/?]/);
+  return end === -1 ? { name: text, rest: '' } : { name: text.slice(0, end), rest: text.slice(end) };
+}
+
+/** The bytes of the question; undefined when there are more than the profile takes. */
+async function readQuestion(
+  incoming: IncomingMessage,
+  { body, maxBodyBytes }: PepProfile,
+  hook: Hook | undefined,
+): Promise<Buffer | undefined> {
+  if (body === 'none' && hook === undefined) {
+    incoming.resume();
+    return Buffer.alloc(0);
+  }
+  try {
+    return await readBody(incoming, maxBodyBytes);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'PAYLOAD_TOO_LARGE') return undefined;
+    throw error;
+  }
+}
+
+function hookAnswer(hook: Hook, verdict: Parameters<Hook['answer']>[0]): GatewayAnswer {
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(hook.answer(verdict)),
+  };
+}
+
+function send(outgoing: ServerResponse, { status, headers, body }: GatewayAnswer, requestId: string): void {
+  outgoing.writeHead(status, {
+    ...headers,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    [REQUEST_ID_HEADER]: requestId,
+    'content-length': Buffer.byteLength(body),
+  });
+  outgoing.end(body);
+}

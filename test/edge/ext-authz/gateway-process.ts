@@ -1,0 +1,228 @@
+/** Real gateways with the configurations of deploy/, and the upstream that they protect. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { connect, createServer as createSocketServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const DEPLOY = join(import.meta.dirname, '../../../deploy');
+/** Where Debian keeps nginx's modules. */
+const NGINX_MODULES = '/usr/lib/nginx/modules';
+/** How long a gateway may take to listen, in milliseconds. */
+const START_DEADLINE_MS = 20_000;
+
+/** What the upstream got. */
+export interface Received {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface Upstream {
+  readonly port: number;
+  /** Requests since the last call. */
+  take(): Received[];
+  stop(): Promise<void>;
+}
+
+/** Answers in the OpenAI shape, and streams when it is asked to. */
+export async function startUpstream(): Promise<Upstream> {
+  let received: Received[] = [];
+  const server = createServer((incoming, outgoing) => {
+    void readText(incoming).then(body => {
+      const headers = Object.fromEntries(
+        Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
+      );
+      received.push({ method: incoming.method ?? '', url: incoming.url ?? '', headers, body });
+      if (!body.includes('"stream":true')) {
+        outgoing.writeHead(200, { 'content-type': 'application/json' });
+        outgoing.end('{"object":"chat.completion","choices":[]}');
+        return;
+      }
+      outgoing.writeHead(200, { 'content-type': 'text/event-stream' });
+      outgoing.write('data: {"object":"chat.completion.chunk"}\n\n');
+      outgoing.end('data: [DONE]\n\n');
+    });
+  });
+  const port = await listenAnywhere(server);
+  const take = (): Received[] => {
+    const taken = received;
+    received = [];
+    return taken;
+  };
+  return { port, take, stop: () => closeServer(server) };
+}
+
+/** A service that accepts questions and never answers them. */
+export async function startSilentService(): Promise<{ readonly port: number; stop(): Promise<void> }> {
+  const server = createServer(() => undefined);
+  const port = await listenAnywhere(server);
+  return { port, stop: () => closeServer(server) };
+}
+
+async function readText(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) if (chunk instanceof Buffer) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function listenAnywhere(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(portOf(server.address())));
+  });
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+function portOf(address: ReturnType<Server['address']>): number {
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createSocketServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const port = portOf(server.address());
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export type GatewayName = 'nginx' | 'njs' | 'caddy' | 'haproxy';
+
+const PROGRAMS: Readonly<Record<GatewayName, string>> = {
+  nginx: 'nginx',
+  njs: 'nginx',
+  caddy: 'caddy',
+  haproxy: 'haproxy',
+};
+
+/** Why a gateway cannot be run here; undefined when it can. */
+export function missing(name: GatewayName): string | undefined {
+  const program = PROGRAMS[name];
+  const found = spawnSync(program, [program === 'haproxy' ? '-v' : program === 'nginx' ? '-v' : 'version']);
+  if (found.error !== undefined) return `${program} is not installed`;
+  if (name !== 'njs') return undefined;
+  const module = spawnSync('test', ['-f', join(NGINX_MODULES, 'ngx_http_js_module.so')]);
+  return module.status === 0 ? undefined : 'the njs module of nginx is not installed';
+}
+
+export interface GatewayProcess {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Who the callers are, by what they send in `Authorization`. */
+const CALLERS = [
+  ['Bearer alice-token', 'acme/alice'],
+  ['Bearer erin-token', 'globex/erin'],
+] as const;
+
+/** Starts a gateway with its configuration of deploy/, and waits until it listens. */
+export async function startGateway(
+  name: GatewayName,
+  settings: { readonly pdpPort: number; readonly upstreamPort: number; readonly key: string },
+): Promise<GatewayProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'duramen-gateway-'));
+  mkdirSync(join(folder, 'run'));
+  const port = await freePort();
+  const callers = join(folder, 'callers');
+  writeFileSync(callers, CALLERS.map(([header, id]) => callerLine(name, header, id)).join('\n') + '\n');
+  const values: Readonly<Record<string, string>> = {
+    LISTEN: `127.0.0.1:${port}`,
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    PDP: `127.0.0.1:${settings.pdpPort}`,
+    UPSTREAM: `127.0.0.1:${settings.upstreamPort}`,
+    KEY: settings.key,
+    CALLERS: callers,
+    RUN: join(folder, 'run'),
+    MODULES: NGINX_MODULES,
+    SCRIPT: name === 'haproxy' ? join(DEPLOY, 'haproxy/duramen.lua') : join(DEPLOY, 'nginx'),
+  };
+  const file = join(folder, name === 'caddy' ? 'Caddyfile' : 'gateway.conf');
+  const template = readFileSync(join(DEPLOY, TEMPLATES[name]), 'utf8');
+  writeFileSync(
+    file,
+    template.replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key] ?? `@${key}@`),
+  );
+  const child = spawn(PROGRAMS[name], argumentsOf(name, file, folder), {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: folder,
+      DURAMEN_URL: `http://127.0.0.1:${settings.pdpPort}/ext-authz/haproxy`,
+      DURAMEN_KEY: settings.key,
+    },
+  });
+  const said: string[] = [];
+  child.stderr.on('data', (chunk: Buffer) => said.push(chunk.toString('utf8')));
+  const stop = async (): Promise<void> => {
+    await endProcess(child);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await waitForPort(port, child);
+  } catch (error) {
+    await stop();
+    throw new Error(`${name} did not start: ${said.join('')}`, { cause: error });
+  }
+  return { url: `http://127.0.0.1:${port}`, stop };
+}
+
+const TEMPLATES: Readonly<Record<GatewayName, string>> = {
+  nginx: 'nginx/auth-request.conf',
+  njs: 'nginx/njs.conf',
+  caddy: 'caddy/Caddyfile',
+  haproxy: 'haproxy/haproxy.cfg',
+};
+
+function callerLine(name: GatewayName, header: string, id: string): string {
+  // HAProxy separates key and value at the first space: `Bearer` stays a word of its own
+  if (name === 'haproxy') return `${header.replace(' ', '_')} ${id}`;
+  return name === 'caddy' ? `"${header}" ${id}` : `"${header}" ${id};`;
+}
+
+function argumentsOf(name: GatewayName, file: string, folder: string): string[] {
+  if (name === 'caddy') return ['run', '--config', file, '--adapter', 'caddyfile'];
+  if (name === 'haproxy') return ['-f', file];
+  return ['-c', file, '-p', folder, '-e', 'stderr'];
+}
+
+async function waitForPort(port: number, child: ChildProcess): Promise<void> {
+  const deadline = Date.now() + START_DEADLINE_MS;
+  while (!(await isListening(port))) {
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+    if (Date.now() > deadline) throw new Error('it does not listen');
+    await new Promise(resolve => setTimeout(resolve, 25));
+  }
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise(resolve => {
+    child.once('exit', () => resolve());
+    child.kill('SIGTERM');
+  });
+}
