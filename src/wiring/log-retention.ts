@@ -28,7 +28,6 @@ export interface RetentionOptions {
 export class RetentionKeeper {
   readonly #options: RetentionOptions;
   #cancel: (() => void) | undefined;
-  #running: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: RetentionOptions) {
@@ -37,17 +36,15 @@ export class RetentionKeeper {
 
   /** Looks now, and every hour from then on. Resolves after the first look, which rejects nothing. */
   start(): Promise<void> {
-    this.#running = this.#look().finally(() => {
+    return this.#look().finally(() => {
       if (!this.#closed) this.#cancel = this.#options.timers.after(LOOK_MS, () => void this.start());
     });
-    return this.#running;
   }
 
-  /** Resolves when a look that has begun has ended. */
+  /** Looks no more. A removal that has begun is not waited for: cut short, the next start goes on with it. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel?.();
-    await this.#running;
   }
 
   async #look(): Promise<void> {
@@ -55,6 +52,7 @@ export class RetentionKeeper {
     try {
       await this.#prune();
     } catch (error) {
+      if (this.#closed) return;
       logger.error(
         { err: error },
         'old entries of the decision log could not be removed: tried again in an hour',

@@ -80,7 +80,7 @@ test('nothing is logged when nothing is old; an export that lags is told', async
   expect(steps).toHaveLength(1);
   expect(lines.join()).toContain('"export":"siem"');
   due()?.action();
-  await keeper.close();
+  await new Promise(setImmediate);
   expect(steps).toHaveLength(2);
   expect(lines.join()).toContain('unreadable');
 });
@@ -93,6 +93,12 @@ test('after the end nothing is looked at any more', async () => {
   expect(due()).toBeUndefined();
   const stopping = scene([]);
   const first = stopping.keeper.start();
-  await Promise.all([stopping.keeper.close(), first]);
+  await stopping.keeper.close();
+  await first;
   expect(stopping.due()).toBeUndefined();
+  const cutShort = scene([new Error('closed')]);
+  const last = cutShort.keeper.start();
+  await cutShort.keeper.close();
+  await last;
+  expect(cutShort.lines).toEqual([]);
 });
