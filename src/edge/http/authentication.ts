@@ -52,9 +52,22 @@ export class Authenticator {
    * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
    */
   authenticate(incoming: IncomingMessage, header = incoming.headers.authorization): Credential {
-    const { credential, failure } = this.#ring.authenticate(header, this.#memoryOf(incoming.socket));
+    return this.#prove(header, this.#memoryOf(incoming.socket), () => this.#addresses.sourceOf(incoming));
+  }
+
+  /**
+   * The same for a listener that has no IncomingMessage.
+   * @param address of the peer, as the socket sees it.
+   * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
+   */
+  authenticatePeer(address: string, header: string | undefined): Credential {
+    return this.#prove(header, rememberNothing(), () => address);
+  }
+
+  #prove(header: string | undefined, memory: ConnectionMemory, sourceOf: () => string): Credential {
+    const { credential, failure } = this.#ring.authenticate(header, memory);
     if (credential !== undefined) return credential;
-    const source = this.#addresses.sourceOf(incoming);
+    const source = sourceOf();
     this.#record(source, failure);
     const wait = this.#limiter.count(source);
     if (wait === undefined) throw new AppError('CREDENTIAL_REQUIRED', DETAILS[failure.cause]);
