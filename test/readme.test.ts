@@ -37,6 +37,7 @@ beforeAll(async () => {
   const settings = {
     DURAMEN_DATA_DIR: folder,
     DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+    DURAMEN_GRPC_LISTEN: '',
     DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
     DURAMEN_LOG_LEVEL: 'silent',
   };
@@ -48,7 +49,7 @@ beforeAll(async () => {
   const [, url = '', key = ''] = await printed(
     /export DURAMEN_URL=(\S+) DURAMEN_KEY=(\S+)[^]*humanApproved.*\n/,
   );
-  env = { ...process.env, DURAMEN_URL: url, DURAMEN_KEY: key, DURAMEN_ADMIN_KEY: ADMIN_KEY };
+  env = { ...process.env, TMPDIR: folder, DURAMEN_URL: url, DURAMEN_KEY: key, DURAMEN_ADMIN_KEY: ADMIN_KEY };
 }, START_MS + 10_000);
 
 afterAll(async () => {
@@ -57,7 +58,8 @@ afterAll(async () => {
     process.kill(-demo.pid, 'SIGTERM');
     await ended;
   }
-  rmSync(folder, { recursive: true, force: true });
+  // npm can end before the service that it started, which still closes its files
+  rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
 });
 
 describe('the README', () => {
