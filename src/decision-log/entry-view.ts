@@ -38,12 +38,13 @@ export function entryView(leaf: JsonObject, opened: Opened): JsonObject {
   if (leaf['kind'] !== 'decision') return eventView(leaf, opened);
   const request = requestView(leaf, opened);
   const levels = levelsView(leaf, opened);
+  const reason = reasonView(object(leaf['reason']), levels);
   return {
     ...leaf,
     entities: entitiesView(leaf['entities'], opened),
     levels,
     obligations: leaf['obligations'] ?? [],
-    reason: reasonView(object(leaf['reason']), levels),
+    reason,
     request,
   };
 }

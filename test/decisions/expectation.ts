@@ -2,7 +2,7 @@
  * What a case of the corpus says about a decision, and what a decision says about itself, in one shape.
  * Invariant: what a case leaves out is left out on both sides; an absent error or obligation means none.
  */
-import type { CheckResult } from '../../src/domain/decision.ts';
+import type { CheckResult, Decision } from '../../src/domain/decision.ts';
 import type { UnloggedDecision } from '../../src/domain/log-entry.ts';
 import type { Expectation } from './corpus.ts';
 
@@ -56,4 +56,29 @@ function clausesOf({ nearMisses }: CheckResult): string {
     clauses.some(({ observed }) => observed !== undefined),
   );
   return complete ? 'each near miss has clauses' : 'some near miss has no clauses, or observes nothing';
+}
+
+/**
+ * Reason and levels as an entry says them: messages could name somebody, so it has those alone that policies give,
+ * and values that were observed never.
+ */
+export function sayable({ reason, levels }: Decision): object {
+  const { message, ...said } = reason;
+  const isPolicys = reason.code === 'POLICY_ALLOW' || reason.code === 'FORBIDDEN_BY_POLICY';
+  return { reason: isPolicys ? { ...said, message } : said, levels: withoutMessages(levels) };
+}
+
+function withoutMessages(levels: Decision['levels']): object {
+  return Object.fromEntries(
+    Object.entries(levels).map(([level, { decision, checks }]) => [
+      level,
+      {
+        decision,
+        checks: checks.map(({ message: _message, nearMisses, ...check }) => ({
+          ...check,
+          nearMisses: nearMisses.map(({ clauses: _clauses, ...miss }) => miss),
+        })),
+      },
+    ]),
+  );
 }

@@ -12,7 +12,7 @@ import { loadConfig } from '../../src/config.ts';
 import { decisionSchema } from '../../src/domain/decision.ts';
 import { type RunningService, startService } from '../../src/main.ts';
 import { readCases, readWorld } from './corpus.ts';
-import { expected, observe } from './expectation.ts';
+import { expected, observe, sayable } from './expectation.ts';
 import { readPolicies } from './scene.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
@@ -32,6 +32,7 @@ beforeAll(async () => {
     env: {
       DURAMEN_DATA_DIR: folder,
       DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
       DURAMEN_ENGINE_CROSS_CHECK: 'all',
       DURAMEN_LOG_LEVEL: 'silent',
@@ -88,8 +89,8 @@ describe('over HTTP', () => {
 
     const read = await call('GET', `/v1/decisions/${decision.decisionId}`);
     const entry = entrySchema.parse(await read.json());
-    const { decisionId, reason, levels, obligations, revision, evaluatedAt } = decision;
-    expect(entry).toMatchObject({ decisionId, reason, levels, obligations, revision, evaluatedAt });
+    const { decisionId, obligations, revision, evaluatedAt } = decision;
+    expect(entry).toMatchObject({ decisionId, obligations, revision, evaluatedAt, ...sayable(decision) });
     expect(entry.log.index).toBe(decision.log.index);
   });
 

@@ -20,6 +20,7 @@ import type { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { type CorpusCase, readCases } from './corpus.ts';
 import { type TestPrivacy, testPrivacy } from '../decision-log/test-privacy.ts';
+import { sayable } from './expectation.ts';
 import { buildEvaluator, buildHolder } from './scene.ts';
 
 const ENGINE_VERSION = 'corpus/1';
@@ -59,14 +60,12 @@ describe('the entry of each decision', () => {
   test.each(cases)('$title', async one => {
     const { decision, leaf, view } = await decideAndRead(one);
     const content = contentSchema.parse(view);
-    const { reason, levels, obligations, revision, decisionId } = decision;
-    const { message: _, ...said } = reason;
+    const { obligations, revision, decisionId } = decision;
     expect(content).toMatchObject({
       id: decisionId,
       time: one.now,
       decision: one.expect.decision,
-      reason: said,
-      levels: withoutMessages(levels),
+      ...sayable(decision),
       obligations,
       revision,
       engine: `compiled/${ENGINE_VERSION}`,
@@ -93,7 +92,7 @@ describe('the entry of each decision', () => {
       { ...request, explain: one.request.explain },
       { id: decision.decisionId, now, defaultEnv: 'another' },
     );
-    const { log: _, requestId: __, evaluatedAt, ...then } = decision;
+    const { log: _, requestId: __, auth: ___, evaluatedAt, ...then } = decision;
     const { evaluatedAt: evaluatedAgainAt, ...repeated } = again.decision;
     expect(repeated).toEqual(then);
     // an unknown action has no context, but the clock is always logged
@@ -134,22 +133,6 @@ async function openView(log: MemoryLog, leaf: LoggedLeaf, privacy: TestPrivacy):
     subjects: new Map(pseudonymsIn(leaf.content).map(pseudonym => [pseudonym, privacy.idOf(pseudonym)])),
     disclosures: disclosures?.split('~') ?? [],
   });
-}
-
-/** Messages could name somebody, so an entry has only those that policies give; observed values never. */
-function withoutMessages(levels: Decision['levels']): object {
-  return Object.fromEntries(
-    Object.entries(levels).map(([level, { decision, checks }]) => [
-      level,
-      {
-        decision,
-        checks: checks.map(({ message: _message, nearMisses, ...check }) => ({
-          ...check,
-          nearMisses: nearMisses.map(({ clauses: _clauses, ...miss }) => miss),
-        })),
-      },
-    ]),
-  );
 }
 
 /** A decision of the corpus never fails inside: a deny `INTERNAL_ERROR` must not pass for an expected one. */
