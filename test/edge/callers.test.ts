@@ -66,7 +66,7 @@ function claims(change: Record<string, unknown> = {}): Record<string, unknown> {
   count += 1;
   const now = Math.floor(clock.now() / 1000);
   const base = { iss: issuer.url, sub: 'alice', aud: AUDIENCE, iat: now, exp: now + 600, jti: `t${count}` };
-  return { ...base, scope: 'model:invoke', ...change };
+  return { ...base, client_id: 'app', scope: 'model:invoke', ...change };
 }
 const tokenOf = (change: Record<string, unknown> = {}) => signToken(key, claims(change));
 const jwt = async (change: Record<string, unknown> = {}) => ({ kind: 'jwt', token: await tokenOf(change) });

@@ -45,7 +45,15 @@ test('marked credentials are in no answer, log line, metric, entry or file', asy
   const pep = await service.makeKey(['pep']);
   const now = Math.floor(clock.now() / 1000);
   const jkt = await calculateJwkThumbprint(client.jwk);
-  const base = { iss: issuer.url, sub: 'alice', aud: AUDIENCE, iat: now, exp: now + 600, jti: 'canary-jti' };
+  const base = {
+    iss: issuer.url,
+    sub: 'alice',
+    aud: AUDIENCE,
+    iat: now,
+    exp: now + 600,
+    jti: 'canary-jti',
+    client_id: 'app',
+  };
   const token = await signToken(key, { ...base, canary: 'canary-claim', cnf: { jkt } });
   const proof = await signProof(client, {
     jti: 'canary-proof',

@@ -1,6 +1,10 @@
 /** Properties of reading and verifying tokens: no change of a good token survives, and JSON reads one way only. */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ID_PATTERN } from '../../src/domain/ids.ts';
+import { issuerSettingsSchema } from '../../src/domain/issuer-settings.ts';
+import { resolveIssuers } from '../../src/identity/jwt/issuer.ts';
+import { mapPrincipal } from '../../src/identity/jwt/principal-mapping.ts';
 import { parseStrictObject } from '../../src/identity/jwt/strict-json.ts';
 import { readToken } from '../../src/identity/jwt/token-text.ts';
 import { causeOf, type Scene, startScene } from '../identity/jwt/authentication-scene.ts';
@@ -93,6 +97,63 @@ test('a text is read as a token at most in one way: its parts are what they enco
         expect(Buffer.from(part, 'base64url').toString('base64url')).toBe(part);
     }),
   );
+});
+
+test('whatever the claims hold, a principal lies in a tenant of its issuer, and so do its roles and agents', () => {
+  const settings = issuerSettingsSchema.parse({
+    name: 'idp',
+    issuer: 'https://idp.example',
+    audiences: ['api'],
+    tenants: ['acme', 'globex'],
+    tenant: { claim: 'org' },
+    id: { first: [{ claim: 'id' }, { join: [{ claim: 'org' }, { claim: 'sub' }], separator: '/' }] },
+    roles: [{ claim: 'groups' }],
+    delegation: { agent: { claim: 'id' } },
+  });
+  const [issuer] = resolveIssuers([settings]).issuers.values();
+  if (issuer === undefined) throw new Error('no issuer');
+  const id = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 12 }),
+    fc.constantFrom(
+      'acme/a',
+      'globex/a',
+      'acme',
+      'acme/',
+      '/acme/a',
+      'acme/../globex/a',
+      'acmeX/a',
+      'initech/a',
+    ),
+  );
+  const claims = fc.record(
+    {
+      org: fc.oneof(fc.constantFrom('acme', 'globex', 'initech', 'Acme', ''), fc.string()),
+      sub: id,
+      id: fc.oneof(id, fc.jsonValue({ maxDepth: 1 })),
+      groups: fc.array(id, { maxLength: 5 }),
+      act: fc.record({ id }),
+    },
+    { requiredKeys: [] },
+  );
+  let mapped = 0;
+  fc.assert(
+    fc.property(claims, given => {
+      const text = JSON.stringify(given);
+      const read = parseStrictObject(text);
+      if (read === undefined) return;
+      const { value } = mapPrincipal(issuer, read);
+      if (value === undefined) return;
+      mapped += 1;
+      const { principal, tenant, roles, actors } = value;
+      expect(['acme', 'globex']).toContain(tenant);
+      for (const one of [principal.id, ...roles, ...(actors?.chain ?? [])]) {
+        expect(one.startsWith(`${tenant}/`)).toBe(true);
+        expect(ID_PATTERN.test(one)).toBe(true);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+  expect(mapped).toBeGreaterThan(20);
 });
 
 function base64(text: string): string {

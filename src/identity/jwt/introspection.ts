@@ -10,8 +10,8 @@ import type { VerifiedToken } from './token-verifier.ts';
 
 /** Most answers remembered. */
 const MAX_ANSWERS = 10_000;
-/** Most questions to one issuer at once. */
-const MAX_IN_FLIGHT = 32;
+/** Most questions to one issuer at once: a slow one holds up its own tokens alone. */
+export const MAX_IN_FLIGHT = 32;
 /** Pause after a failure in milliseconds, in which tokens are refused without asking. */
 const PAUSE_MS = 1_000;
 
@@ -29,6 +29,7 @@ export class Introspector {
   readonly #answers = new Map<string, Answer>();
   readonly #inFlight = new Map<string, Promise<TokenCause | undefined>>();
   readonly #pausedUntil = new Map<string, number>();
+  readonly #asking = new Map<string, number>();
 
   constructor(documents: Documents, clock: Clock, secrets: ReadonlyMap<string, string>) {
     this.#documents = documents;
@@ -45,8 +46,13 @@ export class Introspector {
     if (asked !== undefined) return asked;
     const { name } = token.issuer;
     const paused = this.#clock.monotonic() < (this.#pausedUntil.get(name) ?? 0);
-    if (paused || this.#inFlight.size >= MAX_IN_FLIGHT) return 'introspection_unavailable';
-    const asking = this.#ask(text, digest, token).finally(() => this.#inFlight.delete(digest));
+    const count = this.#asking.get(name) ?? 0;
+    if (paused || count >= MAX_IN_FLIGHT) return 'introspection_unavailable';
+    this.#asking.set(name, count + 1);
+    const asking = this.#ask(text, digest, token).finally(() => {
+      this.#inFlight.delete(digest);
+      this.#asking.set(name, (this.#asking.get(name) ?? 1) - 1);
+    });
     this.#inFlight.set(digest, asking);
     return asking;
   }

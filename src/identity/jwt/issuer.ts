@@ -18,6 +18,8 @@ import { partsOf, type PresetParts } from './presets.ts';
 /** One issuer with nothing left open. */
 export interface Issuer {
   readonly name: string;
+  /** Names of the other issuers: their subjects' ids are not to be had by a mapping. */
+  readonly otherNames: ReadonlySet<string>;
   /** Exact `iss`. */
   readonly issuer: string;
   readonly audiences: ReadonlySet<string>;
@@ -79,7 +81,8 @@ export function resolveIssuers(settings: readonly IssuerSettings[]): ResolvedIss
       continue;
     }
     if (issuers.has(issuer)) report('another issuer has the same `iss`');
-    const resolved = join(one, parts, issuer);
+    const otherNames = new Set(settings.map(({ name }) => name).filter(name => name !== one.name));
+    const resolved = join(one, parts, issuer, otherNames);
     for (const message of objections(one, parts, resolved)) report(message);
     issuers.set(issuer, resolved);
   }
@@ -87,10 +90,16 @@ export function resolveIssuers(settings: readonly IssuerSettings[]): ResolvedIss
   return { issuers, problems };
 }
 
-function join(settings: IssuerSettings, parts: PresetParts, issuer: string): Issuer {
+function join(
+  settings: IssuerSettings,
+  parts: PresetParts,
+  issuer: string,
+  otherNames: ReadonlySet<string>,
+): Issuer {
   const typ = settings.typ ?? parts.typ;
   return {
     name: settings.name,
+    otherNames,
     issuer,
     audiences: new Set(settings.audiences),
     algorithms: new Set<SignatureAlgorithm>(settings.algorithms ?? parts.algorithms),
@@ -99,7 +108,7 @@ function join(settings: IssuerSettings, parts: PresetParts, issuer: string): Iss
     clockToleranceSeconds: settings.clockToleranceSeconds,
     tenants: new Set(settings.tenants),
     subjects: settings.subjects === undefined ? undefined : new Set(settings.subjects),
-    require: [...parts.require, ...settings.require],
+    require: [...parts.require, ...(settings.typ === undefined ? parts.profile : []), ...settings.require],
     requiredScopes: settings.requiredScopes,
     bindingRequired: settings.binding === 'required',
     principalTypes: new Set(settings.principalTypes ?? [parts.type]),

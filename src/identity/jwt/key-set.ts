@@ -10,9 +10,9 @@ import { isJsonObject } from './strict-json.ts';
 const MAX_KEYS = 100;
 /** Most keys that are tried for a token without `kid`: each try is a signature verification. */
 export const MAX_CANDIDATES = 5;
-/** Longest RSA modulus and exponent in base64url characters: 8192 bits, and 64 bits (verification cost follows both). */
+/** Longest RSA modulus and exponent in base64url characters: 8192 and 32 bits. The cost of verifying follows both. */
 const MAX_MODULUS = 1366;
-const MAX_EXPONENT = 11;
+const MAX_EXPONENT = 6;
 const MAX_TEXT = 256;
 
 const CURVE_ALGORITHMS: Readonly<Record<string, string>> = {

@@ -26,6 +26,8 @@ export interface PresetParts {
   readonly roles: ListMapping;
   readonly scopes: ListMapping;
   readonly require: readonly Requirement[];
+  /** What tokens of the preset's `typ` must hold; an operator who configures another `typ` is not held to it. */
+  readonly profile: readonly Requirement[];
   readonly keyHosts: readonly string[];
   /** Says what is wrong with the operator's part; undefined: nothing. */
   readonly objection: (settings: IssuerSettings) => string | undefined;
@@ -37,8 +39,7 @@ const SUBJECT: ValueMapping = { claim: 'sub' };
 const SCOPE: ListMapping = [{ claim: 'scope', split: ' ' }];
 const CLIENT: ValueMapping = { first: [{ claim: 'client_id' }, { claim: 'azp' }] };
 
-/** An issuer that follows RFC 9068. */
-export const STANDARD: PresetParts = {
+const STANDARD: PresetParts = {
   algorithms: ['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'],
   typ: ['at+jwt', 'application/at+jwt'],
   maxLifetimeSeconds: 900,
@@ -48,8 +49,18 @@ export const STANDARD: PresetParts = {
   roles: [],
   scopes: SCOPE,
   require: [],
+  profile: [],
   keyHosts: [],
   objection: NO_OBJECTION,
+};
+
+/** An issuer that follows RFC 9068, §2.2 of which makes these claims obligatory. */
+const RFC_9068: PresetParts = {
+  ...STANDARD,
+  profile: [
+    { claim: 'client_id', present: true },
+    { claim: 'jti', present: true },
+  ],
 };
 
 /** Projected service-account tokens; `sub` is `system:serviceaccount:<namespace>:<name>`. */
@@ -155,7 +166,7 @@ const PRESETS: Readonly<Record<IssuerPreset, PresetParts>> = {
 
 /** The parts of a preset; without one those of RFC 9068. */
 export function partsOf(preset: IssuerPreset | undefined, issuer: string | undefined): PresetParts {
-  const parts = preset === undefined ? STANDARD : PRESETS[preset];
+  const parts = preset === undefined ? RFC_9068 : PRESETS[preset];
   const tid = preset === 'azure' && issuer !== undefined ? azureTenant(issuer) : undefined;
   return tid === undefined ? parts : { ...parts, require: [...parts.require, { claim: 'tid', equals: tid }] };
 }

@@ -46,7 +46,7 @@ export function mapPrincipal(issuer: Issuer, claims: JsonObject): Checked<Mapped
     mapping.id === undefined
       ? ownId(issuer, tenant, mapValue(mapping.subject, claims))
       : mapValue(mapping.id, claims);
-  if (id === undefined || !isWithin(id, tenant)) return { cause: 'mapping' };
+  if (id === undefined || !isOwn(id, tenant, issuer)) return { cause: 'mapping' };
   const roles = mapList(mapping.roles, claims);
   const scopes = mapList(mapping.scopes, claims);
   if (roles === undefined || scopes === undefined) return { cause: 'mapping' };
@@ -81,7 +81,7 @@ function mapActors(issuer: Issuer, tenant: string, claims: JsonObject): Actors |
       delegation.agent === undefined
         ? ownId(issuer, tenant, mapValue(ACTOR, act))
         : mapValue(delegation.agent, act);
-    if (id === undefined || !isWithin(id, tenant)) return 'refused';
+    if (id === undefined || !isOwn(id, tenant, issuer)) return 'refused';
     chain.push(id);
     act = act['act'];
   }
@@ -91,6 +91,14 @@ function mapActors(issuer: Issuer, tenant: string, claims: JsonObject): Actors |
 
 function ownId({ name }: Issuer, tenant: string, subject: string | undefined): string | undefined {
   return subject === undefined ? undefined : `${tenant}/${name}:${subject}`;
+}
+
+/** Whether an id lies in the tenant and is not one that another issuer's subjects have. */
+function isOwn(id: string, tenant: string, { otherNames }: Issuer): boolean {
+  if (!isWithin(id, tenant)) return false;
+  const local = id.slice(tenant.length + 1);
+  const colon = local.indexOf(':');
+  return colon < 0 || !otherNames.has(local.slice(0, colon));
 }
 
 function isWithin(id: string, tenant: string): boolean {

@@ -1,6 +1,7 @@
 /** From a forwarded token to a caller: what is remembered, what is asked anew each time, and who becomes a principal. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Revocation } from '../../../src/identity/ports.ts';
+import { MAX_IN_FLIGHT } from '../../../src/identity/jwt/introspection.ts';
 import { MAX_REMEMBERED, REMEMBER_MS } from '../../../src/identity/jwt/token-verifier.ts';
 import { causeOf, PEP, type Scene, type SceneOptions, startScene } from '../jwt/authentication-scene.ts';
 import { json, signToken } from '../jwt/test-issuer.ts';
@@ -248,6 +249,28 @@ describe('introspection', () => {
     scene.clock.advance(1);
     const outcome = await scene.authenticate(token);
     expect(outcome.refusal?.code).toBe('CREDENTIAL_REVOKED');
+  });
+
+  test('of a slow issuer holds up a bounded number of its tokens', async () => {
+    const scene = await start({ secret: SECRET, settings: introspected });
+    const waiting: (() => void)[] = [];
+    scene.issuer.handlers.set('/introspect', (_request, response) => {
+      waiting.push(() => json(response, { active: true }));
+    });
+    const attempts = Array.from({ length: MAX_IN_FLIGHT }, (_, at) => attempt(scene, `t${at}`));
+    const deadline = performance.now() + 5_000;
+    while (waiting.length < MAX_IN_FLIGHT && performance.now() < deadline) {
+      await new Promise(resolve => setTimeout(resolve, 2));
+    }
+    expect(await attempt(scene, 'more')).toBe('introspection_unavailable');
+    for (const answer of waiting) answer();
+    expect(new Set(await Promise.all(attempts))).toEqual(new Set([ACCEPTED]));
+    const after = attempt(scene, 'later');
+    while (waiting.length <= MAX_IN_FLIGHT && performance.now() < deadline) {
+      await new Promise(resolve => setTimeout(resolve, 2));
+    }
+    waiting.at(-1)?.();
+    expect(await after).toBe(ACCEPTED);
   });
 
   test('without the secret of the client refuses', async () => {

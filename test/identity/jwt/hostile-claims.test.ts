@@ -110,6 +110,8 @@ const CLAIMS: readonly Row[] = [
   ['`iat` absent', 'claims', withClaims({ iat: undefined })],
   ['`iat` null', 'claims', withClaims({ iat: null })],
   ['`nbf` a text', 'claims', withClaims({ nbf: '0' })],
+  ['`jti` absent, which RFC 9068 demands', 'requirement', withClaims({ jti: undefined })],
+  ['`client_id` absent, which RFC 9068 demands', 'requirement', withClaims({ client_id: undefined })],
   ['`jti` a number', 'claims', withClaims({ jti: 1 })],
   ['`jti` empty', 'claims', withClaims({ jti: '' })],
   ['expired', 'expired', () => signToken(scene.key, scene.claims({ iat: now() - 700, exp: now() - 30 }))],

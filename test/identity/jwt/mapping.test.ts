@@ -169,6 +169,27 @@ describe('a principal', () => {
     expect(mapPrincipal(issuerOf(change), claims)).toEqual({ cause });
   });
 
+  test('never has an id that another issuer gives, whatever its mapping makes of the claims', () => {
+    const base = { audiences: ['api'], tenants: ['acme'] };
+    const { issuers } = resolveIssuers(
+      [
+        {
+          ...base,
+          name: 'hr',
+          issuer: ISSUER,
+          id: { join: [{ value: 'acme' }, { claim: 'sub' }], separator: '/' },
+        },
+        { ...base, name: 'okta', issuer: 'https://okta.example' },
+      ].map(one => issuerSettingsSchema.parse(one)),
+    );
+    const issuer = issuers.get(ISSUER);
+    if (issuer === undefined) throw new Error('no issuer');
+    expect(mapPrincipal(issuer, { sub: 'okta:alice' })).toEqual({ cause: 'mapping' });
+    expect(mapPrincipal(issuer, { sub: 'hr:alice' }).value?.principal.id).toBe('acme/hr:alice');
+    expect(mapPrincipal(issuer, { sub: 'other:alice' }).value?.principal.id).toBe('acme/other:alice');
+    expect(mapPrincipal(issuer, { sub: 'okta' }).value?.principal.id).toBe('acme/okta');
+  });
+
   test('has roles of its tenant alone, whatever groups the issuer names', () => {
     const issuer = issuerOf({ roles: [{ claim: 'groups' }] });
     const groups = ['acme/dev', 'globex/admin', 'admin', 'acme/', 'acme/a b'];
