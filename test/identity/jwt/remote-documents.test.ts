@@ -18,14 +18,9 @@ let port: number;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'duramen-tls-'));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  execFileSync(
-    OPENSSL,
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-      ...['-keyout', key, '-out', cert, '-subj', '/CN=idp', '-addext', 'subjectAltName=DNS:localhost'],
-    ],
-    { stdio: 'ignore' },
-  );
+  const options = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=idp';
+  const files = ['-keyout', key, '-out', cert, '-addext', 'subjectAltName=DNS:localhost'];
+  execFileSync(OPENSSL, options.split(' ').concat(files), { stdio: 'ignore' });
   server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_, response) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end('{"keys":[]}');
   });
