@@ -33,7 +33,7 @@ export function planDecisions(
 ): readonly PlannedDecision[] {
   const tenant = caller.tenant ?? tenantPrefix(caller.principal.id);
   const tools = toolsOf(ai, profile, tenant, isRegistered);
-  const shared = { ...caller, ...inputOf(ai, profile, hash), explain: 'none' } as const;
+  const shared = { ...caller, ...inputOf(ai, profile, hash), explain: 'summary' } as const;
   if (ai.operation === 'callTool') {
     const [called] = ai.tools;
     if (called === undefined) throw new Error(`dialect ${ai.dialect} calls no tool`);
@@ -68,7 +68,7 @@ export function refusedRequest(
     ...caller,
     action: ai?.operation ?? UNKNOWN,
     resource,
-    explain: 'none',
+    explain: 'summary',
   };
 }
 
