@@ -17,9 +17,9 @@ COPY src ./src
 RUN mkdir -m 0700 /data && chown node:node /data
 USER node
 # Inside a container the loopback address reaches nobody: listen on all, and publish the port with care.
-ENV DURAMEN_HTTP_LISTEN=0.0.0.0:8181 DURAMEN_DATA_DIR=/data
+ENV DURAMEN_HTTP_LISTEN=0.0.0.0:8181 DURAMEN_GRPC_LISTEN=0.0.0.0:8182 DURAMEN_DATA_DIR=/data
 VOLUME /data
-EXPOSE 8181
+EXPOSE 8181 8182
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8181/readyz').then(answer => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "src/cli.ts"]

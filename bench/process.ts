@@ -44,6 +44,7 @@ export async function startService(
     env: {
       ...process.env,
       DURAMEN_HTTP_LISTEN: `127.0.0.1:${port}`,
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_DATA_DIR: dataDir,
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
       DURAMEN_LOG_LEVEL: 'error',

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { parseListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/settings.ts';
-import { parseListenAddress } from './config/settings.ts';
 import { EventRelay } from './decision-log/event-relay.ts';
 import { type Clock, type IdSource, timestamp } from './domain/clock.ts';
 import { AppError, messageOf } from './domain/errors.ts';
@@ -14,12 +14,14 @@ import { type HttpServer, listen } from './edge/http/server.ts';
 import type { Services } from './edge/http/services.ts';
 import { makeLogger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import { openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
+import { type Anchors, openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
 import { Cleanup } from './wiring/cleanup.ts';
+import { assembleControl } from './wiring/control.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
 import { makeEraser } from './wiring/erasure.ts';
 import { Events } from './wiring/events.ts';
+import { serveGrpc } from './wiring/grpc.ts';
 import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
 import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
@@ -38,6 +40,8 @@ export interface ServiceDependencies {
 export interface RunningService {
   /** `http://127.0.0.1:8181` */
   readonly url: string;
+  /** `127.0.0.1:8182`; undefined when the gRPC listener is turned off. */
+  readonly grpcAddress: string | undefined;
   /** The key that the first start made: to be shown once, never kept. */
   readonly firstKey: string | undefined;
   /** What the routes use, for the demo, which fills an empty store. */
@@ -92,8 +96,10 @@ async function start(
   await relay.start();
   const events = new Events(relay, stores.log, logger);
 
+  const control = assembleControl({ ...core, log });
+  cleanup.add(() => control.close());
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const policy = assemblePolicy({ ...core, stores, events, schemaText, cedarVersion });
+  const policy = assemblePolicy({ ...core, stores, events, control, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
@@ -103,46 +109,58 @@ async function start(
     stores,
     events,
     directory: policy.directory,
+    control,
     random: randomBytes,
   });
   cleanup.add(() => identity.close());
 
   const startedAt = timestamp(clock.now());
-  const services = assembleEdge({ ...core, stores, anchors, events, policy, identity, version, startedAt });
-  const mark = lifecycleMarks(events, clock, ids, version);
-  await mark('service.start');
-  cleanup.add(() => mark('service.stop'));
-  await anchors.start();
-  anchors.heartbeat.start();
-  cleanup.add(async () => anchors.heartbeat.stop());
-  const retention = keepRetention(core, stores, events);
-  cleanup.add(() => retention.close());
+  const services = assembleEdge({
+    ...core,
+    stores,
+    anchors,
+    events,
+    policy,
+    identity,
+    control,
+    version,
+    startedAt,
+  });
+  await goLive({ ...core, version }, stores, anchors, events, cleanup);
 
   const server = await listenOn(config, services, version);
   cleanup.add(() => {
     services.health.beginShutdown();
     return server.close(config.shutdown.graceSeconds * 1000);
   });
+  const grpcAddress = await serveGrpc(config, services, cleanup);
   const broken = Promise.race([stores.broken, anchors.broken]);
-  logger.info({ url: server.url, version, dataDir: config.dataDir }, 'listening');
-  return { url: server.url, firstKey, services, broken, close: () => cleanup.run() };
+  logger.info({ url: server.url, grpcAddress, version, dataDir: config.dataDir }, 'listening');
+  return { url: server.url, grpcAddress, firstKey, services, broken, close: () => cleanup.run() };
 }
 
-/** Removes old entries of the log from now on; the service does not wait for it. */
-function keepRetention(
-  {
-    config,
-    ...core
-  }: Omit<RetentionOptions, 'retention' | 'retentionDays' | 'events' | 'timers'> & {
+/** From here on the log says that the service runs, others hold its checkpoints, and what is old goes. */
+async function goLive(
+  core: Omit<RetentionOptions, 'retention' | 'retentionDays' | 'events' | 'timers'> & {
     readonly config: Config;
+    readonly version: string;
   },
   { retention }: Stores,
+  anchors: Anchors,
   events: Events,
-): RetentionKeeper {
-  const { retentionDays } = config.log;
+  cleanup: Cleanup,
+): Promise<void> {
+  const mark = lifecycleMarks(events, core.clock, core.ids, core.version);
+  await mark('service.start');
+  cleanup.add(() => mark('service.stop'));
+  await anchors.start();
+  anchors.heartbeat.start();
+  cleanup.add(async () => anchors.heartbeat.stop());
+  const { retentionDays } = core.config.log;
   const keeper = new RetentionKeeper({ ...core, retention, retentionDays, events, timers: PROCESS_TIMERS });
+  // The service does not wait for it.
   void keeper.start();
-  return keeper;
+  cleanup.add(() => keeper.close());
 }
 
 /** Writes the start and the stop of the service into the decision log. */

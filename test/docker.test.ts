@@ -40,6 +40,7 @@ beforeAll(async () => {
     env: {
       NODE_ENV: 'production',
       DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_DATA_DIR: join(folder, 'data'),
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
     },

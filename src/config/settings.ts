@@ -6,7 +6,10 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { pepProfilesSchema } from '../domain/pep-profile.ts';
 import { anchorSettings } from './anchor-settings.ts';
+import { controlSettings } from './control-settings.ts';
+import { grpcSettings } from './grpc-settings.ts';
 import { identitySettings } from './identity-settings.ts';
+import { parseListenAddress } from './listen-address.ts';
 import { settingNotes } from './setting-notes.ts';
 
 /** Shortest secret that may be set by hand, in characters. */
@@ -14,22 +17,6 @@ const MIN_SECRET_LENGTH = 32;
 /** Fewest different characters in such a secret: refuses `aaaa…`, passes any random hex string of 32. */
 const MIN_DISTINCT_CHARACTERS = 8;
 const MIB = 1024 * 1024;
-
-/** Where to listen, taken apart. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** `127.0.0.1:8181`, `[::1]:8181`, `localhost:8181`; undefined when it is none of them. Port 0: any free one. */
-export function parseListenAddress(text: string): ListenAddress | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
-  if (match === null) return undefined;
-  const port = Number(match[3]);
-  const host = match[1] ?? match[2];
-  if (host === undefined || port > 65_535) return undefined;
-  return match[1] !== undefined && isIP(host) !== 6 ? undefined : { host, port };
-}
 
 /** Whether `text` is an address or `address/prefix`. */
 export function isNetwork(text: string): boolean {
@@ -219,10 +206,12 @@ export const configSchema = z.strictObject({
     secret: true,
   }),
   http: http.prefault({}),
+  grpc: grpcSettings.prefault({}),
   engine: engine.prefault({}),
   decision: decision.prefault({}),
   auth: auth.prefault({}),
   identity: identitySettings.prefault({}),
+  control: controlSettings.prefault({}),
   log: log.prefault({}),
   anchor: anchorSettings.prefault({}),
   privacy: privacy.prefault({}),

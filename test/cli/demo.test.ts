@@ -36,6 +36,7 @@ async function start(command: 'demo' | 'serve', pattern: RegExp): Promise<Runnin
     env: {
       DURAMEN_DATA_DIR: folder,
       DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
       DURAMEN_LOG_LEVEL: 'silent',
     },
@@ -123,7 +124,12 @@ describe('serve', () => {
   test('refuses a folder that another service holds', async () => {
     const { stop } = await start('serve', LISTENING);
     const terminal = recordingTerminal({
-      env: { DURAMEN_DATA_DIR: folder, DURAMEN_HTTP_LISTEN: '127.0.0.1:0', DURAMEN_LOG_LEVEL: 'silent' },
+      env: {
+        DURAMEN_DATA_DIR: folder,
+        DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+        DURAMEN_GRPC_LISTEN: '',
+        DURAMEN_LOG_LEVEL: 'silent',
+      },
     });
     const code = await runCli(['serve'], terminal, '0.0.0-test');
     await stop();

@@ -29,6 +29,7 @@ beforeAll(async () => {
     env: {
       DURAMEN_DATA_DIR: data,
       DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
       DURAMEN_LOG_LEVEL: 'silent',
     },

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/config.ts';
 import { renderReference } from '../../src/config/reference.ts';
 import { listSettings } from '../../src/config/setting-list.ts';
-import { isNetwork, parseListenAddress } from '../../src/config/settings.ts';
+import { parseListenAddress } from '../../src/config/listen-address.ts';
+import { isNetwork } from '../../src/config/settings.ts';
 
 const SECRET = 'Zb3-kkq0_mmT9wq8PPl2aa7vvXx51ccR';
 

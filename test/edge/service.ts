@@ -56,6 +56,7 @@ export function configFor(folder: string, env: Readonly<Record<string, string>> 
     env: {
       DURAMEN_DATA_DIR: folder,
       DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
       DURAMEN_LOG_REQUEST_SAMPLE_RATE: '1',
       ...env,

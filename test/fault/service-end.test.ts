@@ -31,6 +31,7 @@ async function start(limit: string): Promise<Running> {
       ...process.env,
       DURAMEN_DATA_DIR: folder,
       DURAMEN_HTTP_LISTEN: '127.0.0.1:0',
+      DURAMEN_GRPC_LISTEN: '',
       DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY,
       DURAMEN_LOG_LEVEL: 'error',
     },

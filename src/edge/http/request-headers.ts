@@ -14,13 +14,23 @@ const TRACE_PARENT_LENGTH = 55;
 /** The client's request id when it is sane, else one of our own. */
 export function requestIdOf(incoming: IncomingMessage, next: () => string): string {
   const header = incoming.headers[REQUEST_ID_HEADER];
-  return typeof header === 'string' && REQUEST_ID.test(header) ? header : next();
+  return saneRequestId(typeof header === 'string' ? header : undefined) ?? next();
+}
+
+/** A request id that may be believed. */
+export function saneRequestId(text: string | undefined): string | undefined {
+  return text !== undefined && REQUEST_ID.test(text) ? text : undefined;
 }
 
 /** The `traceparent` of the request when it is valid; what a later version appends is dropped. */
 export function traceOf(incoming: IncomingMessage): string | undefined {
   const header = incoming.headers['traceparent'];
-  if (typeof header !== 'string') return undefined;
+  return saneTrace(typeof header === 'string' ? header : undefined);
+}
+
+/** A `traceparent` that is valid, as `traceOf` returns it. */
+export function saneTrace(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
   const match = TRACE_PARENT.exec(header);
   if (match === null || match[1] === 'ff') return undefined;
   if (match[1] === '00' && match[4] !== undefined) return undefined;

@@ -1,0 +1,221 @@
+/**
+ * `envoy.service.auth.v3.Authorization/Check`: the questions of Envoy and of gateways that ask like it. Invariants:
+ * an OK leaves only for a decision that allows and was read back from its bytes; whatever fails is an error of
+ * the call, or a deny where the profile wants that.
+ */
+import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
+import { AppError } from '../../domain/errors.ts';
+import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
+import type { DecisionCaller } from '../../pdp/engine.ts';
+import { answerFailure } from '../ext-authz/answer.ts';
+import { describeClient } from '../ext-authz/client-request.ts';
+import { registryOf } from '../ext-authz/entity-names.ts';
+import { Gateway, type GatewayServices } from '../ext-authz/gateway.ts';
+import { PepAuthentication } from '../ext-authz/pep-authentication.ts';
+import { deny } from '../ext-authz/request-denied.ts';
+import { TrustedHeaders } from '../ext-authz/trusted-headers.ts';
+import { logFailure } from '../http/problem.ts';
+import { saneRequestId, saneTrace } from '../http/request-headers.ts';
+import type { Services } from '../http/services.ts';
+import { failureOf } from './call-failure.ts';
+import { CheckCodec } from './check-codec.ts';
+import type { CheckAttributes } from './check-messages.ts';
+import { readQuestion } from './check-question.ts';
+import { type EncodedCheck, encodeFailure, encodeOutcome } from './check-response.ts';
+import { namedPrincipal } from './named-principal.ts';
+import { certificateDigest } from './peer-certificate.ts';
+import type { Protos } from './protos.ts';
+
+/** What the service needs. */
+export type CheckServices = Omit<GatewayServices, 'isRegistered'> &
+  Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
+
+/** Kinds of gateways that ask in this way; profiles of others are not to be found here. */
+const KINDS: readonly PepKind[] = ['envoy', 'agentgateway'];
+/** How the call is named in metrics and in the log. */
+const ROUTE = '/envoy.service.auth.v3.Authorization/Check';
+/** Names the profile: in the context extensions of a route, and in the metadata of the call. */
+const EXTENSION = 'duramen_profile';
+const PROFILE_HEADER = 'x-duramen-profile';
+
+type Call = ServerUnaryCall<Buffer, Buffer>;
+
+/** One profile, ready to be asked. */
+interface Endpoint {
+  readonly profile: PepProfile;
+  readonly gateway: Gateway;
+  readonly authentication: PepAuthentication;
+  readonly trusted: TrustedHeaders;
+}
+
+export class CheckService {
+  readonly #services: CheckServices;
+  readonly #endpoints: ReadonlyMap<string, Endpoint>;
+  readonly #codec: CheckCodec;
+  readonly #logSampleRate: number;
+  #served = 0;
+
+  constructor(
+    services: CheckServices,
+    profiles: readonly PepProfile[],
+    check: Protos['check'],
+    logSampleRate: number,
+  ) {
+    this.#services = services;
+    this.#codec = new CheckCodec(check);
+    this.#logSampleRate = logSampleRate;
+    const known = { ...services, isRegistered: registryOf(services.directory) };
+    this.#endpoints = new Map(
+      profiles
+        .filter(({ kind }) => KINDS.includes(kind))
+        .map(profile => [
+          profile.name,
+          {
+            profile,
+            gateway: new Gateway(profile, known),
+            authentication: new PepAuthentication(profile, services.authenticator),
+            trusted: new TrustedHeaders(profile),
+          },
+        ]),
+    );
+  }
+
+  /** Answers one call, once; never throws. */
+  check(call: Call, callback: sendUnaryData<Buffer>): void {
+    void this.#finish(call, callback);
+  }
+
+  async #finish(call: Call, callback: sendUnaryData<Buffer>): Promise<void> {
+    let bytes: Buffer;
+    try {
+      bytes = await this.#serve(call);
+    } catch (error) {
+      callback(failureOf(error));
+      return;
+    }
+    callback(null, bytes);
+  }
+
+  async #serve(call: Call): Promise<Buffer> {
+    const { clock, ids, metrics } = this.#services;
+    const startedAt = clock.monotonic();
+    const attributes = this.#codec.decodeRequest(call.request);
+    const requestId = requestIdOf(call, attributes) ?? ids.next();
+    // what a call that ends as an error counts as
+    let status = 500;
+    try {
+      const answer = await this.#answer(call, attributes, requestId);
+      ({ status } = answer);
+      return answer.bytes;
+    } catch (error) {
+      if (error instanceof AppError) ({ status } = error);
+      throw error;
+    } finally {
+      metrics.requestServed(ROUTE, 'POST', status, (clock.monotonic() - startedAt) / 1000);
+      this.#sample(status, requestId);
+    }
+  }
+
+  async #answer(
+    call: Call,
+    attributes: CheckAttributes | undefined,
+    httpRequestId: string,
+  ): Promise<EncodedCheck> {
+    let endpoint: Endpoint | undefined;
+    let isKnown = false;
+    try {
+      if (attributes === undefined) {
+        throw new AppError('INVALID_REQUEST', 'the message is no CheckRequest');
+      }
+      endpoint = this.#endpointOf(call, attributes);
+      const { profile, gateway, authentication, trusted } = endpoint;
+      const credential = authentication.authenticatePeer(
+        addressOf(call.getPeer()),
+        header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? '',
+      );
+      isKnown = true;
+      const trace = saneTrace(metadataOf(call, 'traceparent'));
+      const pep: DecisionCaller = { credential, httpRequestId, ...(trace === undefined ? {} : { trace }) };
+      const { question, fault } = readQuestion(attributes.request?.http, profile);
+      const outcome = await gateway.answer(question, pep, () => {
+        if (fault !== undefined) deny('INPUT_REJECTED', fault);
+        const client = describeClient(question, profile, trusted);
+        const certificate = certificateDigest(attributes.source?.certificate ?? '');
+        return { client, principal: namedPrincipal(profile, attributes), certificate };
+      });
+      return encodeOutcome(outcome, profile, this.#codec);
+    } catch (error) {
+      this.#report(error, httpRequestId);
+      const failure = isKnown && endpoint !== undefined ? deniedFailure(error, endpoint.profile) : undefined;
+      if (failure === undefined || endpoint === undefined) throw error;
+      return encodeFailure(answerFailure(failure, endpoint.profile), failure.code, this.#codec);
+    }
+  }
+
+  /** @throws AppError NOT_FOUND or INVALID_REQUEST */
+  #endpointOf(call: Call, { context_extensions: extensions }: CheckAttributes): Endpoint {
+    const [name = hostOf(call.getHost())] = [
+      Object.hasOwn(extensions, EXTENSION) ? extensions[EXTENSION] : undefined,
+      metadataOf(call, PROFILE_HEADER),
+    ].filter(text => text !== undefined);
+    const endpoint = this.#endpoints.get(name);
+    if (endpoint !== undefined) return endpoint;
+    throw new AppError(
+      'NOT_FOUND',
+      `the call names no profile that may ask over gRPC: set \`${EXTENSION}\` in the context extensions of the route, or \`${PROFILE_HEADER}\` in the metadata of the call`,
+    );
+  }
+
+  #report(error: unknown, requestId: string): void {
+    const { logger, metrics } = this.#services;
+    logFailure(logger, error, { route: ROUTE, requestId });
+    if (!(error instanceof AppError)) return;
+    if (error.code === 'LOG_BACKPRESSURE' || error.code === 'LOG_UNAVAILABLE') {
+      metrics.entryDropped(error.code);
+    }
+  }
+
+  #sample(status: number, requestId: string): void {
+    this.#served += 1;
+    if (this.#served % this.#logSampleRate !== 0) return;
+    this.#services.logger.info({ route: ROUTE, status, requestId, sampled: this.#logSampleRate }, 'request');
+  }
+}
+
+/**
+ * A failure that is answered as a deny: when the request itself is at fault, which no gateway is to let pass
+ * however it treats errors, and when the profile wants every failure to be one. undefined: an error of the call.
+ */
+function deniedFailure(error: unknown, { onFailure }: PepProfile): AppError | undefined {
+  const failure =
+    error instanceof AppError
+      ? error
+      : new AppError('INTERNAL_ERROR', 'the decision failed inside the service');
+  return failure.status < 500 || onFailure === 'deny' ? failure : undefined;
+}
+
+/** The gateway's id of the call, else that of the client's request, where they may be believed. */
+function requestIdOf(call: Call, attributes: CheckAttributes | undefined): string | undefined {
+  const http = attributes?.request?.http;
+  const { 'x-request-id': own } = http?.headers ?? {};
+  return saneRequestId(metadataOf(call, 'x-request-id')) ?? saneRequestId(own) ?? saneRequestId(http?.id);
+}
+
+/** The only value of a metadata key; undefined when it is absent. @throws AppError INVALID_REQUEST */
+function metadataOf({ metadata }: Call, key: string): string | undefined {
+  const values = metadata.get(key);
+  if (values.length > 1) throw new AppError('INVALID_REQUEST', `the metadata \`${key}\` stands twice`);
+  const [value] = values;
+  return value === undefined || typeof value === 'string' ? value : value.toString('latin1');
+}
+
+/** Of `127.0.0.1:50051` or `::1:50051`, as the call tells its peer. */
+function addressOf(peer: string): string {
+  const end = peer.lastIndexOf(':');
+  return end === -1 ? peer : peer.slice(0, end);
+}
+
+/** The `:authority` of the call without its port. */
+function hostOf(authority: string): string {
+  return authority.replace(/:\d*$/, '');
+}

@@ -1,0 +1,50 @@
+/** The gRPC listener, put together. */
+import { fileURLToPath } from 'node:url';
+import { parseListenAddress } from '../config/listen-address.ts';
+import type { Config } from '../config/settings.ts';
+import { AppError, messageOf } from '../domain/errors.ts';
+import { type GrpcServer, listenGrpc } from '../edge/grpc/server.ts';
+import type { Services } from '../edge/http/services.ts';
+import { PROCESS_TIMERS } from './anchors.ts';
+import type { Cleanup } from './cleanup.ts';
+
+/**
+ * Listens until the cleanup runs.
+ * @returns the address; undefined when the listener is turned off. Rejects with AppError NOT_READY when it
+ * cannot be bound.
+ */
+export async function serveGrpc(
+  config: Config,
+  services: Services,
+  cleanup: Cleanup,
+): Promise<string | undefined> {
+  if (config.grpc.listen === '') return undefined;
+  const server = await listenOn(config, services);
+  cleanup.add(() => {
+    services.health.beginShutdown();
+    return server.close(config.shutdown.graceSeconds * 1000);
+  });
+  return server.address;
+}
+
+async function listenOn(config: Config, services: Services): Promise<GrpcServer> {
+  const { listen, ...limits } = config.grpc;
+  const address = parseListenAddress(listen);
+  if (address === undefined) throw new Error(`\`${listen}\` is no address`);
+  try {
+    return await listenGrpc(services, {
+      ...address,
+      ...limits,
+      protoFolder: fileURLToPath(new URL('../../schema/protos', import.meta.url)),
+      pepProfiles: config.pepProfiles,
+      logSampleRate: config.log.requestSampleRate,
+      timers: PROCESS_TIMERS,
+    });
+  } catch (error) {
+    throw new AppError(
+      'NOT_READY',
+      `cannot listen on ${listen}: ${messageOf(error)}: stop what uses the port, or set DURAMEN_GRPC_LISTEN`,
+      { cause: error },
+    );
+  }
+}
