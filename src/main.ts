@@ -16,7 +16,6 @@ import { makeLogger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { type Anchors, openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
 import { Cleanup } from './wiring/cleanup.ts';
-import { assembleControl } from './wiring/control.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
 import { makeEraser } from './wiring/erasure.ts';
@@ -96,10 +95,8 @@ async function start(
   await relay.start();
   const events = new Events(relay, stores.log, logger);
 
-  const control = assembleControl({ ...core, log });
-  cleanup.add(() => control.close());
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const policy = assemblePolicy({ ...core, stores, events, control, schemaText, cedarVersion });
+  const policy = assemblePolicy({ ...core, stores, events, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
@@ -109,23 +106,12 @@ async function start(
     stores,
     events,
     directory: policy.directory,
-    control,
     random: randomBytes,
   });
   cleanup.add(() => identity.close());
 
   const startedAt = timestamp(clock.now());
-  const services = assembleEdge({
-    ...core,
-    stores,
-    anchors,
-    events,
-    policy,
-    identity,
-    control,
-    version,
-    startedAt,
-  });
+  const services = assembleEdge({ ...core, stores, anchors, events, policy, identity, version, startedAt });
   await goLive({ ...core, version }, stores, anchors, events, cleanup);
 
   const server = await listenOn(config, services, version);
