@@ -38,22 +38,28 @@ export class TokenAuthenticator implements CallerAuthenticator {
 
   async authenticate(credential: PresentedCredential, facts: CallerFacts): Promise<CallerOutcome> {
     const digest = sha256(credential.token);
-    const { value: token, ...failure } = await this.#options.verifier.verify(credential.token, digest);
-    if (token === undefined) return this.#refuse('cause' in failure ? failure.cause : 'malformed');
+    const { verifier } = this.#options;
+    const checked = verifier.recall(digest) ?? (await verifier.verify(credential.token, digest));
+    if (checked.value === undefined) return this.#refuse(checked.cause);
+    const token = checked.value;
+    const { issuer, claims } = token;
+    const isBound = claims.confirmation !== undefined || credential.dpop !== undefined;
     const cause =
       this.#isRevoked(token) ??
-      (token.issuer.introspection === undefined
+      // what need not be asked is not waited for: most tokens are plain and known
+      (issuer.introspection === undefined
         ? undefined
         : await this.#options.introspector.check(credential.token, digest, token)) ??
-      (await this.#options.proofs.check(credential.token, token.claims.confirmation, {
-        dpop: credential.dpop,
-        certificate: credential.certificate,
-      })) ??
+      (isBound ? await this.#checkProof(credential, token) : undefined) ??
       objection(token, facts) ??
       // revoked while the steps above waited
       this.#isRevoked(token) ??
       (await this.#options.enrolment.ensure(token));
     return cause === undefined ? { caller: callerOf(token) } : this.#refuse(cause);
+  }
+
+  #checkProof({ token, dpop, certificate }: PresentedCredential, { claims }: VerifiedToken) {
+    return this.#options.proofs.check(token, claims.confirmation, { dpop, certificate });
   }
 
   #isRevoked({ issuer, claims, mapped }: VerifiedToken): TokenCause | undefined {

@@ -49,12 +49,10 @@ export class TokenVerifier {
   }
 
   /**
-   * The token's issuer, claims and principal. Revocation and proofs are the caller's to check.
+   * Reads and verifies a token that `recall` does not know: its issuer, claims and principal. Revocation and proofs are the caller's to check.
    * @param digest SHA-256 of the token.
    */
   async verify(text: string, digest: string): Promise<Checked<VerifiedToken>> {
-    const known = this.#recall(digest);
-    if (known !== undefined) return this.#inTime(known);
     const reading = readToken(text);
     if (reading.token === undefined) return { cause: reading.cause };
     const { header, claims } = reading.token;
@@ -75,6 +73,12 @@ export class TokenVerifier {
     const timely = this.#inTime(token.value);
     if (timely.value !== undefined) this.#remember(digest, timely.value, keys);
     return timely;
+  }
+
+  /** What was found out about a token before, if it is remembered; without waiting. @param digest as of `verify`. */
+  recall(digest: string): Checked<VerifiedToken> | undefined {
+    const known = this.#recall(digest);
+    return known === undefined ? undefined : this.#inTime(known);
   }
 
   get remembered(): number {
