@@ -4,7 +4,7 @@
  * closed, in the way that the gateway of the profile takes for closed.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { AppError } from '../../domain/errors.ts';
+import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { HeaderList } from '../ai-requests/header-list.ts';
@@ -25,6 +25,14 @@ const HOOK_PREFIX = '/hooks/';
 const QUESTION_ROUTE = '/ext-authz/{profile}';
 const HOOK_ROUTE = '/hooks/{kind}/{profile}';
 
+/** Failures that are about the gateway itself, not about its question. */
+const OF_THE_GATEWAY: readonly ErrorCode[] = [
+  'NOT_FOUND',
+  'METHOD_NOT_ALLOWED',
+  'CREDENTIAL_REQUIRED',
+  'ROLE_REQUIRED',
+];
+
 /** What the edge needs of the service. */
 type ExtAuthzServices = Omit<GatewayServices, 'isRegistered'> &
   Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
@@ -42,6 +50,8 @@ interface Place {
   readonly route: string;
   readonly endpoint: Endpoint | undefined;
   readonly rest: string;
+  /** A hook's path, which takes POST alone. */
+  readonly isHook: boolean;
 }
 
 export class ExtAuthzEdge {
@@ -61,7 +71,7 @@ export class ExtAuthzEdge {
           profile,
           gateway: new Gateway(profile, known),
           authentication: new PepAuthentication(profile, services.authenticator),
-          hook: hookOf(profile),
+          hook: hookOf(profile.kind),
         },
       ]),
     );
@@ -76,9 +86,12 @@ export class ExtAuthzEdge {
   async serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const startedAt = this.#services.clock.monotonic();
     const requestId = requestIdOf(incoming, () => this.#services.ids.next());
-    const { route, endpoint, rest } = this.#placeOf(incoming.url ?? '');
+    const { route, endpoint, rest, isHook } = this.#placeOf(incoming.url ?? '');
     let answer: GatewayAnswer;
     try {
+      if (isHook && incoming.method !== 'POST') {
+        throw new AppError('METHOD_NOT_ALLOWED', `hooks take POST, not ${incoming.method}`);
+      }
       if (endpoint === undefined) {
         throw new AppError('NOT_FOUND', 'no profile has this path: see `pepProfiles` in the configuration');
       }
@@ -97,13 +110,15 @@ export class ExtAuthzEdge {
     if (target.startsWith(QUESTION_PREFIX)) {
       const { name, rest } = cutName(target.slice(QUESTION_PREFIX.length));
       const found = this.#endpoints.get(name);
-      return { route: QUESTION_ROUTE, endpoint: found?.hook === undefined ? found : undefined, rest };
+      const endpoint = found?.hook === undefined ? found : undefined;
+      return { route: QUESTION_ROUTE, endpoint, rest, isHook: false };
     }
     const { name: kind, rest: below } = cutName(target.slice(HOOK_PREFIX.length));
     const { name, rest } = cutName(below.slice(1));
     const found = this.#endpoints.get(name);
-    const isHook = found?.profile.kind === kind && found.hook?.path === rest;
-    return { route: HOOK_ROUTE, endpoint: isHook ? found : undefined, rest };
+    const isHook = name !== '' && hookOf(kind)?.path === rest;
+    const endpoint = isHook && found?.profile.kind === kind ? found : undefined;
+    return { route: HOOK_ROUTE, endpoint, rest, isHook };
   }
 
   async #answer(
@@ -142,15 +157,16 @@ export class ExtAuthzEdge {
       error instanceof AppError
         ? error
         : new AppError('INTERNAL_ERROR', 'the decision failed inside the service');
-    if (endpoint?.hook !== undefined) {
+    if (endpoint?.hook !== undefined && failure.code !== 'METHOD_NOT_ALLOWED') {
       const { code, message } = failure;
       return hookAnswer(endpoint.hook, { isAllowed: false, code, message, decisionId: undefined });
     }
     // the gateway itself is at fault: its operator needs the problem, and every gateway takes it for a deny
-    const isOfGateway = ['NOT_FOUND', 'CREDENTIAL_REQUIRED', 'ROLE_REQUIRED'].includes(failure.code);
+    const isOfGateway = OF_THE_GATEWAY.includes(failure.code);
     if (endpoint !== undefined && !isOfGateway) return answerFailure(failure, endpoint.profile);
     const { status, headers, body } = problemOf(failure, requestId);
-    return { status, headers, body: JSON.stringify(body) };
+    const allow = failure.code === 'METHOD_NOT_ALLOWED' ? { allow: 'POST' } : {};
+    return { status, headers: { ...headers, ...allow }, body: JSON.stringify(body) };
   }
 
   #sample(route: string, status: number, requestId: string): void {

@@ -74,8 +74,8 @@ const LITELLM: Hook = {
     isAllowed ? { action: 'NONE' } : { action: 'BLOCKED', blocked_reason: `${code}: ${message}` },
 };
 
-/** The hook of a kind; undefined when it asks by headers. */
-export function hookOf({ kind }: PepProfile): Hook | undefined {
+/** The hook of a kind of gateway; undefined when it asks by headers. */
+export function hookOf(kind: string): Hook | undefined {
   return kind === 'portkey' ? PORTKEY : kind === 'litellm' ? LITELLM : undefined;
 }
 
