@@ -77,7 +77,6 @@ export async function benchLog(asked: string | undefined, say: (line: string) =>
 function build(folder: string, entries: number): void {
   const migrations = (name: string) =>
     readMigrations(fileURLToPath(new URL(`../migrations/sqlite/${name}`, import.meta.url)));
-  let nonces = 0;
   const writer = LogWriter.open({
     folder,
     migrations: migrations('log'),
@@ -87,7 +86,6 @@ function build(folder: string, entries: number): void {
     at: '2026-01-05T00:00:00.000Z',
     now: LOG_START,
     say: () => undefined,
-    random: bytes => Buffer.alloc(bytes, ++nonces),
   });
   const leaves = new LeafWriter(benchPrivacy());
   const start = performance.now();

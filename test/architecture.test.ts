@@ -38,11 +38,6 @@ const EXCEPTIONS: readonly Exception[] = [
     ban: 'clock',
     reason: 'times its commits; a clock cannot be handed to another thread',
   },
-  {
-    file: 'src/store/sqlite/log-worker.ts',
-    ban: 'randomness',
-    reason: 'makes the nonces of sealed values; a source cannot be handed to another thread',
-  },
   { file: 'src/wiring/ids.ts', ban: 'randomness', reason: 'makes the ids of the service' },
 ];
 

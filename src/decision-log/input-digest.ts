@@ -3,7 +3,8 @@
  * Invariant: every use has its own label in front of what is hashed, and parts are separated by a zero byte, which
  * none of them can hold, so that no digest of one use or tenant can pass for another's.
  */
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import { HmacKey } from './hmac.ts';
 import type { InputReference } from './leaf-privacy.ts';
 
 /** What was hashed: each kind is a domain of its own. */
@@ -14,10 +15,10 @@ const SEPARATOR = '\0';
 const NAME_BYTES = 16;
 
 /** A key of `contentMac` or `nameMac`. */
-export type DigestKey = KeyObject;
+export type DigestKey = HmacKey;
 
 export function digestKey(bytes: Uint8Array): DigestKey {
-  return createSecretKey(bytes);
+  return new HmacKey(bytes);
 }
 
 /** HMAC-SHA-256 over `duramen/<kind>/v1`, tenant, resource and the hash as the PEP gave it; base64url. */
@@ -27,13 +28,12 @@ export function contentMac(
   key: DigestKey,
 ): string {
   const message = `duramen/${kind}/v1${SEPARATOR}${tenant}${SEPARATOR}${resource}${SEPARATOR}${hash}`;
-  return createHmac('sha256', key).update(message).digest('base64url');
+  return key.mac(message).toString('base64url');
 }
 
 /** 22 base64url characters for a name under a key. */
 export function nameMac(name: string, key: DigestKey): string {
-  const mac = createHmac('sha256', key).update(`duramen/unregistered/v1${SEPARATOR}${name}`).digest();
-  return mac.toString('base64url', 0, NAME_BYTES);
+  return key.mac(`duramen/unregistered/v1${SEPARATOR}${name}`).toString('base64url', 0, NAME_BYTES);
 }
 
 /** Whether two texts are the same; how long it takes tells only their lengths. */

@@ -1,22 +1,25 @@
 /**
- * Seals the personal values of an entry under the key of its subject: AES-256-GCM, as nonce ‖ ciphertext ‖ tag.
- * Invariant: what was sealed opens only with that key and for that decision; without the key nothing of it remains.
+ * Seals the personal values of an entry under the key of its subject: XOR with a keystream of HMAC-SHA-256 in counter
+ * mode (the construction of NIST SP 800-108 §4.1), then a MAC over the result. Both name the decision, so no part of a
+ * keystream serves twice. Invariant: what was sealed opens only with that key, for that decision, unchanged; without
+ * the key nothing of the values remains but their length. docs/adr/0008 says why this is not AES-GCM.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import { HmacKey, MAC_BYTES } from './hmac.ts';
 import type { PlainOpening } from './leaf-privacy.ts';
 
-/** Bytes of a nonce and of a tag (NIST SP 800-38D §5.2.1.1 and §5.2.1.2). */
-export const NONCE_BYTES = 12;
+const LABEL = 'duramen/opening/v1';
+/** Between the parts of what is hashed; none of them holds it. */
+const SEPARATOR = '\0';
+/** Bytes of the MAC that are kept: 128 bits. */
 const TAG_BYTES = 16;
 
-const ALGORITHM = 'aes-256-gcm';
-
-/** @param nonce 12 random bytes, never used again with that key */
-export function sealOpening(opening: PlainOpening, nonce: Uint8Array): Uint8Array {
-  const { subject, disclosures, decisionId } = opening;
-  const cipher = createCipheriv(ALGORITHM, subject.key, nonce, { authTagLength: TAG_BYTES });
-  cipher.setAAD(Buffer.from(decisionId));
-  return Buffer.concat([nonce, cipher.update(disclosures, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+/** @returns ciphertext ‖ tag: 16 bytes more than the disclosures have characters */
+export function sealOpening({ subject, disclosures, decisionId }: PlainOpening): Uint8Array {
+  const keyed = new HmacKey(subject.key);
+  const bytes = Buffer.from(disclosures, 'latin1');
+  applyKeystream(bytes, keyed, decisionId);
+  return Buffer.concat([bytes, tagOf(bytes, keyed, decisionId)]);
 }
 
 /**
@@ -25,16 +28,27 @@ export function sealOpening(opening: PlainOpening, nonce: Uint8Array): Uint8Arra
  * @param key 32 bytes
  */
 export function openOpening(sealed: Uint8Array, key: Uint8Array, decisionId: string): string | undefined {
-  if (sealed.length < NONCE_BYTES + TAG_BYTES) return undefined;
-  const nonce = sealed.subarray(0, NONCE_BYTES);
-  const decipher = createDecipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
-  decipher.setAAD(Buffer.from(decisionId));
-  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-  try {
-    const plain = decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES));
-    return Buffer.concat([plain, decipher.final()]).toString('utf8');
-  } catch {
-    // The only failure of `final`: the tag does not match.
-    return undefined;
+  if (sealed.length < TAG_BYTES) return undefined;
+  const keyed = new HmacKey(key);
+  const bytes = Buffer.from(sealed.subarray(0, -TAG_BYTES));
+  if (!timingSafeEqual(tagOf(bytes, keyed, decisionId), sealed.subarray(-TAG_BYTES))) return undefined;
+  applyKeystream(bytes, keyed, decisionId);
+  return bytes.toString('latin1');
+}
+
+function tagOf(ciphertext: Buffer, keyed: HmacKey, decisionId: string): Uint8Array {
+  const text = ciphertext.toString('latin1');
+  return keyed.mac(['tag', LABEL, decisionId, text].join(SEPARATOR)).subarray(0, TAG_BYTES);
+}
+
+/** XORs the keystream into the bytes, in place. */
+function applyKeystream(bytes: Buffer, keyed: HmacKey, decisionId: string): void {
+  for (let start = 0; start < bytes.length; start += MAC_BYTES) {
+    const counter = start / MAC_BYTES + 1;
+    const block = keyed.mac(`${counter}${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}`);
+    const end = Math.min(bytes.length, start + MAC_BYTES);
+    for (let at = start; at < end; at += 1) {
+      bytes.writeUInt8(bytes.readUInt8(at) ^ block.readUInt8(at - start), at);
+    }
   }
 }

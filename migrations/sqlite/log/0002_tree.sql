@@ -34,12 +34,9 @@ CREATE TABLE checkpoint (
   note TEXT NOT NULL
 ) STRICT;
 
--- Personal values of entries, sealed under the key of their subject. Leaves hold digests of them alone.
-CREATE TABLE opening (
-  idx     INTEGER PRIMARY KEY,
-  subject TEXT NOT NULL,
-  sealed  BLOB NOT NULL
-) STRICT;
+-- Personal values of an entry, sealed under the key of its subject. The leaf itself holds digests of them alone.
+ALTER TABLE leaf ADD COLUMN subject TEXT;
+ALTER TABLE leaf ADD COLUMN sealed BLOB;
 
 CREATE TRIGGER tile_is_never_updated BEFORE UPDATE ON tile
 BEGIN

@@ -7,7 +7,7 @@ import { leafHash } from '../../decision-log/leaf-hash.ts';
 import { LeafWriter, MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
 import type { LeafPrivacy } from '../../decision-log/leaf-privacy.ts';
 import { loggedLeaf } from '../../decision-log/logged-leaf.ts';
-import { NONCE_BYTES, sealOpening } from '../../decision-log/opening.ts';
+import { sealOpening } from '../../decision-log/opening.ts';
 import type {
   DecisionLog,
   DecisionQuery,
@@ -87,12 +87,9 @@ export class MemoryLog implements DecisionLog, LogReader {
     if (facts.isEvent) this.eventIds.add(facts.id);
     this.rows.push({ bytes, hash, time: facts.time, leaf, facts, repeated });
     if (opening !== undefined) {
-      // An index is never used twice, so neither is a nonce made from it.
-      const nonce = new Uint8Array(NONCE_BYTES);
-      new DataView(nonce.buffer).setFloat64(0, index);
       this.sealed.set(index, {
         subject: opening.subject.pseudonym,
-        sealed: sealOpening(opening, nonce),
+        sealed: sealOpening(opening),
       });
     }
     return { origin: this.origin, index, size: this.rows.length };

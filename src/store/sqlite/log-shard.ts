@@ -56,7 +56,8 @@ export class Shard {
   readonly newerMigrations: readonly string[];
   readonly db: Database;
   readonly insertLeaf: Statement<[number, Uint8Array, Uint8Array]>;
-  readonly insertOpening: Statement<[number, string, Uint8Array]>;
+  /** The same with the pseudonym of the subject and the sealed personal values. */
+  readonly insertOpenable: Statement<[number, Uint8Array, Uint8Array, string, Uint8Array]>;
   readonly begin: Statement<[]>;
   readonly commit: Statement<[]>;
   private readonly insertTile: Statement<[number, number, Uint8Array, Uint8Array]>;
@@ -74,7 +75,9 @@ export class Shard {
     this.size = size;
     this.newerMigrations = newerMigrations;
     this.insertLeaf = db.prepare('INSERT INTO leaf (idx, body, hash) VALUES (?, ?, ?)');
-    this.insertOpening = db.prepare('INSERT INTO opening (idx, subject, sealed) VALUES (?, ?, ?)');
+    this.insertOpenable = db.prepare(
+      'INSERT INTO leaf (idx, body, hash, subject, sealed) VALUES (?, ?, ?, ?, ?)',
+    );
     this.insertTile = db.prepare('INSERT INTO tile (level, n, root, data) VALUES (?, ?, ?, ?)');
     this.replaceHead = db.prepare(
       'INSERT OR REPLACE INTO head (id, size, root, time, note) VALUES (1, ?, ?, ?, ?)',

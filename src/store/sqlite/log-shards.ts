@@ -283,7 +283,7 @@ function prepareReader(db: Database): Reader {
     hashes: db
       .prepare<[number, number], Buffer>('SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx')
       .pluck(),
-    opening: db.prepare('SELECT subject, sealed FROM opening WHERE idx = ?'),
+    opening: db.prepare('SELECT subject, sealed FROM leaf WHERE idx = ? AND sealed IS NOT NULL'),
     carry: db.prepare<[number], Buffer>('SELECT data FROM carry WHERE level = ?').pluck(),
     ...prepareTiles(db),
   };

@@ -2,7 +2,6 @@
  * Entry of the log writer's thread: one message in, one commit, one answer out. A batch is answered before a
  * checkpoint starts, so that only the next batch can wait for it; retention pauses for every batch.
  */
-import { randomFillSync } from 'node:crypto';
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { AppError, messageOf } from '../../domain/errors.ts';
@@ -59,7 +58,6 @@ function openWriter(data: LogWorkerData, send: Send): LogWriter {
     ...data,
     migrations: readMigrations(join(migrations, 'log')),
     archiveMigrations: readMigrations(join(migrations, 'log-archive')),
-    random: bytes => randomFillSync(new Uint8Array(bytes)),
     say: message => send({ kind: 'progress', message }),
   });
 }

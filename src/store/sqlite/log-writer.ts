@@ -8,7 +8,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { signCheckpoint } from '../../decision-log/checkpoint.ts';
 import { Frontier } from '../../decision-log/frontier.ts';
 import { hashPrefixed } from '../../decision-log/leaf-hash.ts';
-import { NONCE_BYTES, sealOpening } from '../../decision-log/opening.ts';
+import { sealOpening } from '../../decision-log/opening.ts';
 import type { LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
 import type { Ed25519Signer } from '../../decision-log/signed-note.ts';
 import { messageOf } from '../../domain/errors.ts';
@@ -33,8 +33,6 @@ const SIGN_MS = 250;
 export interface LogWriterOptions extends StartOptions {
   /** Most leaves of a shard. */
   readonly shardEntries?: number | undefined;
-  /** Fresh random bytes. */
-  readonly random: (bytes: number) => Uint8Array;
 }
 
 /** Leaves that come together, and when, in milliseconds since the epoch. */
@@ -241,10 +239,11 @@ export class LogWriter {
     shard.begin.run();
     for (const { prefixed, opening } of frames) {
       const hash = hashPrefixed(prefixed);
-      shard.insertLeaf.run(frontier.size, prefixed.subarray(1), hash);
-      if (opening !== undefined) {
-        const sealed = sealOpening(opening, this.options.random(NONCE_BYTES));
-        shard.insertOpening.run(frontier.size, opening.subject.pseudonym, sealed);
+      const leaf = prefixed.subarray(1);
+      if (opening === undefined) shard.insertLeaf.run(frontier.size, leaf, hash);
+      else {
+        const { pseudonym } = opening.subject;
+        shard.insertOpenable.run(frontier.size, leaf, hash, pseudonym, sealOpening(opening));
       }
       frontier.append(hash);
     }

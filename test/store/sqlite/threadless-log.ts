@@ -24,7 +24,6 @@ export const WRITTEN = Date.parse(AT);
 
 /** Opens a writer as its thread does. */
 export function openWriter(folder: string, over: Partial<LogWriterOptions> = {}): LogWriter {
-  let nonces = 0;
   return LogWriter.open({
     folder,
     migrations: readMigrations(join(MIGRATIONS, 'log')),
@@ -34,7 +33,6 @@ export function openWriter(folder: string, over: Partial<LogWriterOptions> = {})
     at: AT,
     now: WRITTEN,
     say: () => undefined,
-    random: bytes => Buffer.alloc(bytes, ++nonces),
     ...over,
   });
 }

@@ -1,0 +1,29 @@
+/** Our HMAC is Node's, for every key and text. */
+import { createHmac } from 'node:crypto';
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { HmacKey } from '../../src/decision-log/hmac.ts';
+
+test('is HMAC-SHA-256 as node:crypto has it', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 64 }),
+      fc.string({ unit: 'grapheme', maxLength: 200 }),
+      (key, text) => {
+        const expected = createHmac('sha256', key).update(text).digest('hex');
+        expect(new HmacKey(key).mac(text).toString('hex')).toBe(expected);
+      },
+    ),
+  );
+});
+
+// RFC 4231 §4.3
+test('gives the published vector', () => {
+  expect(new HmacKey(Buffer.from('Jefe')).mac('what do ya want for nothing?').toString('hex')).toBe(
+    '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843',
+  );
+});
+
+test('takes no key that would have to be hashed first', () => {
+  expect(() => new HmacKey(new Uint8Array(65))).toThrow(RangeError);
+});
