@@ -25,6 +25,8 @@ const HOOK_PREFIX = '/hooks/';
 const QUESTION_ROUTE = '/ext-authz/{profile}';
 const HOOK_ROUTE = '/hooks/{kind}/{profile}';
 
+/** What every gateway takes for a deny, when an answer cannot be written as it should be. */
+const LAST_RESORT_STATUS = 403;
 /** Failures that are about the gateway itself, not about its question. */
 const OF_THE_GATEWAY: readonly ErrorCode[] = [
   'NOT_FOUND',
@@ -100,7 +102,14 @@ export class ExtAuthzEdge {
       if (error instanceof ClientGone) return;
       answer = this.#failed(error, endpoint, route, requestId);
     }
-    send(outgoing, answer, requestId);
+    try {
+      send(outgoing, answer, requestId);
+    } catch (error) {
+      logFailure(this.#services.logger, error, { route, requestId });
+      // a connection that breaks off may be an allow for a gateway that fails open: a bare deny is not
+      if (outgoing.headersSent) outgoing.destroy();
+      else outgoing.writeHead(LAST_RESORT_STATUS).end();
+    }
     const seconds = (this.#services.clock.monotonic() - startedAt) / 1000;
     this.#services.metrics.requestServed(route, incoming.method ?? '', answer.status, seconds);
     this.#sample(route, answer.status, requestId);

@@ -277,6 +277,7 @@ describe('headers', () => {
     const names = [
       'decision',
       'decision-id',
+      'log',
       'reason',
       'status',
       'principal',
