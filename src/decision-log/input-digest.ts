@@ -28,12 +28,13 @@ export function contentMac(
   key: DigestKey,
 ): string {
   const message = `duramen/${kind}/v1${SEPARATOR}${tenant}${SEPARATOR}${resource}${SEPARATOR}${hash}`;
-  return key.mac(message).toString('base64url');
+  return key.mac(message, 'base64url');
 }
 
 /** 22 base64url characters for a name under a key. */
 export function nameMac(name: string, key: DigestKey): string {
-  return key.mac(`duramen/unregistered/v1${SEPARATOR}${name}`).toString('base64url', 0, NAME_BYTES);
+  const mac = key.mac(`duramen/unregistered/v1${SEPARATOR}${name}`, 'binary');
+  return Buffer.from(mac, 'latin1').toString('base64url', 0, NAME_BYTES);
 }
 
 /** Whether two texts are the same; how long it takes tells only their lengths. */

@@ -38,17 +38,18 @@ export function openOpening(sealed: Uint8Array, key: Uint8Array, decisionId: str
 
 function tagOf(ciphertext: Buffer, keyed: HmacKey, decisionId: string): Uint8Array {
   const text = ciphertext.toString('latin1');
-  return keyed.mac(['tag', LABEL, decisionId, text].join(SEPARATOR)).subarray(0, TAG_BYTES);
+  const tag = keyed.mac(`tag${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}${SEPARATOR}${text}`, 'binary');
+  return Buffer.from(tag, 'latin1').subarray(0, TAG_BYTES);
 }
 
 /** XORs the keystream into the bytes, in place. */
 function applyKeystream(bytes: Buffer, keyed: HmacKey, decisionId: string): void {
   for (let start = 0; start < bytes.length; start += MAC_BYTES) {
     const counter = start / MAC_BYTES + 1;
-    const block = keyed.mac(`${counter}${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}`);
+    const block = keyed.mac(`${counter}${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}`, 'binary');
     const end = Math.min(bytes.length, start + MAC_BYTES);
     for (let at = start; at < end; at += 1) {
-      bytes.writeUInt8(bytes.readUInt8(at) ^ block.readUInt8(at - start), at);
+      bytes[at] = bytes.readUInt8(at) ^ block.charCodeAt(at - start);
     }
   }
 }
