@@ -52,7 +52,7 @@ function tokenOf(change: Record<string, unknown> = {}): Promise<string> {
   tokens += 1;
   const now = Math.floor(clock.now() / 1000);
   const base = { iss: issuer.url, sub: 'alice', aud: AUDIENCE, iat: now, exp: now + 600, jti: `t${tokens}` };
-  return signToken(key, { ...base, ...change });
+  return signToken(key, { ...base, client_id: 'app', ...change });
 }
 
 async function asks(profile: string, headers: Record<string, string>, pep?: string) {
