@@ -155,6 +155,7 @@ export async function surveyFolder(folder: LogFolder, size: number | undefined):
   const superseded: string[] = [];
   const findings: CopyFinding[] = [];
   let extent = 0;
+  let count = 0;
   let beyond: number | undefined;
   for await (const name of folder.tileFiles()) {
     const tile = parseTilePath(name);
@@ -164,7 +165,10 @@ export async function surveyFolder(folder: LogFolder, size: number | undefined):
       continue;
     }
     const level = tile.level === 'entries' ? 0 : tile.level;
-    if (level === 0) extent = Math.max(extent, tile.n * TILE_WIDTH + tile.width);
+    if (level === 0) {
+      extent = Math.max(extent, tile.n * TILE_WIDTH + tile.width);
+      count += 1;
+    }
     if (size === undefined) continue;
     const has = tileWidth(size, level, tile.n);
     if (tile.width < has) superseded.push(name);
@@ -174,7 +178,8 @@ export async function surveyFolder(folder: LogFolder, size: number | undefined):
     }
   }
   if (beyond !== undefined) findings.push(exceeds(beyond, size ?? 0));
-  return { size: extent, superseded, findings };
+  // a file with a huge number in its name makes no log of that size
+  return { size: Math.min(extent, count * TILE_WIDTH), superseded, findings };
 }
 
 /**

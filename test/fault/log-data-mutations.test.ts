@@ -130,6 +130,35 @@ describe('a data folder that nobody touched', () => {
   });
 });
 
+describe('what is found beside the entries', () => {
+  test('an entry with an index that no log reaches, without looking for all before it', async () => {
+    const log = harmable('far');
+    const newest = log.shards.at(-1);
+    if (newest === undefined) throw new Error('the log has no shard');
+    const index = newest.first + 20;
+    log.sql(newest.file, db => db.prepare('UPDATE leaf SET idx = ? WHERE idx = ?').run(2 ** 52, index));
+    const { verified, firstBad, findings } = await verify(log.folder);
+    expect({ verified, firstBad }).toEqual({ verified: false, firstBad: index });
+    expect(findings.map(({ code }) => code)).toContain('ENTRY_MISPLACED');
+  });
+
+  test('harm to the hashes that removed entries left', async () => {
+    const folder = join(root, 'remains');
+    cpSync(whole, folder, { recursive: true });
+    const writer = openWriter(folder, { shardEntries: SHARD_ENTRIES });
+    const details = { shards: [], firstKept: listShards(folder)[1]?.first ?? 0, retentionDays: 400 };
+    appendTo(writer, [eventEntry(SIZE, { kind: 'log.prune', details })], TIME + SIZE);
+    for await (const _ of writer.prune(TIME + SHARD_ENTRIES + BATCH)) continue;
+    writer.close(TIME + SIZE);
+    const log = new HarmedFolder(folder, folder, folder, []);
+    disarm(join(folder, 'log/tiles.db'));
+    log.sql('log/tiles.db', db => db.exec('UPDATE tile SET data = zeroblob(8192) WHERE level = 0 AND n = 0'));
+    expect((await verify(folder)).verified).toBe(false);
+    rmSync(join(folder, 'log/tiles.db'));
+    expect(await verify(folder)).toMatchObject({ verified: false, firstBad: 0 });
+  });
+});
+
 describe(`${MUTATIONS} mutations of a data folder`, () => {
   test(
     'are each found, with the first entry that is harmed',

@@ -3,7 +3,18 @@
  * without making files beside it, so unless a service runs on the folder, which has made them, each database is
  * copied first, a small one into memory, a large one into a private folder. Invariant: what is read is what was there.
  */
-import { constants, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
@@ -22,6 +33,9 @@ const TOLD_BYTES = 100 * MEGABYTE;
 
 /** Largest database that is read into memory instead of copied to a private folder, in bytes. */
 const MEMORY_BYTES = 64 * MEGABYTE;
+
+/** Bytes of the header of a database. */
+const HEADER_BYTES = 100;
 
 interface Opened {
   readonly db: Database;
@@ -111,6 +125,8 @@ export class EvidenceFiles {
     const hasJournal = ['-wal', '-journal'].some(
       suffix => (statSync(file + suffix, { throwIfNoEntry: false })?.size ?? 0) > 0,
     );
+    // a journal beside it says how long the file should be
+    if (!hasJournal) refuseCut(file, bytes);
     const opened = hasJournal || bytes > MEMORY_BYTES ? this.#openOnDisk(file) : openInMemory(file);
     if (!isFolderLocked(this.#folder)) return opened;
     opened.db.close();
@@ -147,6 +163,24 @@ export class EvidenceFiles {
     opened.db.close();
     if (opened.copy !== undefined) rmSync(opened.copy, { recursive: true, force: true });
   }
+}
+
+/**
+ * SQLite reads what it wants of a file that was cut, and misses nothing as long as it finds that.
+ * @throws Error when the file does not have the length that its header says (sqlite.org/fileformat2.html §1.3)
+ */
+function refuseCut(file: string, bytes: number): void {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const handle = openSync(file, 'r');
+  try {
+    readSync(handle, header);
+  } finally {
+    closeSync(handle);
+  }
+  const pageBytes = header.readUInt16BE(16);
+  // 1 stands for 65,536, which two bytes cannot hold
+  const expected = (pageBytes === 1 ? 65_536 : pageBytes) * header.readUInt32BE(28);
+  if (bytes !== expected) throw new Error(`\`${basename(file)}\` has ${bytes} bytes instead of ${expected}`);
 }
 
 /** The whole database in memory, as one that never had a write-ahead log: nothing of it is left on a disk. */

@@ -17,10 +17,14 @@ import {
   stateOf,
   type TileRow,
 } from './log-evidence-rows.ts';
+import { MAX_SHARD_ENTRIES } from './log-links.ts';
 import type { ShardName } from './log-shard-name.ts';
 
 /** Leaves per batch: some 250 KB of usual ones. */
 const BATCH = 256;
+
+/** Most findings that are kept: a file can be wrong in more ways than anybody reads. */
+const MAX_FINDINGS = 1_000;
 
 /** Something wrong with the folder beside what the verification of the tree finds. */
 export interface EvidenceFinding {
@@ -95,7 +99,11 @@ export class LogEvidence implements LogSource {
         const last = rows.at(-1);
         if (last === undefined) break;
         from = last.idx + 1;
-        yield rows.map(({ idx, body, hash }) => ({ index: idx, bytes: body, hash }));
+        yield rows
+          .filter(({ idx }) => this.#isPlausible(shard, idx))
+          .map(({ idx, body, hash }) => ({ index: idx, bytes: body, hash }));
+        // beyond what numbers can tell apart there is no next page
+        if (!Number.isSafeInteger(from)) break;
       }
     }
   }
@@ -167,6 +175,17 @@ export class LogEvidence implements LogSource {
 
   close(): void {
     this.#files.close();
+  }
+
+  /** An index that no shard of this name can hold is not looked for: the way there would be endless. */
+  #isPlausible(shard: ShardName, index: number): boolean {
+    if (index >= 0 && index < shard.first + MAX_SHARD_ENTRIES) return true;
+    this.#find(
+      undefined,
+      'ENTRY_MISPLACED',
+      `shard \`${shard.name}\` holds an entry with the index ${index}`,
+    );
+    return false;
   }
 
   #page(shard: ShardName, from: number): readonly LeafRow[] {
@@ -358,6 +377,7 @@ export class LogEvidence implements LogSource {
   }
 
   #find(index: number | undefined, code: string, message: string): void {
+    if (this.findings.length >= MAX_FINDINGS) return;
     this.findings.push({ index, code, severity: 'error', message });
   }
 }
