@@ -1,5 +1,6 @@
 /** A service with gateway profiles and a gRPC listener, and checks as a gateway sends them. */
 import { Client, credentials } from '@grpc/grpc-js';
+import type { Clock } from '../../../src/domain/clock.ts';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import { startTestService, type TestService } from '../service.ts';
 import { callWith, checkRequest, type Described, type Ended, envoyJudges, type Verdict } from './envoy.ts';
@@ -21,6 +22,7 @@ export interface CheckScene {
 export async function startCheckScene(
   profiles: readonly PepProfileInput[],
   env: Readonly<Record<string, string>> = {},
+  clock?: Clock,
 ): Promise<CheckScene> {
   const service = await startTestService({
     env: {
@@ -30,6 +32,7 @@ export async function startCheckScene(
       ...env,
     },
     filled: true,
+    ...(clock === undefined ? {} : { clock }),
   });
   const address = service.running.grpcAddress ?? failNoListener();
   const client = new Client(address, credentials.createInsecure());
