@@ -61,8 +61,7 @@ export class LeafBatch {
    */
   add(text: string, opening: PlainOpening | undefined): boolean {
     const start = this.usedBytes + FRAME_BYTES;
-    const packed = opening === undefined ? undefined : packOpening(opening);
-    const openingBytes = packed?.length ?? 0;
+    const openingBytes = opening === undefined ? 0 : packedLength(opening);
     const room = MAX_BATCH_BYTES - start - openingBytes;
     if (text.length > MAX_LEAF_BYTES) refuseLargeLeaf();
     if (this.entryCount >= MAX_BATCH_ENTRIES) return false;
@@ -72,7 +71,7 @@ export class LeafBatch {
     this.bytes.writeUInt32LE(length + 1, this.usedBytes);
     this.bytes.writeUInt32LE(openingBytes, this.usedBytes + LENGTH_BYTES);
     this.bytes[start - 1] = LEAF_PREFIX;
-    if (packed !== undefined) packed.copy(this.bytes, start + length);
+    if (opening !== undefined) packOpening(opening, this.bytes, start + length);
     this.usedBytes = start + length + openingBytes;
     this.entryCount++;
     return true;
@@ -102,11 +101,11 @@ export function frameOf(text: string): LeafFrame {
   return { prefixed: Buffer.concat([Buffer.of(LEAF_PREFIX), Buffer.from(text)]), opening: undefined };
 }
 
-function packOpening({ subject, decisionId, disclosures }: PlainOpening): Buffer {
-  const texts = Buffer.from([subject.pseudonym, decisionId, disclosures].join(SEPARATOR));
-  const packed = Buffer.concat([subject.key, texts]);
+/** Its texts are ASCII: a pseudonym, an id, base64url. */
+function packedLength({ subject, decisionId, disclosures }: PlainOpening): number {
   if (subject.key.length !== KEY_BYTES) throw new Error('the key of a subject is 32 bytes');
-  if (packed.length <= MAX_OPENING_BYTES) return packed;
+  const length = KEY_BYTES + subject.pseudonym.length + decisionId.length + disclosures.length + 2;
+  if (length <= MAX_OPENING_BYTES) return length;
   throw new AppError(
     'INVALID_REQUEST',
     `the personal values of the entry would take more than ${MAX_OPENING_BYTES} bytes in the decision log`,
@@ -116,11 +115,17 @@ function packOpening({ subject, decisionId, disclosures }: PlainOpening): Buffer
   );
 }
 
+function packOpening({ subject, decisionId, disclosures }: PlainOpening, bytes: Buffer, start: number): void {
+  bytes.set(subject.key, start);
+  const texts = `${subject.pseudonym}${SEPARATOR}${decisionId}${SEPARATOR}${disclosures}`;
+  bytes.write(texts, start + KEY_BYTES, 'latin1');
+}
+
 function unpackOpening(packed: Buffer): PlainOpening {
   const [pseudonym = '', decisionId = '', disclosures = ''] = packed
-    .toString('utf8', KEY_BYTES)
+    .toString('latin1', KEY_BYTES)
     .split(SEPARATOR);
-  // A copy: ciphers do not take keys from memory that threads share.
+  // A copy: the batch is used again.
   const key = Uint8Array.from(packed.subarray(0, KEY_BYTES));
   return { subject: { pseudonym, key }, decisionId, disclosures };
 }
