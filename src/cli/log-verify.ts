@@ -200,6 +200,6 @@ async function readCheckpoint(file: string): Promise<Uint8Array> {
 }
 
 function progressOf(done: number, size: number | undefined): string {
-  const total = size === undefined || size === 0 ? '' : ` of ${size} (${Math.floor((100 * done) / size)} %)`;
-  return `${done}${total} entries`;
+  if (size === undefined || size === 0) return `${done} entries`;
+  return `${done} of ${size} entries (${Math.floor((100 * done) / size)} %)`;
 }
