@@ -12,10 +12,11 @@ import { AppError, messageOf } from './domain/errors.ts';
 import { makeRoutes } from './edge/http/routes.ts';
 import { type HttpServer, listen } from './edge/http/server.ts';
 import type { Services } from './edge/http/services.ts';
-import { makeLogger } from './telemetry/logger.ts';
+import { type Logger, makeLogger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { type Anchors, openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
 import { Cleanup } from './wiring/cleanup.ts';
+import { assembleControl } from './wiring/control.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
 import { makeEraser } from './wiring/erasure.ts';
@@ -88,15 +89,11 @@ async function start(
   const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
   cleanup.add(() => anchors.close());
 
-  const relay = new EventRelay(stores.outbox, stores.log, error =>
-    logger.warn({ err: error }, 'administrative events wait for the decision log'),
-  );
-  cleanup.add(() => relay.close());
-  await relay.start();
-  const events = new Events(relay, stores.log, logger);
-
+  const events = await startEvents(stores, logger, cleanup);
+  const control = assembleControl({ ...core, log });
+  cleanup.add(() => control.close());
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const policy = assemblePolicy({ ...core, stores, events, schemaText, cedarVersion });
+  const policy = assemblePolicy({ ...core, stores, events, control, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
@@ -106,12 +103,14 @@ async function start(
     stores,
     events,
     directory: policy.directory,
+    control,
     random: randomBytes,
   });
   cleanup.add(() => identity.close());
 
   const startedAt = timestamp(clock.now());
-  const services = assembleEdge({ ...core, stores, anchors, events, policy, identity, version, startedAt });
+  const parts = { ...core, stores, anchors, events, policy, control, version };
+  const services = assembleEdge({ ...parts, identity, startedAt });
   await goLive({ ...core, version }, stores, anchors, events, cleanup);
 
   const server = await listenOn(config, services, version);
@@ -123,6 +122,16 @@ async function start(
   const broken = Promise.race([stores.broken, anchors.broken]);
   logger.info({ url: server.url, grpcAddress, version, dataDir: config.dataDir }, 'listening');
   return { url: server.url, grpcAddress, firstKey, services, broken, close: () => cleanup.run() };
+}
+
+/** Brings events that were left over into the log, and those to come. */
+async function startEvents({ outbox, log }: Stores, logger: Logger, cleanup: Cleanup): Promise<Events> {
+  const relay = new EventRelay(outbox, log, error =>
+    logger.warn({ err: error }, 'administrative events wait for the decision log'),
+  );
+  cleanup.add(() => relay.close());
+  await relay.start();
+  return new Events(relay, log, logger);
 }
 
 /** From here on the log says that the service runs, others hold its checkpoints, and what is old goes. */

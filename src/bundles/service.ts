@@ -24,7 +24,7 @@ export interface PushRequest {
   readonly body: Uint8Array;
   /** Checks and reports; stores and logs nothing. */
   readonly dryRun: boolean;
-  /** Needs the role `approver` as well. */
+  /** Needs the right to activate as well. */
   readonly activate: boolean;
 }
 
@@ -54,11 +54,20 @@ export interface LayerView {
   readonly active: Activation;
 }
 
+/** What the control plane says of a push, of an activation and of a rollback. @throws AppError */
+export interface BundleGuard {
+  push(layer: LayerName, actor: Credential): void;
+  /** Asked before it is known what is to be activated. */
+  activateAtAll(actor: Credential): void;
+  activate(kind: 'activate' | 'rollback', layer: LayerName, pushedBy: string, actor: Credential): void;
+}
+
 export interface BundleServiceOptions {
   readonly store: BundleStore;
   readonly compiler: BundleCompiler;
   readonly publisher: PolicyPublisher;
   readonly events: EventRecorder;
+  readonly guard: BundleGuard;
   readonly clock: Clock;
   readonly ids: IdSource;
   /** The shipped schema: of the platform layer while none is active, and of platform bundles without one. */
@@ -89,17 +98,24 @@ export class BundleService {
    * staged and the failure says so.
    */
   async push(request: PushRequest, actor: Credential): Promise<PushResult> {
-    if (request.activate && !request.dryRun) requireApprover(actor);
+    const { guard } = this.#options;
+    const activates = request.activate && !request.dryRun;
+    if (activates) guard.activateAtAll(actor);
     const opened = await this.#open(request, actor);
     const { digest, manifest } = opened;
     const { layer } = manifest;
+    guard.push(layer, actor);
     const known = await this.#options.store.get(digest);
+    // Before anything is kept: what will not be activated here is pushed without `activate`.
+    if (activates && this.#stateOf(layer, digest) !== 'active') {
+      guard.activate('activate', layer, known?.pushedBy ?? actor.keyId, actor);
+    }
     // A dry run asks about now: layers may have changed since the same content was pushed.
     const report =
       request.dryRun || known === undefined ? await this.#check(opened, request, actor) : known.report;
     if (request.dryRun) return { digest, layer, state: 'checked', report, isNew: known === undefined };
     const isNew = known === undefined && (await this.#store(opened, report, actor));
-    if (request.activate && this.#stateOf(layer, digest) !== 'active') {
+    if (activates && this.#stateOf(layer, digest) !== 'active') {
       await this.activate(digest, { reason: `activated at push of version ${manifest.version}` }, actor);
     }
     return { digest, layer, state: this.#stateOf(layer, digest), report, isNew };
@@ -114,6 +130,7 @@ export class BundleService {
     const expected = request.expectedActive;
     const bundle = await this.get(digest, actor);
     const { layer } = bundle.manifest;
+    this.#options.guard.activate('activate', layer, bundle.pushedBy, actor);
     const active = this.#activator.activations.get(layer)?.digest ?? null;
     if (active !== digest && (expected === undefined || expected === active)) {
       await this.#activator.rehearse(bundle);
@@ -139,6 +156,7 @@ export class BundleService {
         throw new AppError('NOTHING_TO_ROLL_BACK', `layer \`${layer}\` had no bundle before the active one`);
       }
       const bundle = await this.get(current.previous, actor);
+      this.#options.guard.activate('rollback', layer, bundle.pushedBy, actor);
       return await this.#switchTo(bundle, 'rollback', current.digest, reason, actor);
     });
   }
@@ -227,6 +245,7 @@ export class BundleService {
       version,
       policies: report.policies,
       tests: report.tests.passed,
+      digests: { before: null, after: digest },
     });
     const pushedAt = timestamp(now);
     const bundle: StoredBundle = {
@@ -254,7 +273,14 @@ export class BundleService {
     const { layer, version } = bundle.manifest;
     const now = this.#options.clock.now();
     const previous = this.#activator.activations.get(layer)?.digest ?? null;
-    const details = { layer, version, digest, previous, reason };
+    const details = {
+      layer,
+      version,
+      digest,
+      previous,
+      reason,
+      digests: { before: previous, after: digest },
+    };
     const event = this.#event(`bundle.${kind}`, layer, now, actor, layer, details);
     const request = { layer, digest, expectedActive, actor: actor.keyId, reason, kind, at: timestamp(now) };
     try {
@@ -326,9 +352,4 @@ function noLayer(layer: LayerName): AppError {
 function maySee({ tenants }: Credential, layer: LayerName): boolean {
   if (tenants === undefined) return true;
   return layer !== 'platform' && tenants.has(layer.slice('tenant:'.length));
-}
-
-function requireApprover({ roles }: Credential): void {
-  if (roles.has('approver') || roles.has('admin')) return;
-  throw new AppError('ROLE_REQUIRED', 'activating a bundle takes the role `approver`');
 }

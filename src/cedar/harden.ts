@@ -27,6 +27,9 @@ const OBLIGATION = /^[a-z][a-z0-9_]{0,63}$/;
 const BIDIRECTIONAL_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 const KNOWN_ANNOTATIONS = ['id', 'reason', 'obligation', 'severity', 'owner', 'ticket', 'doc'];
 
+/** What a policy belongs to: a layer, or one of the two sets that decide about Duramen itself (src/control). */
+export type PolicyOrigin = LayerName | 'control' | 'builtin';
+
 /** A problem of a policy whose place the caller adds. */
 export type PolicyProblem = Pick<Problem, 'message' | 'hint'>;
 
@@ -169,8 +172,8 @@ export function isActionType(type: string): boolean {
  * Refuses a tenant's policy whose scope names a resource of somebody else: that tenant's layer is never asked
  * about it, so the policy could not apply. Principals of other tenants may be named: so models are shared.
  */
-export function checkOwnership(scope: TemplateAst['scope'], layer: LayerName): PolicyProblem[] {
-  if (layer === 'platform') return [];
+export function checkOwnership(scope: TemplateAst['scope'], layer: PolicyOrigin): PolicyProblem[] {
+  if (!layer.startsWith('tenant:')) return [];
   const tenant = layer.slice('tenant:'.length);
   const uid = namedResource(scope.resource);
   if (uid === undefined || ownerOf(uid) === tenant) return [];

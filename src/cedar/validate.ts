@@ -3,13 +3,19 @@
  * Invariant: either all policies of a layer pass, or the answer lists every problem with its place.
  */
 import type { Problem } from '../domain/errors.ts';
-import type { LayerName } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { PolicyAst } from './ast.ts';
 import { runCanaries } from './canary.ts';
 import { placeMessage } from './cedar-message.ts';
 import { quote } from './data.ts';
-import { checkAnnotations, checkLevel, checkLiterals, checkOwnership, type PolicyProblem } from './harden.ts';
+import {
+  checkAnnotations,
+  checkLevel,
+  checkLiterals,
+  checkOwnership,
+  type PolicyOrigin,
+  type PolicyProblem,
+} from './harden.ts';
 import {
   draftLink,
   draftPolicies,
@@ -32,7 +38,7 @@ export const MAX_REPORTED_PROBLEMS = 1_000;
 
 /** A layer's policies as files, and the schema that they are checked against. */
 export interface LayerSources {
-  readonly layer: LayerName;
+  readonly layer: PolicyOrigin;
   readonly schema: CedarSchema;
   readonly policies: readonly PolicyFile[];
   readonly templates: readonly PolicyFile[];
@@ -96,7 +102,7 @@ function countPolicies({ policies, templates, links }: LayerSources): number {
   return files.reduce((sum, { text }) => sum + splitPolicies(text).length, links.length);
 }
 
-function hardenDraft(draft: PolicyDraft | TemplateDraft, layer: LayerName, problems: Problem[]): void {
+function hardenDraft(draft: PolicyDraft | TemplateDraft, layer: PolicyOrigin, problems: Problem[]): void {
   const { annotations, scope } = draft.ast;
   addAt(startOf(draft.place), problems, [
     ...checkAnnotations(annotations),
@@ -214,7 +220,7 @@ function placeOf(draft: PolicyDraft | TemplateDraft): { file: string; line: numb
   return 'link' in draft && draft.link !== undefined ? placeOfLink(draft.link) : startOf(draft.place);
 }
 
-function finish(draft: PolicyDraft, layer: LayerName): CheckedPolicy {
+function finish(draft: PolicyDraft, layer: PolicyOrigin): CheckedPolicy {
   const { ast, est, place } = draft;
   const id = `${layer}/${ast.annotations.get('id') ?? ''}`;
   return {

@@ -52,6 +52,15 @@ function addService(program: Command, terminal: Terminal, exit: ExitReporter): v
     .command('demo')
     .description('run the service; an empty store gets the shipped bundles and a demo directory')
     .action(async () => (await import('./demo.ts')).runDemo(terminal));
+  withReason(program.command('break-glass'))
+    .description('make an admin key on the host of the service, when no key is left that could')
+    .option('--data <dir>', 'data folder; default: that of the configuration')
+    .option('--hours <number>', 'how long it works', '1')
+    .action(async (options: unknown) => {
+      const given = z.object({ data: z.string().optional(), reason: z.string(), hours: z.string() });
+      const { breakGlass } = await import('./break-glass.ts');
+      breakGlass(terminal, given.parse(options));
+    });
   withOutput(program.command('config'))
     .description('print the settings in force and where each came from')
     .action((options: unknown) => printConfig(terminal, z.object({ output }).parse(options).output));

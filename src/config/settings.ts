@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { pepProfilesSchema } from '../domain/pep-profile.ts';
 import { anchorSettings } from './anchor-settings.ts';
+import { controlSettings } from './control-settings.ts';
 import { grpcSettings } from './grpc-settings.ts';
 import { identitySettings } from './identity-settings.ts';
 import { parseListenAddress } from './listen-address.ts';
@@ -210,6 +211,7 @@ export const configSchema = z.strictObject({
   decision: decision.prefault({}),
   auth: auth.prefault({}),
   identity: identitySettings.prefault({}),
+  control: controlSettings.prefault({}),
   log: log.prefault({}),
   anchor: anchorSettings.prefault({}),
   privacy: privacy.prefault({}),

@@ -6,6 +6,7 @@ import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
 import type { EntityBody, EntityPatch, EntityRecord } from '../domain/entity.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import { type CommitOptions, CommittedGraph } from './committed-graph.ts';
 import {
@@ -38,6 +39,8 @@ export interface Caller {
 }
 
 export interface DirectoryOptions extends CommitOptions {
+  /** Names the state of an entity in its event: a digest of the JSON. */
+  readonly digestOf: (value: JsonObject) => string;
   readonly clock: Clock;
   readonly ids: IdSource;
 }
@@ -57,6 +60,9 @@ export type SchemaChange =
 
 /** Most imports that are received at once: each may hold up to MAX_IMPORT_BYTES. */
 const MAX_UPLOADS = 4;
+
+/** Types whose entities are persons or act for them: what the log says of these can be forgotten. */
+const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(['User', 'Service', 'Agent']);
 
 const NOT_READY = 'no schema is active';
 
@@ -81,6 +87,12 @@ export class DirectoryService {
   /** @throws AppError NOT_FOUND, for entities of other tenants too */
   get(ref: EntityRef, caller: Caller): EntityRecord {
     return recordOf(this.#visible(ref, caller));
+  }
+
+  /** The tenant that owns an entity, by the name alone where there is none; undefined: nobody's. */
+  ownerOf(ref: EntityRef): string | undefined {
+    const entity = this.graph.get(uidOf(ref).key);
+    return entity === undefined ? ownerByName(ref) : entity.tenant;
   }
 
   /** One page in the order of entity keys. @throws AppError INVALID_REQUEST for a foreign cursor */
@@ -145,6 +157,7 @@ export class DirectoryService {
       const event = this.#event('entity.delete', before.uid.key, caller, before.tenant, {
         before: before.revision,
         after: this.graph.revision + 1,
+        ...this.#digests(before, undefined),
       });
       const graph = await this.#settle(editor, ref);
       await this.#commitWrites([{ ref, body: null }], graph, event);
@@ -277,9 +290,24 @@ export class DirectoryService {
       before: before?.revision ?? null,
       after: next.revision,
       status: entity.status,
+      ...this.#digests(before, entity),
     });
     await this.#commitWrites([writeOf(entity, check.checked.body)], next, event);
     return { record: recordOf(entity), event };
+  }
+
+  /**
+   * Digests of an entity before and after. Principals have none: the log keeps entries for longer than it may be known
+   * what they say of a person, and whoever guesses an entity could confirm it by its digest.
+   */
+  #digests(before: GraphEntity | undefined, after: GraphEntity | undefined): JsonObject {
+    const types = [before, after].flatMap(entity =>
+      entity === undefined ? [] : [recordOf(entity).ref.type],
+    );
+    if (types.some(type => PRINCIPAL_TYPES.has(type))) return {};
+    const digest = (entity: GraphEntity | undefined): string | null =>
+      entity === undefined ? null : this.#options.digestOf(stateOf(recordOf(entity)));
+    return { digests: { before: digest(before), after: digest(after) } };
   }
 
   async #collect(
@@ -351,6 +379,11 @@ export class DirectoryService {
       details,
     };
   }
+}
+
+/** What an entity is, as `GET` answers it, without when it became so. */
+function stateOf({ ref, attributes, parents, tags, status }: EntityRecord): JsonObject {
+  return { type: ref.type, id: ref.id, attributes, parents, tags, status };
 }
 
 /** Records of a graph in the size of the store's chunks. */

@@ -38,6 +38,8 @@ export interface ApiKey {
   readonly createdBy: string;
   readonly expiresAt?: string;
   readonly revokedAt?: string;
+  /** Made on the host of the service, past every key: `duramen break-glass`. */
+  readonly breakGlass?: true;
 }
 
 /** Who makes a request, after authentication. */
@@ -49,4 +51,8 @@ export interface Credential {
   readonly mayAssert: boolean;
   /** Absent: any caller may be asserted; `auth` only with `mayAssert`. */
   readonly callers?: CallerRules | undefined;
+  /** Milliseconds since the epoch; absent: it lasts. */
+  readonly expiresAt?: number | undefined;
+  /** As `ApiKey.breakGlass`. */
+  readonly breakGlass?: true | undefined;
 }

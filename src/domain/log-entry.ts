@@ -73,6 +73,8 @@ export const EVENT_KINDS = [
   'key.bootstrap',
   'credential.revoke',
   'auth.failed',
+  'control.denied',
+  'control.break_glass',
   'audit.erase',
   'audit.verify_input',
   'engine.disagreement',

@@ -131,17 +131,23 @@ function bearerToken(header: string): string | undefined {
 }
 
 function entryOf(key: ApiKey): Entry {
-  const credential: Credential = {
+  const hash = Buffer.from(key.hash, 'base64url');
+  return { key, hash, expiresAt: expiryOf(key), authentication: { credential: credentialOf(key) } };
+}
+
+/** Who a key is when it is presented. */
+export function credentialOf(key: Omit<ApiKey, 'hash'>): Credential {
+  return {
     keyId: key.id,
     roles: new Set(key.roles),
     tenants: key.tenants === undefined ? undefined : new Set(key.tenants),
     mayAssert: key.mayAssert,
     ...(key.callers === undefined ? {} : { callers: key.callers }),
+    ...(key.expiresAt === undefined ? {} : { expiresAt: Date.parse(key.expiresAt) }),
+    ...(key.breakGlass === undefined ? {} : { breakGlass: key.breakGlass }),
   };
-  const hash = Buffer.from(key.hash, 'base64url');
-  return { key, hash, expiresAt: expiryOf(key), authentication: { credential } };
 }
 
-function expiryOf(key: ApiKey): number {
+function expiryOf(key: Pick<ApiKey, 'expiresAt'>): number {
   return key.expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(key.expiresAt);
 }

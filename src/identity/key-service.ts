@@ -9,13 +9,27 @@ import { AppError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry, EventKind } from '../domain/log-entry.ts';
 import { excessOf, maySeeKey } from './authority.ts';
-import { makeKey, type RandomBytes, readKey } from './key-format.ts';
+import { makeKey, type NewKey, type RandomBytes, readKey } from './key-format.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { BOOTSTRAP_KEY_ID, type KeyRing } from './key-ring.ts';
 import type { KeyStore } from './ports.ts';
 
 /** Most keys of one service: they are all held in memory, about 1 KB each. */
 const MAX_KEYS = 100_000;
+
+/** Who makes break-glass keys: whoever has the host. */
+const HOST = 'host';
+
+/** A key that was made on the host. The text of it is known to whoever made it alone. */
+export interface BreakGlassKey extends Pick<ApiKey, 'id' | 'hash'> {
+  /** RFC 3339 UTC. */
+  readonly expiresAt: string;
+  readonly reason: string;
+  /** Account of the operating system. */
+  readonly by: string;
+  /** RFC 3339 UTC. */
+  readonly requestedAt: string;
+}
 
 /** What a key looks like to its keepers: everything but the hash. */
 export type KeyRecord = Omit<ApiKey, 'hash'>;
@@ -25,6 +39,16 @@ export interface CreatedKey {
   readonly token: string;
 }
 
+/** What the control plane says of making and revoking keys. */
+export interface KeyGuard {
+  /** @param excess what the key would have beyond its maker, in words. @throws AppError */
+  create(request: KeyRequest, actor: Credential, excess: string | undefined): void;
+  /** @param excess as for `create`. @throws AppError */
+  revoke(key: KeyRecord, actor: Credential, excess: string | undefined): void;
+  /** Whether with these keys alone somebody could still administer keys. */
+  isAdministrable(keys: readonly KeyRecord[]): boolean;
+}
+
 export interface KeyServiceOptions {
   readonly store: KeyStore;
   readonly ring: KeyRing;
@@ -32,6 +56,9 @@ export interface KeyServiceOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: RandomBytes;
+  readonly guard: KeyGuard;
+  /** Names the state of a key in its event: a digest of the JSON. */
+  readonly digestOf: (value: JsonObject) => string;
   /** Called after a change and its event are durable in the store: carries the event to the log. Never rejects. */
   readonly announce: (event: EventEntry) => Promise<void>;
 }
@@ -59,15 +86,49 @@ export class KeyService {
       if (this.#options.ring.keys.length > 0) return undefined;
       const made = configured === undefined ? makeKey(this.#options.random) : adoptKey(configured);
       const grant = { roles: ['admin'], description: 'first admin key', mayAssert: true } as const;
-      await this.#store('key.bootstrap', made.id, made.token, grant, 'system');
+      await this.#make('key.bootstrap', made, grant, 'system');
       return configured === undefined ? made.token : undefined;
     });
+  }
+
+  /**
+   * Takes over an admin key that somebody made on the host; false when it was taken over before.
+   * @throws AppError STORE_UNAVAILABLE
+   */
+  breakGlass({ id, hash, expiresAt, reason, by, requestedAt }: BreakGlassKey): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { ring, clock } = this.#options;
+      if (ring.find(id) !== undefined) return false;
+      const at = clock.now();
+      const key: ApiKey = {
+        id,
+        hash,
+        roles: ['admin'],
+        description: 'break-glass key',
+        mayAssert: true,
+        createdAt: timestamp(at),
+        createdBy: HOST,
+        expiresAt,
+        breakGlass: true,
+      };
+      const about = { reason, by, requestedAt };
+      await this.#put(key, this.#event('control.break_glass', at, { after: key }, HOST, about));
+      return true;
+    });
+  }
+
+  /** Break-glass keys that work now. */
+  get liveBreakGlass(): readonly KeyRecord[] {
+    const { ring } = this.#options;
+    return ring.keys.filter(key => key.breakGlass === true && ring.isActive(key)).map(recordOf);
   }
 
   /** @throws AppError ROLE_REQUIRED, TENANT_NOT_ALLOWED or INVALID_REQUEST. */
   create(request: KeyRequest, actor: Credential): Promise<CreatedKey> {
     return this.#inTurn(async () => {
       const excess = excessOf(actor, request);
+      this.#options.guard.create(request, actor, excess);
+      // The guard has refused this: it holds whatever policies say.
       if (excess !== undefined) {
         throw new AppError('ROLE_REQUIRED', `the new key would have ${excess}`, {
           problems: [
@@ -80,7 +141,7 @@ export class KeyService {
         throw new AppError('INVALID_REQUEST', `there are ${MAX_KEYS} keys already`);
       }
       const made = makeKey(this.#options.random);
-      const record = await this.#store('key.create', made.id, made.token, request, actor.keyId);
+      const record = await this.#make('key.create', made, request, actor.keyId);
       return { record, token: made.token };
     });
   }
@@ -111,32 +172,33 @@ export class KeyService {
       const key = ring.find(id);
       if (key === undefined || !maySeeKey(actor, key)) throw missing(id);
       const excess = excessOf(actor, key);
+      this.#options.guard.revoke(recordOf(key), actor, excess);
+      // The guard has refused this: it holds whatever policies say.
       if (excess !== undefined) throw new AppError('ROLE_REQUIRED', `key \`${id}\` has ${excess}`);
       if (key.revokedAt !== undefined) return;
       this.#keepOneAdmin(key);
       const at = clock.now();
-      const event = this.#event('key.revoke', at, key, actor.keyId);
-      const changed = await store.revoke(id, timestamp(at), event);
+      const revoked = { ...key, revokedAt: timestamp(at) };
+      const event = this.#event('key.revoke', at, { before: key, after: revoked }, actor.keyId);
+      const changed = await store.revoke(id, revoked.revokedAt, event);
       // the revocation is durable: from here on it counts
-      ring.put({ ...key, revokedAt: timestamp(at) });
+      ring.put(revoked);
       if (changed) await announce(event);
     });
   }
 
-  async #store(
+  #make(
     kind: EventKind,
-    id: string,
-    token: string,
+    { id, token }: NewKey,
     grant: Pick<ApiKey, 'roles' | 'description' | 'mayAssert'> &
       Pick<KeyRequest, 'tenants' | 'expiresAt' | 'callers'>,
     createdBy: string,
   ): Promise<KeyRecord> {
-    const { store, ring, hasher, clock, announce } = this.#options;
-    const at = clock.now();
+    const at = this.#options.clock.now();
     const { roles, tenants, description, mayAssert, callers, expiresAt } = grant;
     const key: ApiKey = {
       id,
-      hash: hasher.hash(token).toString('base64url'),
+      hash: this.#options.hasher.hash(token).toString('base64url'),
       roles: [...new Set(roles)],
       ...(tenants === undefined ? {} : { tenants: [...new Set(tenants)] }),
       description,
@@ -146,7 +208,11 @@ export class KeyService {
       createdBy,
       ...(expiresAt === undefined ? {} : { expiresAt: timestamp(Date.parse(expiresAt)) }),
     };
-    const event = this.#event(kind, at, key, createdBy);
+    return this.#put(key, this.#event(kind, at, { after: key }, createdBy));
+  }
+
+  async #put(key: ApiKey, event: EventEntry): Promise<KeyRecord> {
+    const { store, ring, announce } = this.#options;
     await store.create(key, event);
     // the key is durable: it works from here on
     ring.put(key);
@@ -154,7 +220,13 @@ export class KeyService {
     return recordOf(key);
   }
 
-  #event(kind: EventKind, time: number, key: ApiKey, actor: string): EventEntry {
+  #event(
+    kind: EventKind,
+    time: number,
+    { before, after: key }: { readonly before?: ApiKey; readonly after: ApiKey },
+    actor: string,
+    extra: JsonObject = {},
+  ): EventEntry {
     const { roles, tenants, description, expiresAt, mayAssert, callers } = key;
     const details: JsonObject = {
       roles,
@@ -163,6 +235,11 @@ export class KeyService {
       ...(tenants === undefined ? {} : { tenants }),
       ...(expiresAt === undefined ? {} : { expiresAt }),
       ...(callers === undefined ? {} : { callers: callers.map(plainRule) }),
+      digests: {
+        before: before === undefined ? null : this.#digestOf(before),
+        after: this.#digestOf(key),
+      },
+      ...extra,
     };
     const [only] = tenants ?? [];
     return {
@@ -185,11 +262,40 @@ export class KeyService {
     });
   }
 
+  /** What a key is, as `GET /v1/keys/{id}` answers it. */
+  #digestOf(key: ApiKey): string {
+    const { callers, roles, tenants, ...rest } = recordOf(key);
+    return this.#options.digestOf({
+      ...rest,
+      roles,
+      ...(tenants === undefined ? {} : { tenants }),
+      ...(callers === undefined ? {} : { callers: callers.map(plainRule) }),
+    });
+  }
+
+  /** Whether there is an admin key of every tenant that works now and was made by a key. */
+  get hasLastingAdmin(): boolean {
+    return this.#lastingAdmins().length > 0;
+  }
+
+  /** Whether somebody could administer keys with those that work now, `without` one of them. */
+  isAdministrable(without?: string): boolean {
+    const others = this.#lastingAdmins().filter(({ id }) => id !== without);
+    return this.#options.guard.isAdministrable(others.map(recordOf));
+  }
+
+  /** Keys of an emergency end within hours: nobody may be left with them alone. */
+  #lastingAdmins(): readonly ApiKey[] {
+    const { ring } = this.#options;
+    return ring.keys.filter(
+      key => isUnlimitedAdmin(key) && key.breakGlass === undefined && ring.isActive(key),
+    );
+  }
+
   #keepOneAdmin(revoked: ApiKey): void {
     const { ring } = this.#options;
-    if (!isUnlimitedAdmin(revoked) || !ring.isActive(revoked)) return;
-    const other = ring.keys.some(key => key.id !== revoked.id && isUnlimitedAdmin(key) && ring.isActive(key));
-    if (other) return;
+    if (revoked.breakGlass !== undefined || !ring.isActive(revoked)) return;
+    if (this.isAdministrable(revoked.id) || !this.isAdministrable()) return;
     throw new AppError('LAST_ADMIN_KEY', `key \`${revoked.id}\` is the last admin key`, {
       problems: [
         { message: 'without an admin key nobody could make keys', hint: 'make another admin key first' },
@@ -204,19 +310,20 @@ export class KeyService {
   }
 }
 
-/** A key that the operator chose: under its own id when it has the form of a key. */
-function adoptKey(token: string): { id: string; token: string } {
-  const reading = readKey(token);
-  return { id: reading.kind === 'key' ? reading.id : BOOTSTRAP_KEY_ID, token };
-}
-
+/** Nobody makes a key with more than their own, so no other key could make these. */
 function isUnlimitedAdmin(key: ApiKey): boolean {
   return key.roles.includes('admin') && key.tenants === undefined;
 }
 
+/** A key that the operator chose: under its own id when it has the form of a key. */
+function adoptKey(token: string): NewKey {
+  const reading = readKey(token);
+  return { id: reading.kind === 'key' ? reading.id : BOOTSTRAP_KEY_ID, token };
+}
+
 function recordOf(key: ApiKey): KeyRecord {
   const { id, roles, tenants, description, mayAssert, callers } = key;
-  const { createdAt, createdBy, expiresAt, revokedAt } = key;
+  const { createdAt, createdBy, expiresAt, revokedAt, breakGlass } = key;
   return {
     id,
     roles,
@@ -228,6 +335,7 @@ function recordOf(key: ApiKey): KeyRecord {
     createdBy,
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(revokedAt === undefined ? {} : { revokedAt }),
+    ...(breakGlass === undefined ? {} : { breakGlass }),
   };
 }
 

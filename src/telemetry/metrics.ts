@@ -38,6 +38,8 @@ export interface MetricSources {
   readonly activeBundles: () => readonly { layer: string; digest: string; activatedAt: number }[];
   /** Entities in the directory. */
   readonly directorySize: () => number;
+  /** Admin keys made on the host that work now. */
+  readonly breakGlassKeys: () => number;
 }
 
 export interface BuildInfo {
@@ -53,6 +55,7 @@ export class Metrics {
   readonly #policyErrors: Counter<'policy_id'>;
   readonly #httpSeconds: Histogram<'route' | 'method' | 'code'>;
   readonly #authFailures: Counter<'cause'>;
+  readonly #controlDenials: Counter<'operation'>;
   readonly #activationFailures: Counter<'stage'>;
   readonly #logDropped: Counter<'reason'>;
   readonly #commitSeconds: BoundHistogram;
@@ -87,6 +90,7 @@ export class Metrics {
       'Requests without a valid credential',
       'cause',
     );
+    this.#controlDenials = denialCounter(registers);
     this.#activationFailures = counter(
       registers,
       'duramen_bundle_activation_failures_total',
@@ -164,6 +168,11 @@ export class Metrics {
       sources.logOldestUnflushedSeconds,
     );
     gauge('duramen_directory_entities', 'Entities of the directory', sources.directorySize);
+    gauge(
+      'duramen_control_break_glass_keys',
+      'Admin keys made on the host of the service that work now',
+      sources.breakGlassKeys,
+    );
     this.#observeWal(sources);
     this.#observeBundles(sources);
   }
@@ -201,6 +210,11 @@ export class Metrics {
 
   authenticationFailed(cause: string): void {
     this.#authFailures.inc({ cause });
+  }
+
+  /** @param operation of a route */
+  controlDenied(operation: string): void {
+    this.#controlDenials.inc({ operation });
   }
 
   activationFailed(stage: string): void {
@@ -335,6 +349,11 @@ function decisionCounter(registers: Registry[]): Counter<'decision' | 'reason_co
     labelNames: ['decision', 'reason_code', 'endpoint'],
     registers,
   });
+}
+
+function denialCounter(registers: Registry[]): Counter<'operation'> {
+  const help = 'Calls that the control plane denied';
+  return counter(registers, 'duramen_control_denied_total', help, 'operation');
 }
 
 function requestHistogram(registers: Registry[]): Histogram<'route' | 'method' | 'code'> {

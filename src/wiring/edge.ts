@@ -6,6 +6,7 @@ import type { Services } from '../edge/http/services.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Anchors } from './anchors.ts';
+import type { Control } from './control.ts';
 import { QuarantineKeeper } from './engine-trust.ts';
 import { makeEraser } from './erasure.ts';
 import type { Events } from './events.ts';
@@ -23,6 +24,7 @@ export interface EdgeParts {
   readonly events: Events;
   readonly policy: Policy;
   readonly identity: Identity;
+  readonly control: Control;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Metrics;
@@ -42,11 +44,13 @@ export function assembleEdge(parts: EdgeParts): Services {
     activeBundles: () =>
       activeBundles().map(bundle => ({ ...bundle, activatedAt: Date.parse(bundle.activatedAt) })),
     directorySize: () => policy.directory.graph.size,
+    breakGlassKeys: () => identity.keys.liveBreakGlass.length,
   });
   return {
     engine: policy.engine,
     authenticator: identity.authenticator,
     keys: identity.keys,
+    control: parts.control.gate,
     callers: identity.callers.authenticator,
     callerRules: identity.callers.defaultRules,
     revocations: identity.callers.revocations,
@@ -60,7 +64,9 @@ export function assembleEdge(parts: EdgeParts): Services {
     exports: new ExportKeeper(stores.exports, events, clock, ids),
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,
-    health: new Health(healthChecks(stores, policy, anchors, config.anchor.maxAgeSeconds)),
+    health: new Health(
+      healthChecks(stores, policy, anchors, identity.keys, config.anchor.maxAgeSeconds),
+    ),
     status: statusOf(parts, activeBundles),
     metrics,
     logger,

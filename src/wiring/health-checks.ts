@@ -1,6 +1,7 @@
 /** What /readyz looks at. Each check names what is wrong and, where there is one, the way out. */
 import { type HealthCheck } from '../edge/http/health.ts';
 import type { AnchorStatus } from '../decision-log/anchor-publisher.ts';
+import type { KeyService } from '../identity/key-service.ts';
 import type { Anchors } from './anchors.ts';
 import type { Policy } from './policy.ts';
 import type { Stores } from './stores.ts';
@@ -10,6 +11,7 @@ export function healthChecks(
   stores: Stores,
   policy: Policy,
   anchors: Anchors,
+  keys: Pick<KeyService, 'isAdministrable' | 'liveBreakGlass'>,
   maxAgeSeconds: number,
 ): readonly HealthCheck[] {
   const { snapshots, quarantine, compilerProblem } = policy;
@@ -35,7 +37,33 @@ export function healthChecks(
           : `${layers.join(', ')} run on cedar-wasm since a disagreement: see GET /v1/events?kind=engine.disagreement, then POST /v1/layers/{layer}/engine/restore`;
       },
     },
+    ...administrationChecks(keys),
     ...anchorChecks(anchors, maxAgeSeconds),
+  ];
+}
+
+/** Probes need no credential: they learn that something is out of the ordinary, and no key. */
+function administrationChecks(
+  keys: Pick<KeyService, 'isAdministrable' | 'liveBreakGlass'>,
+): readonly HealthCheck[] {
+  return [
+    {
+      name: 'administration',
+      advisory: true,
+      problem: () =>
+        keys.isAdministrable()
+          ? undefined
+          : 'no key that works may make an admin key: run `duramen break-glass` on the host of the service',
+    },
+    {
+      name: 'break-glass',
+      advisory: true,
+      problem: () => {
+        const [first, ...more] = keys.liveBreakGlass;
+        if (first === undefined) return undefined;
+        return `${more.length + 1} break-glass admin key works until ${first.expiresAt ?? ''}: revoke it when the emergency is over`;
+      },
+    },
   ];
 }
 

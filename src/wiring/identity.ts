@@ -13,8 +13,11 @@ import { KeyService } from '../identity/key-service.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { assembleCallers, type Callers } from './callers.ts';
+import { takeBreakGlass } from './break-glass.ts';
+import { checkAdministrable, type Control } from './control.ts';
 import { readPepper } from './data-folder.ts';
 import type { Events } from './events.ts';
+import { objectDigest } from './object-digest.ts';
 import type { Stores } from './stores.ts';
 
 export interface IdentityParts {
@@ -26,6 +29,7 @@ export interface IdentityParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly directory: DirectoryService;
+  readonly control: Control;
   readonly random: RandomBytes;
 }
 
@@ -42,7 +46,7 @@ export interface Identity {
 export async function assembleIdentity(
   parts: IdentityParts,
 ): Promise<{ identity: Identity; firstKey: string | undefined }> {
-  const { config, stores, events, clock, ids, metrics, logger, random } = parts;
+  const { config, stores, events, clock, ids, metrics, logger, random, control } = parts;
   const existing = await stores.keys.list();
   const pepper = readPepper(config.dataDir, config.keyPepper, existing.length > 0, random);
   const hasher = new KeyHasher(pepper);
@@ -54,11 +58,15 @@ export async function assembleIdentity(
     clock,
     ids,
     random,
+    guard: control.keys,
+    digestOf: objectDigest,
     announce: event => events.announce(event),
   });
   await keys.load();
   const callers = await assembleCallers({ ...parts, revocations: stores.revocations });
   const firstKey = await keys.bootstrap(config.bootstrapKey);
+  checkAdministrable(keys, control);
+  await takeBreakGlass(config.dataDir, keys, clock, logger);
   const failures = new AuthFailureRecorder({
     log: stores.log,
     clock,

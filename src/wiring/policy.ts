@@ -20,7 +20,9 @@ import { SnapshotPublisher } from '../pdp/policy-publisher.ts';
 import { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Control } from './control.ts';
 import type { Events } from './events.ts';
+import { objectDigest } from './object-digest.ts';
 import type { Stores } from './stores.ts';
 
 const WORKER = new URL('../policy-worker.ts', import.meta.url);
@@ -36,6 +38,7 @@ export interface PolicyParts {
   readonly schemaText: string;
   /** Version of cedar-wasm, logged with each decision. */
   readonly cedarVersion: string;
+  readonly control: Pick<Control, 'bundles'>;
 }
 
 export interface Policy {
@@ -59,6 +62,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     store: stores.directory,
     clock,
     ids,
+    digestOf: objectDigest,
     publish: graph => snapshots.publishDirectory(graph),
     announce: event => events.announce(event),
   });
@@ -72,6 +76,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     }),
     publisher: new SnapshotPublisher(snapshots, directory),
     events,
+    guard: parts.control.bundles,
     clock,
     ids,
     defaultSchemaText: schemaText,

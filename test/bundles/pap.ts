@@ -20,6 +20,9 @@ import type { EventEntry } from '../../src/domain/log-entry.ts';
 import { SnapshotPublisher } from '../../src/pdp/policy-publisher.ts';
 import { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { MemoryState } from '../../src/store/memory/state.ts';
+import type { ControlPlane } from '../../src/control/control-plane.ts';
+import { objectDigest } from '../../src/wiring/object-digest.ts';
+import { gateOf, shippedPlane } from '../control/shipped-control.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 export const SHIPPED_SCHEMA = readFileSync(join(ROOT, 'schema', 'model-serving.cedarschema'), 'utf8');
@@ -96,6 +99,8 @@ export interface Disk {
   readonly directory: DirectoryStore;
 }
 
+const SHIPPED_PLANE = shippedPlane();
+
 export function memoryDisk(): Disk {
   return new MemoryState();
 }
@@ -107,7 +112,11 @@ export function startWorker(options: { timeoutMs?: number } = {}): PolicyThread<
 }
 
 /** Starts as main.ts does: restore the bundles, load the directory by their schema, publish both. */
-export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>): Promise<Pap> {
+export async function startPap(
+  disk: Disk,
+  thread: PolicyThread<PolicyWorkerApi>,
+  plane: ControlPlane = SHIPPED_PLANE,
+): Promise<Pap> {
   const clock = new TickingClock();
   const ids = { next: () => randomUUID() };
   const events: EventEntry[] = [];
@@ -116,6 +125,7 @@ export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>
     store: disk.directory,
     clock,
     ids,
+    digestOf: objectDigest,
     publish: graph => snapshots.publishDirectory(graph),
     announce: () => Promise.resolve(),
   });
@@ -146,6 +156,7 @@ export async function startPap(disk: Disk, thread: PolicyThread<PolicyWorkerApi>
         return Promise.reject(new AppError('LOG_UNAVAILABLE', 'the log failed'));
       },
     },
+    guard: gateOf(plane).bundles,
     clock,
     ids,
     defaultSchemaText: SHIPPED_SCHEMA,

@@ -1,6 +1,6 @@
 /** Layers for tests of the policy gate: the shipped schema, and files written in the test. */
 import type { Problem } from '../../src/domain/errors.ts';
-import type { LayerName } from '../../src/domain/ids.ts';
+import type { PolicyOrigin } from '../../src/cedar/harden.ts';
 import { type CheckedPolicy, checkPolicies, type LayerSources } from '../../src/cedar/validate.ts';
 import { CedarWasm } from '../../src/cedar/wasm.ts';
 import { schemaForTest } from '../pdp/shipped-schema.ts';
@@ -25,7 +25,7 @@ export class Gate {
   readonly #schema = schemaForTest();
 
   check(parts: Partial<LayerSources>) {
-    const layer: LayerName = parts.layer ?? 'tenant:acme';
+    const layer: PolicyOrigin = parts.layer ?? 'tenant:acme';
     return checkPolicies(
       { layer, schema: this.#schema, policies: [], templates: [], links: [], ...parts },
       this.wasm,
@@ -38,7 +38,7 @@ export class Gate {
   }
 
   /** What is wrong with one file of policies: `line:column message; hint`. */
-  complaints(text: string, layer: LayerName = 'tenant:acme'): readonly string[] {
+  complaints(text: string, layer: PolicyOrigin = 'tenant:acme'): readonly string[] {
     return this.problems({ layer, policies: [{ path: 'policies/a.cedar', text }] }).map(
       ({ line, column, message, hint }) => `${line}:${column} ${message}; ${hint ?? ''}`,
     );

@@ -1,7 +1,8 @@
 /** Failed authentications: every one is counted once, and a flood leaves a bounded number of entries. */
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AuthFailureRecorder, MAX_TRACKED, OTHERS, sourceOf } from '../../src/decision-log/auth-failures.ts';
+import { AuthFailureRecorder, sourceOf } from '../../src/decision-log/auth-failures.ts';
+import { MAX_TRACKED, OTHERS } from '../../src/decision-log/minute-counts.ts';
 import type { DecisionLog } from '../../src/decision-log/ports.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { EventEntry, LogEntry } from '../../src/domain/log-entry.ts';

@@ -18,6 +18,7 @@ import type { EventEntry } from '../../src/domain/log-entry.ts';
 import { entityParser } from '../../src/pdp/directory-schema.ts';
 import { MemoryState } from '../../src/store/memory/state.ts';
 import { ref } from './graph-edits.ts';
+import { objectDigest } from '../../src/wiring/object-digest.ts';
 
 export const NOW = 1_767_323_045_678;
 export const ADMIN: Caller = { keyId: 'admin-key', tenants: undefined };
@@ -54,6 +55,7 @@ export async function openDirectory(
   let ids = 0;
   let ticks = 0;
   const service = new DirectoryService({
+    digestOf: objectDigest,
     store: options.store?.(state) ?? state.directory,
     // Time passes with every look at the clock, so that long work pauses often.
     clock: { now: () => NOW, monotonic: () => (ticks += 1) },

@@ -42,6 +42,8 @@ describe('probes', () => {
       'platform bundle',
       'policy compiler',
       'evaluators agree',
+      'administration',
+      'break-glass',
       'anchor local',
     ]);
   });

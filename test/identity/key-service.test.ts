@@ -10,9 +10,12 @@ import { KeyHasher } from '../../src/identity/key-hash.ts';
 import { KeyRing } from '../../src/identity/key-ring.ts';
 import { KeyService } from '../../src/identity/key-service.ts';
 import { MemoryState } from '../../src/store/memory/state.ts';
+import { objectDigest } from '../../src/wiring/object-digest.ts';
+import { gateOf, shippedPlane } from '../control/shipped-control.ts';
 import { countedIds, manualClock } from './clock.ts';
 
 const ADMIN: Credential = { keyId: 'root', roles: new Set(['admin']), tenants: undefined, mayAssert: true };
+const GUARD = gateOf(shippedPlane()).keys;
 const REQUEST = { description: '', mayAssert: true };
 
 function scene() {
@@ -27,6 +30,8 @@ function scene() {
     clock,
     ids: countedIds(),
     random: randomBytes,
+    guard: GUARD,
+    digestOf: objectDigest,
     announce: async (event: EventEntry) => void announced.push(event),
   };
   const keys = new KeyService({ ...options, ring });

@@ -60,6 +60,7 @@ test('gauges read the service when they are asked', async () => {
     logOldestUnflushedSeconds: () => 0.5,
     walBytes: () => ({ log: 4096 }),
     activeBundles: () => bundles,
+    breakGlassKeys: () => 0,
     directorySize: () => 12,
   });
   const page = await metrics.render();

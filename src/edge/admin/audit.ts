@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { PRINCIPAL_TYPES } from '../../decision-log/subject-name.ts';
 import { HASH_PATTERN } from '../../domain/decision-request.ts';
+import { ownerByName } from '../../directory/tenancy.ts';
 import { idSchema } from '../../domain/ids.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import { type Route, route } from '../http/route.ts';
@@ -118,6 +119,9 @@ function erasePrincipal(): Route {
     answers: { 200: { description: 'it is forgotten', schema: erasedSchema } },
     failures: ['TENANT_NOT_ALLOWED', 'PRINCIPAL_EXISTS', 'LOG_UNAVAILABLE', 'STORE_UNAVAILABLE', 'NOT_READY'],
     async handle({ services, credential, body }) {
+      const { principal: ref } = body;
+      const object = { kind: 'entity', ref, tenant: ownerByName(ref) } as const;
+      services.control.require({ credential, operation: 'erasePrincipal', object });
       return { status: 200, json: await services.audit.erase(body, credential) };
     },
   });

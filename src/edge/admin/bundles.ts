@@ -2,11 +2,13 @@
 import { z } from 'zod';
 import { type Digest, digestSchema } from '../../domain/bundle.ts';
 import type { BundleView } from '../../bundles/service.ts';
+import type { Credential } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type LayerName, layerNameSchema } from '../../domain/ids.ts';
 import { mayActOnLayer } from '../../identity/authority.ts';
 import { requireType } from '../http/request-body.ts';
 import { type Route, route } from '../http/route.ts';
+import type { Services } from '../http/services.ts';
 import { parseWith } from '../http/validation.ts';
 import {
   activateSchema,
@@ -118,6 +120,7 @@ function getBundle(): Route {
     failures: ['NOT_FOUND'],
     async handle({ services, credential, param }) {
       const bundle = await services.bundles.get(digestOf(param('digest')), credential);
+      requireLayer(services, credential, 'getBundle', bundle.manifest.layer);
       return { status: 200, headers: { etag: `"${bundle.digest}"` }, json: viewOf(bundle) };
     },
   });
@@ -134,7 +137,9 @@ function getArchive(): Route {
     answers: { 200: { description: 'the gzipped tar archive', type: GZIP } },
     failures: ['NOT_FOUND'],
     async handle({ services, credential, param }) {
-      const { digest, archive } = await services.bundles.get(digestOf(param('digest')), credential);
+      const bundle = await services.bundles.get(digestOf(param('digest')), credential);
+      requireLayer(services, credential, 'getBundleArchive', bundle.manifest.layer);
+      const { digest, archive } = bundle;
       const name = digest.slice('sha256:'.length, 'sha256:'.length + 12);
       return {
         status: 200,
@@ -240,7 +245,9 @@ function layerHistory(): Route {
     answers: { 200: { description: 'the latest activations', schema: pageOf(activationSchema) } },
     failures: ['NOT_FOUND'],
     async handle({ services, credential, query, param }) {
-      const items = await services.bundles.history(layerOf(param('layer')), query.limit, credential);
+      const layer = layerOf(param('layer'));
+      const items = await services.bundles.history(layer, query.limit, credential);
+      requireLayer(services, credential, 'layerHistory', layer);
       return { status: 200, json: { items, nextCursor: null } };
     },
   });
@@ -262,10 +269,21 @@ function restoreEngine(): Route {
       if (!mayActOnLayer(credential, layer)) {
         throw new AppError('NOT_FOUND', `layer \`${layer}\` is not decided by cedar-wasm`);
       }
+      requireLayer(services, credential, 'restoreEngine', layer);
       await services.trust.restore(layer, body.reason, credential);
       return { status: 204 };
     },
   });
+}
+
+/** @throws AppError when the control plane denies it for this layer */
+function requireLayer(
+  { control }: Services,
+  credential: Credential,
+  operation: string,
+  layer: LayerName,
+): void {
+  control.require({ credential, operation, object: { kind: 'layer', layer } });
 }
 
 function digestOf(text: string): Digest {

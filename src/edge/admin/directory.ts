@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { parseEntityTags, entityTag, type Preconditions } from '../../directory/preconditions.ts';
+import { missing, ownerByName } from '../../directory/tenancy.ts';
 import {
   type EntityRecord,
   entityBodySchema,
@@ -127,7 +128,9 @@ function getEntity(view: View): Route {
     failures: ['NOT_FOUND'],
     handle(exchange) {
       const { services, credential } = exchange;
-      return written(services.directory.get(refOf(view, exchange), credential), 200);
+      const ref = refOf(view, exchange);
+      requireEntity(exchange, `get${view.noun}`, ref);
+      return written(services.directory.get(ref, credential), 200);
     },
   });
 }
@@ -150,12 +153,11 @@ function putEntity(view: View): Route {
     ],
     async handle(exchange) {
       const { services, credential, body } = exchange;
-      const { record, created } = await services.directory.put(
-        refOf(view, exchange),
-        body,
-        credential,
-        conditionsOf(exchange),
-      );
+      const ref = refOf(view, exchange);
+      const conditions = conditionsOf(exchange);
+      const object = { kind: 'entity', ref, tenant: ownerByName(ref) } as const;
+      services.control.require({ credential, operation: `put${view.noun}`, object });
+      const { record, created } = await services.directory.put(ref, body, credential, conditions);
       return written(record, created ? 201 : 200);
     },
   });
@@ -176,7 +178,9 @@ function patchEntity(view: View): Route {
     async handle(exchange) {
       const { services, credential, body } = exchange;
       const ref = refOf(view, exchange);
-      return written(await services.directory.patch(ref, body, credential, conditionsOf(exchange)), 200);
+      const conditions = conditionsOf(exchange);
+      requireEntity(exchange, `patch${view.noun}`, ref);
+      return written(await services.directory.patch(ref, body, credential, conditions), 200);
     },
   });
 }
@@ -189,14 +193,23 @@ function deleteEntity(view: View): Route {
     failures: ['NOT_FOUND', 'PRECONDITION_FAILED', 'STORE_UNAVAILABLE', 'NOT_READY'],
     async handle(exchange) {
       const { services, credential } = exchange;
-      const revision = await services.directory.delete(
-        refOf(view, exchange),
-        credential,
-        conditionsOf(exchange),
-      );
+      const ref = refOf(view, exchange);
+      const conditions = conditionsOf(exchange);
+      requireEntity(exchange, `delete${view.noun}`, ref);
+      const revision = await services.directory.delete(ref, credential, conditions);
       return { status: 204, headers: { etag: entityTag(revision) } };
     },
   });
+}
+
+/** @throws AppError when the control plane denies it; NOT_FOUND where only its tenants keep the key from it */
+function requireEntity(
+  { services, credential }: Pick<Exchange<unknown, unknown>, 'services' | 'credential'>,
+  operation: string,
+  ref: EntityRef,
+): void {
+  const object = { kind: 'entity', ref, tenant: services.directory.ownerOf(ref) } as const;
+  services.control.require({ credential, operation, object }, { foreign: () => missing(ref) });
 }
 
 function itemRoute(view: View, method: Method, verb: string, summary: string) {

@@ -18,6 +18,7 @@ const keySchema = z
     createdBy: z.string(),
     expiresAt: z.string().optional(),
     revokedAt: z.string().optional(),
+    breakGlass: z.literal(true).optional().meta({ description: 'made by `duramen break-glass`' }),
   })
   .meta({ id: 'Key' });
 
@@ -86,7 +87,9 @@ function getKey(): Route {
     answers: { 200: { description: 'the key', schema: keySchema } },
     failures: ['NOT_FOUND'],
     handle({ services, credential, param }) {
-      return { status: 200, json: services.keys.get(param('id'), credential) };
+      const key = services.keys.get(param('id'), credential);
+      services.control.require({ credential, operation: 'getKey', object: { kind: 'key', key } });
+      return { status: 200, json: key };
     },
   });
 }

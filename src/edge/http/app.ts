@@ -6,7 +6,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Credential } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
-import { requireRole } from './authentication.ts';
+import { requireAccess } from './authentication.ts';
 import { IdempotentRequests } from './idempotent-requests.ts';
 import { logFailure, problemOf } from './problem.ts';
 import { ClientGone } from './request-body.ts';
@@ -96,7 +96,7 @@ async function serve(
 function admit(route: Route, services: Services, incoming: HttpBindings['incoming']): Credential {
   if (route.access === 'public') return anonymous();
   const credential = services.authenticator.authenticate(incoming);
-  if (route.access !== 'any') requireRole(credential, route.access);
+  requireAccess(services.control, credential, route);
   return credential;
 }
 

@@ -16,7 +16,10 @@ import {
   type KeyRing,
   rememberNothing,
 } from '../../identity/key-ring.ts';
+import type { ControlGate } from '../../control/control-gate.ts';
+import { SERVICE } from '../../control/question.ts';
 import type { ClientAddresses } from './client-address.ts';
+import type { Route } from './route.ts';
 
 /** Hears of every failed authentication: the decision log and the metrics. Must not throw. */
 export type FailureRecorder = (source: string, failure: AuthFailure) => void;
@@ -90,7 +93,28 @@ export class Authenticator {
   }
 }
 
-/** @throws AppError ROLE_REQUIRED unless the credential holds one of the roles. */
+/**
+ * Whether the credential may call the route at all, before its body is read: a decision of the control plane about
+ * the service. Handlers ask again about the layer, entity or key that the call turns out to be about.
+ * @throws AppError ROLE_REQUIRED or TENANT_NOT_ALLOWED
+ */
+export function requireAccess(
+  control: ControlGate,
+  credential: Credential,
+  { access, operation }: Pick<Route, 'access' | 'operation'>,
+): void {
+  if (access === 'public') return;
+  if (access === 'pep') requireRole(credential, [access]);
+  else {
+    const roles = access === 'any' ? undefined : access;
+    control.require({ credential, operation, object: SERVICE }, { roles });
+  }
+}
+
+/**
+ * The lookup that stands in for a decision of the control plane where a PEP asks for decisions.
+ * @throws AppError ROLE_REQUIRED unless the credential holds one of the roles.
+ */
 export function requireRole(credential: Credential, roles: readonly Role[]): void {
   if (roles.some(role => holdsRole(credential, role))) return;
   const wanted = roles.map(role => `\`${role}\``).join(' or ');

@@ -36,7 +36,7 @@ export function decideRoutes(): readonly Route[] {
       operation: 'decide',
       tag: 'decisions',
       summary: 'Decide: may this principal do this, at the levels endpoint, tenant and action?',
-      access: ['pep'],
+      access: 'pep',
       body: { kind: 'json', schema: decideBodySchema },
       answers: {
         200: {
@@ -66,7 +66,7 @@ export function decideRoutes(): readonly Route[] {
       operation: 'decideBatch',
       tag: 'decisions',
       summary: 'Up to 100 decisions in one request, in order; a bad item is an `error` at its place',
-      access: ['pep'],
+      access: 'pep',
       body: { kind: 'json', schema: batchRequestSchema },
       answers: { 200: { description: 'decisions and errors', schema: batchAnswerSchema } },
       failures: ['LOG_UNAVAILABLE', 'NOT_READY'],

@@ -41,7 +41,7 @@ export function describeApi(routes: readonly Route[], version: string): Json {
 
 function describeOperation(route: Route, components: Components): Json {
   const { access, query, body } = route;
-  const roles = typeof access === 'string' ? [] : access;
+  const roles = access === 'pep' ? [access] : typeof access === 'string' ? [] : access;
   const note =
     roles.length === 0
       ? {}
@@ -154,7 +154,7 @@ function problems(route: Route): Json {
 function usualFailures({ access, body }: Route): ErrorCode[] {
   const found: ErrorCode[] = ['INVALID_REQUEST'];
   if (access !== 'public') found.push('CREDENTIAL_REQUIRED', 'TOO_MANY_FAILED_AUTHENTICATIONS');
-  if (typeof access !== 'string') found.push('ROLE_REQUIRED');
+  if (access !== 'public') found.push('ROLE_REQUIRED');
   if (body !== undefined) found.push('PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   return [...found, 'INTERNAL_ERROR'];
 }

@@ -13,8 +13,11 @@ import { invalidRequest, parseWith } from './validation.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** `public`: no credential at all; `any`: every valid credential; else one of the roles. */
-type Access = 'public' | 'any' | readonly Role[];
+/**
+ * `public`: no credential at all; `pep`: a set lookup, on the path of decisions; else a decision of the control plane,
+ * and what stands here is what the shipped policies permit it to: every valid credential, or one of the roles.
+ */
+export type Access = 'public' | 'pep' | 'any' | readonly Role[];
 
 /** How a route takes its body. */
 type BodyKind<B extends z.ZodType> =

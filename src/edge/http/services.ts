@@ -3,6 +3,7 @@
  * narrow as the routes need.
  */
 import type { BundleService } from '../../bundles/service.ts';
+import type { ControlGate } from '../../control/control-gate.ts';
 import type { DirectoryService } from '../../directory/service.ts';
 import type { CosignedCheckpoint } from '../../decision-log/anchor-publisher.ts';
 import type {
@@ -119,6 +120,8 @@ interface Audit {
 }
 
 export interface Services {
+  /** Decides who may do what to Duramen itself. */
+  readonly control: ControlGate;
   readonly engine: Pick<DecisionEngine, 'decide' | 'refuse'>;
   readonly authenticator: Authenticator;
   readonly keys: KeyService;

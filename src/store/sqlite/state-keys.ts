@@ -67,6 +67,7 @@ function isStoredKey(value: unknown): value is StoredKey {
     typeof value['mayAssert'] === 'boolean' &&
     // nor damaged rules as none
     (value['callers'] === undefined || callerRulesSchema.safeParse(value['callers']).success) &&
-    (value['expiresAt'] === undefined || typeof value['expiresAt'] === 'string')
+    (value['expiresAt'] === undefined || typeof value['expiresAt'] === 'string') &&
+    (value['breakGlass'] === undefined || value['breakGlass'] === true)
   );
 }
