@@ -70,8 +70,8 @@ function runsHere(name: GatewayName): boolean {
   return false;
 }
 
-for (const { name, showsBody } of GATEWAYS) {
-  describe.skipIf(!runsHere(name))(`${name}`, () => {
+for (const gateway of GATEWAYS) {
+  describe.skipIf(!runsHere(gateway.name)).each([gateway])('$name', ({ name, showsBody }) => {
     protects(name, showsBody);
   });
 }
