@@ -65,7 +65,7 @@ function changesOf(
   const { removal } = GATEWAY_KINDS[kind];
   const told = Object.entries(headers).filter(([name]) => name !== removal);
   const set = told.filter(([, value]) => value !== '').map(overwrite);
-  // Envoy drops headers with an empty value, and would leave the client's
+  // a header with an empty value may be dropped on its way, which would leave the client's
   const empty = told.filter(([, value]) => value === '').map(([name]) => name);
   return { set, remove: [...new Set([...empty, ...removeHeaders])] };
 }
