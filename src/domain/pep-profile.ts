@@ -93,7 +93,8 @@ const identitySchema = z
     z.strictObject({
       mode: z.literal('assert'),
       principal: shortText.meta({
-        description: 'header, or field of the metadata, that names the principal',
+        description:
+          'header, or field of the metadata, that names the principal; over gRPC also `source:principal` or `metadata:<filter>/<field>`',
       }),
       principalType: entityTypeSchema.default('User'),
       principalPrefix: z.string().max(128).default('').meta({ description: 'put before the name: `acme/`' }),
