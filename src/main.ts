@@ -4,17 +4,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { parseListenAddress } from './config/listen-address.ts';
 import type { Config } from './config/settings.ts';
 import { EventRelay } from './decision-log/event-relay.ts';
 import { type Clock, type IdSource, timestamp } from './domain/clock.ts';
-import { AppError, messageOf } from './domain/errors.ts';
-import { makeRoutes } from './edge/http/routes.ts';
-import { type HttpServer, listen } from './edge/http/server.ts';
 import type { Services } from './edge/http/services.ts';
 import { type Logger, makeLogger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { type Anchors, openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
+import { assembleCertificates, type Certificates } from './wiring/certificates.ts';
 import { Cleanup } from './wiring/cleanup.ts';
 import { assembleControl } from './wiring/control.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
@@ -22,6 +19,7 @@ import { assembleEdge } from './wiring/edge.ts';
 import { makeEraser } from './wiring/erasure.ts';
 import { Events } from './wiring/events.ts';
 import { serveGrpc } from './wiring/grpc.ts';
+import { listenHttp } from './wiring/http.ts';
 import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
 import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
@@ -38,8 +36,10 @@ export interface ServiceDependencies {
 }
 
 export interface RunningService {
-  /** `http://127.0.0.1:8181` */
+  /** `http://127.0.0.1:8181`, or with `https` */
   readonly url: string;
+  /** Where management is answered; the same as `url` unless it has a listener of its own. */
+  readonly adminUrl: string;
   /** `127.0.0.1:8182`; undefined when the gRPC listener is turned off. */
   readonly grpcAddress: string | undefined;
   /** The key that the first start made: to be shown once, never kept. */
@@ -48,6 +48,8 @@ export interface RunningService {
   readonly services: Services;
   /** Resolves with the reason when the service cannot go on without a restart; else never. */
   readonly broken: Promise<string>;
+  /** Looks at certificates, keys, CAs and revocation lists now. */
+  reloadCertificates(): void;
   /** Answers what was accepted, makes the log durable, and lets go of the folder. Idempotent. */
   close(): Promise<void>;
 }
@@ -77,7 +79,8 @@ async function start(
   const logger = makeLogger(config.log.level, clock, { write: writeLog });
   const metrics = new Metrics({ version, node: process.versions.node, cedar: cedarVersion });
   const ids = new UuidSource(() => clock.now());
-  const core = { config, clock, ids, metrics, logger };
+  const certificates = assembleCertificates({ config, clock, timers: PROCESS_TIMERS, metrics, logger });
+  const core = { config, clock, ids, metrics, logger, certificates };
 
   prepareFolder(config.dataDir);
   const waiting = await continueRequest(config.dataDir, config.log.signingKey);
@@ -113,15 +116,36 @@ async function start(
   const services = assembleEdge({ ...parts, identity, startedAt });
   await goLive({ ...core, version }, stores, anchors, events, cleanup);
 
-  const server = await listenOn(config, services, version);
+  const addresses = await openListeners(config, services, certificates, version, cleanup);
+  const broken = Promise.race([stores.broken, anchors.broken]);
+  logger.info({ ...addresses, version, dataDir: config.dataDir }, 'listening');
+  return {
+    ...addresses,
+    firstKey,
+    services,
+    broken,
+    reloadCertificates: () => certificates.reload(),
+    close: () => cleanup.run(),
+  };
+}
+
+/** Accepts requests from here on. What was accepted is answered before anything else stops. */
+async function openListeners(
+  config: Config,
+  services: Services,
+  certificates: Certificates,
+  version: string,
+  cleanup: Cleanup,
+): Promise<Pick<RunningService, 'url' | 'adminUrl' | 'grpcAddress'>> {
+  const http = await listenHttp(config, services, certificates, version);
+  certificates.start();
+  cleanup.add(async () => certificates.close());
   cleanup.add(() => {
     services.health.beginShutdown();
-    return server.close(config.shutdown.graceSeconds * 1000);
+    return http.close(config.shutdown.graceSeconds * 1000);
   });
-  const grpcAddress = await serveGrpc(config, services, cleanup);
-  const broken = Promise.race([stores.broken, anchors.broken]);
-  logger.info({ url: server.url, grpcAddress, version, dataDir: config.dataDir }, 'listening');
-  return { url: server.url, grpcAddress, firstKey, services, broken, close: () => cleanup.run() };
+  const { url, adminUrl } = http;
+  return { url, adminUrl, grpcAddress: await serveGrpc(config, services, cleanup) };
 }
 
 /** Brings events that were left over into the log, and those to come. */
@@ -169,24 +193,4 @@ function lifecycleMarks(events: Events, clock: Clock, ids: IdSource, version: st
       subject: 'service',
       details: { version },
     });
-}
-
-async function listenOn(config: Config, services: Services, version: string): Promise<HttpServer> {
-  const address = parseListenAddress(config.http.listen);
-  if (address === undefined) throw new Error(`\`${config.http.listen}\` is no address`);
-  try {
-    return await listen(services, makeRoutes(version), {
-      ...address,
-      maxConnections: config.http.maxConnections,
-      requestTimeoutSeconds: config.http.requestTimeoutSeconds,
-      logSampleRate: config.log.requestSampleRate,
-      pepProfiles: config.pepProfiles,
-    });
-  } catch (error) {
-    throw new AppError(
-      'NOT_READY',
-      `cannot listen on ${config.http.listen}: ${messageOf(error)}: stop what uses the port, or set DURAMEN_HTTP_LISTEN`,
-      { cause: error },
-    );
-  }
 }

@@ -11,6 +11,7 @@ import { grpcSettings } from './grpc-settings.ts';
 import { identitySettings } from './identity-settings.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { settingNotes } from './setting-notes.ts';
+import { adminSettings, tlsSettings } from './tls-settings.ts';
 
 /** Shortest secret that may be set by hand, in characters. */
 const MIN_SECRET_LENGTH = 32;
@@ -206,6 +207,8 @@ export const configSchema = z.strictObject({
     secret: true,
   }),
   http: http.prefault({}),
+  tls: tlsSettings.prefault({}),
+  admin: adminSettings.prefault({}),
   grpc: grpcSettings.prefault({}),
   engine: engine.prefault({}),
   decision: decision.prefault({}),

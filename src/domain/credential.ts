@@ -1,6 +1,7 @@
 /** API keys as the service knows them: never the key, only its keyed hash. */
 import { z } from 'zod';
 import { type CallerRules, callerRulesSchema } from './caller-rules.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import { idSchema } from './ids.ts';
 
 export const ROLES = ['pep', 'author', 'approver', 'directory', 'auditor', 'keys', 'admin'] as const;
@@ -51,6 +52,8 @@ export interface Credential {
   readonly mayAssert: boolean;
   /** Absent: any caller may be asserted; `auth` only with `mayAssert`. */
   readonly callers?: CallerRules | undefined;
+  /** The client certificate that came with the request, verified for it; absent: none did. */
+  readonly certificate?: ClientCertificate | undefined;
   /** Milliseconds since the epoch; absent: it lasts. */
   readonly expiresAt?: number | undefined;
   /** As `ApiKey.breakGlass`. */

@@ -2,7 +2,7 @@
  * Metrics for Prometheus under the prefix `duramen_`. Invariants: labels come from closed sets or from
  * policies and layers, never from principals, models or other input; the request path only adds to numbers.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import type { Decision } from '../domain/decision.ts';
 
 /** Buckets of a decision: 50 µs to 50 ms, then the tail of a slow disk. */
@@ -132,6 +132,11 @@ export class Metrics {
   logCommitted(entries: number, seconds: number): void {
     this.#batchEntries.observe(entries);
     this.#commitSeconds.observe(seconds);
+  }
+
+  /** Adds a metric that was made elsewhere. */
+  register(metric: Metric): void {
+    this.#registry.registerMetric(metric);
   }
 
   get contentType(): string {

@@ -6,6 +6,7 @@ import type { Services } from '../edge/http/services.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Anchors } from './anchors.ts';
+import type { Certificates } from './certificates.ts';
 import type { Control } from './control.ts';
 import { QuarantineKeeper } from './engine-trust.ts';
 import { makeEraser } from './erasure.ts';
@@ -24,6 +25,7 @@ export interface EdgeParts {
   readonly events: Events;
   readonly policy: Policy;
   readonly identity: Identity;
+  readonly certificates: Pick<Certificates, 'checks'>;
   readonly control: Control;
   readonly clock: Clock;
   readonly ids: IdSource;
@@ -64,9 +66,10 @@ export function assembleEdge(parts: EdgeParts): Services {
     exports: new ExportKeeper(stores.exports, events, clock, ids),
     logOrigin: stores.log.origin,
     idempotency: stores.idempotency,
-    health: new Health(
-      healthChecks(stores, policy, anchors, identity.keys, config.anchor.maxAgeSeconds),
-    ),
+    health: new Health([
+      ...healthChecks(stores, policy, anchors, identity.keys, config.anchor.maxAgeSeconds),
+      ...parts.certificates.checks,
+    ]),
     status: statusOf(parts, activeBundles),
     metrics,
     logger,

@@ -15,6 +15,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { assembleCallers, type Callers } from './callers.ts';
 import { takeBreakGlass } from './break-glass.ts';
 import { checkAdministrable, type Control } from './control.ts';
+import type { Certificates } from './certificates.ts';
 import { readPepper } from './data-folder.ts';
 import type { Events } from './events.ts';
 import { objectDigest } from './object-digest.ts';
@@ -31,6 +32,7 @@ export interface IdentityParts {
   readonly directory: DirectoryService;
   readonly control: Control;
   readonly random: RandomBytes;
+  readonly certificates: Pick<Certificates, 'clients' | 'requesters'>;
 }
 
 export interface Identity {
@@ -87,6 +89,7 @@ export async function assembleIdentity(
       metrics.authenticationFailed(cause);
       failures.record({ address: source, cause });
     },
+    parts.certificates.requesters,
   );
   return { identity: { keys, authenticator, callers, close: () => failures.close() }, firstKey };
 }

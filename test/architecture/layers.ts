@@ -90,6 +90,8 @@ export const LAYERS: readonly Layer[] = [
     node: [
       'node:buffer',
       'node:http',
+      'node:https',
+      'node:tls',
       'node:stream',
       'node:stream/web',
       'node:zlib',
@@ -127,6 +129,9 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/edge/ext-authz/input-hash.ts': 'digest of an input for the log',
   'src/edge/grpc/peer-certificate.ts': 'thumbprint of the certificate of a client',
   'src/edge/http/idempotent-requests.ts': 'fingerprint of a repeated request',
+  'src/edge/http/tls-listener.ts': 'names of OpenSSL options',
+  'src/identity/certificates/certificate.ts': 'thumbprints, and the reading of OpenSSL beside our own',
+  'src/identity/certificates/signature.ts': 'signatures of certificates and revocation lists',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
   'src/store/sqlite/log-worker.ts':

@@ -12,10 +12,13 @@ import { type Authenticator, requireRole } from '../http/authentication.ts';
 /** Tells the gateway of a question. */
 export class PepAuthentication {
   readonly #profile: PepProfile;
-  readonly #authenticator: Pick<Authenticator, 'authenticate' | 'authenticatePeer'>;
+  readonly #authenticator: Pick<Authenticator, 'authenticateGateway' | 'authenticatePeer'>;
   readonly #networks = new BlockList();
 
-  constructor(profile: PepProfile, authenticator: Pick<Authenticator, 'authenticate' | 'authenticatePeer'>) {
+  constructor(
+    profile: PepProfile,
+    authenticator: Pick<Authenticator, 'authenticateGateway' | 'authenticatePeer'>,
+  ) {
     this.#profile = profile;
     this.#authenticator = authenticator;
     if (profile.authentication.kind !== 'network') return;
@@ -33,7 +36,7 @@ export class PepAuthentication {
     if (authentication.kind === 'network') return this.#ofNetwork(incoming.socket.remoteAddress ?? '');
     const value = incoming.headers[authentication.header];
     return this.#ofKey(typeof value === 'string' ? value : '', bearer =>
-      this.#authenticator.authenticate(incoming, bearer),
+      this.#authenticator.authenticateGateway(incoming, bearer),
     );
   }
 

@@ -18,11 +18,14 @@ import {
 } from '../../identity/key-ring.ts';
 import type { ControlGate } from '../../control/control-gate.ts';
 import { SERVICE } from '../../control/question.ts';
+import { type CertificateCause } from '../../identity/certificates/certificate-cause.ts';
 import type { ClientAddresses } from './client-address.ts';
+import type { RequesterCertificates } from './requester-certificates.ts';
 import type { Route } from './route.ts';
 
 /** Hears of every failed authentication: the decision log and the metrics. Must not throw. */
-export type FailureRecorder = (source: string, failure: AuthFailure) => void;
+export type FailureRecorder = (source: string, failure: RecordedFailure) => void;
+type RecordedFailure = AuthFailure | { readonly cause: CertificateCause };
 
 const DETAILS: Readonly<Record<AuthFailureCause, string>> = {
   missing: 'the request has no credential: send `Authorization: Bearer dmn_…`',
@@ -35,27 +38,70 @@ const DETAILS: Readonly<Record<AuthFailureCause, string>> = {
   revoked: 'the key was revoked',
 };
 
+/** One sentence for whatever is wrong with a certificate: probing tells nothing apart. */
+const CERTIFICATE_REFUSED = 'the client certificate is not accepted';
+const FORWARDING_REFUSED = 'a client certificate in the headers is not accepted from this connection';
+
 export class Authenticator {
   readonly #ring: KeyRing;
   readonly #limiter: FailureLimiter;
   readonly #addresses: ClientAddresses;
   readonly #record: FailureRecorder;
+  readonly #certificates: RequesterCertificates;
   /** What each connection proved, forgotten with it. */
   readonly #connections = new WeakMap<Socket, ConnectionMemory>();
 
-  constructor(ring: KeyRing, limiter: FailureLimiter, addresses: ClientAddresses, record: FailureRecorder) {
+  constructor(
+    ring: KeyRing,
+    limiter: FailureLimiter,
+    addresses: ClientAddresses,
+    record: FailureRecorder,
+    certificates: RequesterCertificates,
+  ) {
     this.#ring = ring;
     this.#limiter = limiter;
     this.#addresses = addresses;
     this.#record = record;
+    this.#certificates = certificates;
   }
 
   /**
-   * @param header with the key: gateways forward `Authorization` of their clients and send theirs in another.
+   * By the key, or without one by the client certificate. A certificate that came must hold even beside a key.
    * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
    */
-  authenticate(incoming: IncomingMessage, header = incoming.headers.authorization): Credential {
-    return this.#prove(header, this.#memoryOf(incoming.socket), () => this.#addresses.sourceOf(incoming));
+  authenticate(incoming: IncomingMessage): Credential {
+    return this.#admit(incoming, incoming.headers.authorization, true);
+  }
+
+  /**
+   * The same for the question of a gateway, whose headers are those of its client.
+   * @param header with the key of the gateway, which sends it in one of its own.
+   * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
+   */
+  authenticateGateway(incoming: IncomingMessage, header: string): Credential {
+    return this.#admit(incoming, header, false);
+  }
+
+  #admit(incoming: IncomingMessage, header: string | undefined, isOwn: boolean): Credential {
+    const sourceOf = (): string => this.#addresses.sourceOf(incoming);
+    const shown = this.#certificates.examine(incoming, isOwn);
+    if (shown?.cause !== undefined) {
+      const isForwarded = shown.cause.startsWith('forwarded_');
+      return this.#refuse(sourceOf(), shown, isForwarded ? FORWARDING_REFUSED : CERTIFICATE_REFUSED);
+    }
+    const memory = this.#memoryOf(incoming.socket);
+    if (shown === undefined) return this.#prove(header, memory, sourceOf);
+    const { credential, certificate } = shown.identity;
+    if (header !== undefined && header !== '') {
+      return { ...this.#prove(header, memory, sourceOf), certificate };
+    }
+    if (credential !== undefined) return credential;
+    const name = certificate.subject === undefined ? '' : ` \`${certificate.subject}\``;
+    return this.#refuse(
+      sourceOf(),
+      { cause: 'certificate_unmapped' },
+      `the client certificate${name} is valid, and no rule makes it a credential: send a key too`,
+    );
   }
 
   /**
@@ -70,17 +116,16 @@ export class Authenticator {
   #prove(header: string | undefined, memory: ConnectionMemory, sourceOf: () => string): Credential {
     const { credential, failure } = this.#ring.authenticate(header, memory);
     if (credential !== undefined) return credential;
-    const source = sourceOf();
+    return this.#refuse(sourceOf(), failure, DETAILS[failure.cause]);
+  }
+
+  #refuse(source: string, failure: RecordedFailure, detail: string): never {
     this.#record(source, failure);
     const wait = this.#limiter.count(source);
-    if (wait === undefined) throw new AppError('CREDENTIAL_REQUIRED', DETAILS[failure.cause]);
-    throw new AppError(
-      'TOO_MANY_FAILED_AUTHENTICATIONS',
-      `${DETAILS[failure.cause]}; too many failures from your address`,
-      {
-        retryAfterSeconds: wait,
-      },
-    );
+    if (wait === undefined) throw new AppError('CREDENTIAL_REQUIRED', detail);
+    throw new AppError('TOO_MANY_FAILED_AUTHENTICATIONS', `${detail}; too many failures from your address`, {
+      retryAfterSeconds: wait,
+    });
   }
 
   #memoryOf(socket: Socket): ConnectionMemory {

@@ -11,6 +11,7 @@ import { ExtAuthzEdge } from '../ext-authz/ext-authz-edge.ts';
 import { makeApp } from './app.ts';
 import { BATCH_PATH, DECIDE_PATH, DecideEdge, type DecideOptions } from './decide.ts';
 import { problemOf } from './problem.ts';
+import type { TlsListener } from './tls-listener.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-headers.ts';
 import type { Route } from './route.ts';
 import type { Services } from './services.ts';
@@ -32,11 +33,15 @@ export interface HttpOptions extends DecideOptions {
   readonly maxConnections: number;
   readonly requestTimeoutSeconds: number;
   readonly pepProfiles: readonly PepProfile[];
+  /** undefined: plain HTTP. */
+  readonly tls: TlsListener | undefined;
+  /** `management` answers no question of a gateway. */
+  readonly serves: 'decisions' | 'management' | 'all';
 }
 
 /** A listening server. */
 export interface HttpServer {
-  /** `http://127.0.0.1:8181` */
+  /** `http://127.0.0.1:8181`, or with `https` */
   readonly url: string;
   /** Stops accepting, answers what was accepted, and cuts what is left after the grace period. */
   close(graceMs: number): Promise<void>;
@@ -48,20 +53,22 @@ export async function listen(
   routes: readonly Route[],
   options: HttpOptions,
 ): Promise<HttpServer> {
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, options.requestTimeoutSeconds * 1000),
-      requestTimeout: options.requestTimeoutSeconds * 1000,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // checked below, so that its absence is a problem like any other
-      requireHostHeader: false,
-    },
-    makeListener(services, routes, options),
-  );
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, options.requestTimeoutSeconds * 1000),
+    requestTimeout: options.requestTimeoutSeconds * 1000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // checked below, so that its absence is a problem like any other
+    requireHostHeader: false,
+  };
+  const listener = makeListener(services, routes, options);
+  const { tls } = options;
+  const server = tls === undefined ? createServer(limits, listener) : tls.createServer(limits, listener);
   server.maxConnections = options.maxConnections;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    const isHttp =
+      tls === undefined || error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+    if (error.code === 'ECONNRESET' || !socket.writable || !isHttp) socket.destroy();
     else socket.end(refusalOf(error.code));
   });
   await new Promise<void>((resolve, reject) => {
@@ -71,7 +78,10 @@ export async function listen(
       resolve();
     });
   });
-  return { url: urlOf(server, options.host), close: graceMs => drain(server, graceMs) };
+  return {
+    url: urlOf(server, tls === undefined ? 'http' : 'https', options.host),
+    close: graceMs => drain(server, graceMs),
+  };
 }
 
 function makeListener(
@@ -80,12 +90,15 @@ function makeListener(
   options: HttpOptions,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
   const decide = new DecideEdge(services, options);
+  const isForDecisions = options.serves !== 'management';
   const gateways = new ExtAuthzEdge(services, options.pepProfiles, options.logSampleRate);
-  const control = getRequestListener(makeApp(services, routes).fetch, { overrideGlobalObjects: false });
+  const control = getRequestListener(makeApp(services, routesOf(routes, options.serves)).fetch, {
+    overrideGlobalObjects: false,
+  });
   return (incoming, outgoing) => {
     const { url = '', method } = incoming;
     // before anything looks at the target: what a gateway's client wrote stands in it as it is
-    if (gateways.serves(url)) {
+    if (isForDecisions && gateways.serves(url)) {
       void gateways.serve(incoming, outgoing);
       return;
     }
@@ -93,7 +106,7 @@ function makeListener(
       refuseTarget(services, incoming, outgoing, 'the `Host` header is missing');
       return;
     }
-    if (method === 'POST' && (url === DECIDE_PATH || url === BATCH_PATH)) {
+    if (isForDecisions && method === 'POST' && (url === DECIDE_PATH || url === BATCH_PATH)) {
       void decide.serve(incoming, outgoing, url);
       return;
     }
@@ -101,6 +114,19 @@ function makeListener(
     if (problem === undefined) void control(incoming, outgoing);
     else refuseTarget(services, incoming, outgoing, problem);
   };
+}
+
+/** The routes of one listener: what needs no credential is answered on each. */
+function routesOf(routes: readonly Route[], serves: HttpOptions['serves']): readonly Route[] {
+  if (serves === 'all') return routes;
+  const isForGateways = ({ access }: Route): boolean =>
+    access !== 'public' && access !== 'any' && access.includes('pep');
+  const isForGatewaysAlone = ({ access }: Route): boolean => access.toString() === 'pep';
+  return routes.filter(
+    route =>
+      route.access === 'public' ||
+      (serves === 'decisions' ? isForGateways(route) : !isForGatewaysAlone(route)),
+  );
 }
 
 function refuseTarget(
@@ -149,10 +175,10 @@ function drain(server: Server, graceMs: number): Promise<void> {
   });
 }
 
-function urlOf(server: Server, host: string): string {
+function urlOf(server: Pick<Server, 'address'>, scheme: 'http' | 'https', host: string): string {
   const address = server.address();
   const port = isBound(address) ? address.port : 0;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function isBound(address: AddressInfo | string | null): address is AddressInfo {
