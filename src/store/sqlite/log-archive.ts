@@ -9,6 +9,7 @@ import { AppError } from '../../domain/errors.ts';
 import { configure } from './log-shard.ts';
 import { LOG_FOLDER } from './log-shard-name.ts';
 import { ARCHIVE_FILE } from './log-shards.ts';
+import { makePrivate } from './private-file.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 /** A shard whose entries go, or are gone. */
@@ -43,7 +44,9 @@ export class LogArchive {
 
   /** @param folder data folder @throws Error when it cannot be opened */
   static open(folder: string, migrations: readonly Migration[], at: string): LogArchive {
-    const db = new SqliteDatabase(join(folder, LOG_FOLDER, ARCHIVE_FILE));
+    const file = join(folder, LOG_FOLDER, ARCHIVE_FILE);
+    makePrivate(file);
+    const db = new SqliteDatabase(file);
     try {
       configure(db, 'wal');
       db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);

@@ -13,6 +13,7 @@ import { checkShard, refuseOldSqlite } from './log-check.ts';
 import { moveFile, removeDatabase } from './log-files.ts';
 import { type StoredTile, takeStoredTiles } from './log-frontier.ts';
 import { DRAFT_SUFFIX, parseShardName, shardFile, type ShardName } from './log-shard-name.ts';
+import { makePrivate } from './private-file.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 /** Largest WAL that is kept for reuse, in bytes; overwriting it is faster than growing it again. */
@@ -161,6 +162,7 @@ export class Shard {
 /** A shard with everything that it begins with, in one transaction of a database of its own. */
 function writeDraft(file: string, files: ShardFiles, shard: NewShard): void {
   const { name, frontier, opening } = shard;
+  makePrivate(file);
   const db = new SqliteDatabase(file);
   try {
     // Without a write-ahead log: what is moved is one file.

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import type { LeafSource } from './query-leaves.ts';
+import { makePrivate } from './private-file.ts';
 import { type Migration, migrate } from './migrations.ts';
 
 /** WAL pages between checkpoints: 16 MiB, since postings touch many pages that the next chunk touches again. */
@@ -56,6 +57,7 @@ export function deleteQueryDatabase(folder: string): void {
 }
 
 function open(file: string, options: QueryDatabaseOptions, leaves: LeafSource): Database {
+  makePrivate(file);
   const db = new SqliteDatabase(file);
   try {
     db.pragma('busy_timeout = 5000');

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import { migrate, readMigrations } from './migrations.ts';
+import { makePrivate } from './private-file.ts';
 
 /** How long a starter waits for a predecessor that is just ending, in milliseconds. */
 const LOCK_WAIT_MS = 2_000;
@@ -75,6 +76,7 @@ export class StateDatabase {
     let db: Database | undefined;
     try {
       const unclean = hasContent(`${file}-wal`);
+      makePrivate(file);
       db = new SqliteDatabase(file);
       db.pragma('journal_mode = WAL');
       db.pragma('synchronous = FULL');
