@@ -1,5 +1,6 @@
 /** The gRPC listener, put together. */
 import { fileURLToPath } from 'node:url';
+import { setLogger } from '@grpc/grpc-js';
 import { parseListenAddress } from '../config/listen-address.ts';
 import type { Config } from '../config/settings.ts';
 import { AppError, messageOf } from '../domain/errors.ts';
@@ -31,6 +32,10 @@ async function listenOn(config: Config, services: Services): Promise<GrpcServer>
   const { listen, ...limits } = config.grpc;
   const address = parseListenAddress(listen);
   if (address === undefined) throw new Error(`\`${listen}\` is no address`);
+  // what the library has to say is a line of the service's log like any other
+  const report = (...parts: unknown[]) =>
+    services.logger.warn({ detail: parts.map(String).join(' ') }, 'grpc');
+  setLogger({ error: report, info: report, debug: report });
   try {
     return await listenGrpc(services, {
       ...address,

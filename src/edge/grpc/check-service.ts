@@ -7,6 +7,7 @@ import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import { AppError } from '../../domain/errors.ts';
 import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
+import type { HeaderList } from '../ai-requests/header-list.ts';
 import { answerFailure } from '../ext-authz/answer.ts';
 import { describeClient } from '../ext-authz/client-request.ts';
 import { registryOf } from '../ext-authz/entity-names.ts';
@@ -134,9 +135,9 @@ export class CheckService {
         header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? '',
       );
       isKnown = true;
-      const trace = saneTrace(metadataOf(call, 'traceparent'));
-      const pep: DecisionCaller = { credential, httpRequestId, ...(trace === undefined ? {} : { trace }) };
       const { question, fault } = readQuestion(attributes.request?.http, profile);
+      const trace = traceOf(call, question.headers);
+      const pep: DecisionCaller = { credential, httpRequestId, ...(trace === undefined ? {} : { trace }) };
       const outcome = await gateway.answer(question, pep, () => {
         if (fault !== undefined) deny('INPUT_REJECTED', fault);
         const client = describeClient(question, profile, trusted);
@@ -199,6 +200,12 @@ function requestIdOf(call: Call, attributes: CheckAttributes | undefined): strin
   const http = attributes?.request?.http;
   const { 'x-request-id': own } = http?.headers ?? {};
   return saneRequestId(metadataOf(call, 'x-request-id')) ?? saneRequestId(own) ?? saneRequestId(http?.id);
+}
+
+/** The trace of the gateway, else that of the client's request. */
+function traceOf(call: Call, headers: HeaderList): string | undefined {
+  const [own, ...more] = headers.all('traceparent');
+  return saneTrace(metadataOf(call, 'traceparent') ?? (more.length === 0 ? own : undefined));
 }
 
 /** The only value of a metadata key; undefined when it is absent. @throws AppError INVALID_REQUEST */

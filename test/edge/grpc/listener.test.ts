@@ -3,7 +3,7 @@ import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import { ASSERTS, chatOf } from '../ext-authz/asking.ts';
-import { startTestService } from '../service.ts';
+import { shippedBundle, startTestService } from '../service.ts';
 import { callWith, type Ended } from './envoy.ts';
 import { ALICE, CHAT, type CheckScene, startCheckScene } from './scene.ts';
 import { Message, part } from './wire.ts';
@@ -33,20 +33,29 @@ function healthOf({ bytes }: Ended): number | undefined {
 const health = (client: Client, service: string): Promise<Ended> =>
   callWith(client, service === '' ? Buffer.alloc(0) : part(1, service), {}, { path: HEALTH });
 
+/** The listener looks at the health of the service every second. */
+async function becomes(client: Client, service: string, wanted: number): Promise<void> {
+  await expect.poll(async () => healthOf(await health(client, service)), { timeout: 5000 }).toBe(wanted);
+}
+
 describe('health', () => {
   test('is told of the listener and of its service, to everybody', async () => {
-    expect(healthOf(await health(scene.client, ''))).toBe(SERVING);
-    expect(healthOf(await health(scene.client, 'envoy.service.auth.v3.Authorization'))).toBe(SERVING);
+    await becomes(scene.client, '', SERVING);
+    await becomes(scene.client, 'envoy.service.auth.v3.Authorization', SERVING);
     expect((await health(scene.client, 'other')).error?.code).toBe(status.NOT_FOUND);
   });
 
   test('follows the readiness of the service', async () => {
     const empty = await startTestService({ env: { DURAMEN_GRPC_LISTEN: '127.0.0.1:0' } });
     const client = new Client(empty.running.grpcAddress ?? '', credentials.createInsecure());
-    const isReady = empty.running.services.health.report().ready;
-    expect(healthOf(await health(client, ''))).toBe(isReady ? SERVING : NOT_SERVING);
+    await becomes(client, '', NOT_SERVING);
+    for (const name of ['platform', 'tenants/acme']) {
+      const body = await shippedBundle(name);
+      expect((await empty.call('POST', '/v1/bundles?activate=true', { body })).status).toBe(201);
+    }
+    await becomes(client, '', SERVING);
     empty.running.services.health.beginShutdown();
-    await expect.poll(async () => healthOf(await health(client, '')), { timeout: 5000 }).toBe(NOT_SERVING);
+    await becomes(client, '', NOT_SERVING);
     client.close();
     await empty.stop();
   });

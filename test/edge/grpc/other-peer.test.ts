@@ -14,6 +14,7 @@ import { CHAT, type CheckScene, startCheckScene } from './scene.ts';
 
 // the system's own: another one has no packages of the system
 const PYTHON = '/usr/bin/python3';
+const PROTOC = '/usr/bin/protoc';
 const PROTOS = join(import.meta.dirname, '../../../schema/protos');
 const FILE = 'envoy/service/auth/v3/external_auth.proto';
 
@@ -37,7 +38,7 @@ let scene: CheckScene;
 
 function runsHere(): boolean {
   const hasGrpc = spawnSync(PYTHON, ['-c', 'import grpc, google.protobuf']).status === 0;
-  if (hasGrpc && spawnSync('protoc', ['--version']).status === 0) return true;
+  if (hasGrpc && spawnSync(PROTOC, ['--version']).status === 0) return true;
   const missing = 'python3-grpcio, python3-protobuf, protobuf-compiler and libprotobuf-dev';
   if (process.env['CI'] === 'true') throw new Error(`gRPC must be tested with ${missing}`);
   process.stderr.write(`skipped the tests of gRPC with another implementation: they need ${missing}\n`);
@@ -114,7 +115,7 @@ describe.runIf(runsHere())('another implementation of gRPC and protobuf', () => 
   });
 
   function protoc(options: readonly string[], input?: Buffer): ReturnType<typeof spawnSync> {
-    return spawnSync('protoc', [`-I${PROTOS}`, ...options], input === undefined ? {} : { input });
+    return spawnSync(PROTOC, [`-I${PROTOS}`, ...options], input === undefined ? {} : { input });
   }
 
   function ask(checks: readonly unknown[]): Promise<z.output<typeof answersSchema>> {
