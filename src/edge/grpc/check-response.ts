@@ -13,6 +13,8 @@ import { makeStruct } from './struct.ts';
 
 /** `OVERWRITE_IF_EXISTS_OR_ADD` of HeaderValueOption. */
 const OVERWRITE = 2;
+/** A value that no gateway could read as two headers: printable ASCII. */
+const SENDABLE = /^[\x20-\x7e]+$/;
 
 /** A CheckResponse, encoded. */
 export interface EncodedCheck {
@@ -48,7 +50,7 @@ function encodeDeny(
   metadata: Struct,
   codec: CheckCodec,
 ): EncodedCheck {
-  const shown = Object.entries(headers).filter(([, value]) => value !== '');
+  const shown = Object.entries(headers).filter(([, value]) => SENDABLE.test(value));
   const bytes = codec.encodeDeny({
     status: { code: codeOf(status), message: code },
     denied_response: { status: { code: status }, headers: shown.map(overwrite), body },
@@ -64,10 +66,10 @@ function changesOf(
 ): { readonly set: HeaderOption[]; readonly remove: string[] } {
   const { removal } = GATEWAY_KINDS[kind];
   const told = Object.entries(headers).filter(([name]) => name !== removal);
-  const set = told.filter(([, value]) => value !== '').map(overwrite);
+  const set = told.filter(([, value]) => SENDABLE.test(value)).map(overwrite);
   // a header with an empty value may be dropped on its way, which would leave the client's
-  const empty = told.filter(([, value]) => value === '').map(([name]) => name);
-  return { set, remove: [...new Set([...empty, ...removeHeaders])] };
+  const unset = told.filter(([, value]) => !SENDABLE.test(value)).map(([name]) => name);
+  return { set, remove: [...new Set([...unset, ...removeHeaders])] };
 }
 
 function overwrite([key, value]: readonly [string, string]): HeaderOption {
