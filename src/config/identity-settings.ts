@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { CALLER_MODES } from '../domain/caller-rules.ts';
 import { issuerSettingsSchema, MAX_ISSUERS } from '../domain/issuer-settings.ts';
+import { callerKeySettings } from './caller-key-settings.ts';
 import { certificateSettings } from './certificate-settings.ts';
 import { settingNotes } from './setting-notes.ts';
 
@@ -15,5 +16,6 @@ export const identitySettings = z.strictObject({
       'Issuers whose tokens are accepted as credentials of callers; docs/identity.md has every field. In the environment a JSON array.',
     unit: 'issuers',
   }),
+  callerKeys: callerKeySettings.prefault({}),
   ...certificateSettings,
 });

@@ -13,6 +13,7 @@ export const ERROR_CODES = {
     status: 403,
     title: 'the credential may not assert how the principal was authenticated',
   },
+  CALLER_NOT_ACCEPTED: { status: 403, title: 'the credential of the caller is not accepted' },
   NOT_FOUND: { status: 404, title: 'there is no such object' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'the method is not allowed here' },
   REQUEST_ID_CONFLICT: { status: 409, title: 'the request id was used with another body' },

@@ -7,23 +7,44 @@ import { z } from 'zod';
 /** Longest token that is read at all, in characters; longer ones are a malformed request. */
 export const MAX_CREDENTIAL_TEXT = 65_536;
 
+const presentedTokenSchema = z.strictObject({
+  kind: z.literal('jwt'),
+  token: z.string().min(1).max(MAX_CREDENTIAL_TEXT),
+  dpop: z
+    .strictObject({
+      proof: z.string().min(1).max(MAX_CREDENTIAL_TEXT),
+      method: z.string().min(1).max(32).meta({ description: 'of the request that the gateway received' }),
+      url: z.string().min(1).max(8192).meta({ description: 'external URL of that request' }),
+    })
+    .optional()
+    .meta({ description: 'RFC 9449 proof, for tokens that are bound to a key' }),
+  certificate: z
+    .string()
+    .max(128)
+    .optional()
+    .meta({ description: 'SHA-256 of the client certificate that the gateway saw, base64url or hex' }),
+});
+export type PresentedToken = Readonly<z.infer<typeof presentedTokenSchema>>;
+
+const presentedKeySchema = z.strictObject({
+  kind: z.literal('api_key'),
+  key: z.string().min(1).max(MAX_CREDENTIAL_TEXT).meta({ description: '`dmc_…`' }),
+});
+export type PresentedKey = Readonly<z.infer<typeof presentedKeySchema>>;
+
 export const presentedCredentialSchema = z
-  .strictObject({
-    kind: z.literal('jwt'),
-    token: z.string().min(1).max(MAX_CREDENTIAL_TEXT),
-    dpop: z
-      .strictObject({
-        proof: z.string().min(1).max(MAX_CREDENTIAL_TEXT),
-        method: z.string().min(1).max(32).meta({ description: 'of the request that the gateway received' }),
-        url: z.string().min(1).max(8192).meta({ description: 'external URL of that request' }),
-      })
-      .optional()
-      .meta({ description: 'RFC 9449 proof, for tokens that are bound to a key' }),
-    certificate: z
-      .string()
-      .max(128)
-      .optional()
-      .meta({ description: 'SHA-256 of the client certificate that the gateway saw, base64url or hex' }),
-  })
+  .discriminatedUnion('kind', [presentedTokenSchema, presentedKeySchema])
   .meta({ id: 'PresentedCredential', description: 'the credential of the caller, to be verified here' });
-export type PresentedCredential = Readonly<z.infer<typeof presentedCredentialSchema>>;
+export type PresentedCredential = PresentedToken | PresentedKey;
+
+/** First characters of every key of a caller. */
+export const CALLER_KEY_START = 'dmc_';
+
+/**
+ * What a client sent as its one bearer credential: a key by how it starts, else a token.
+ * @param certificate SHA-256 of the client's certificate, for tokens that are bound to one.
+ */
+export function presentedBearer(text: string, certificate: string | undefined): PresentedCredential {
+  if (text.startsWith(CALLER_KEY_START)) return { kind: 'api_key', key: text };
+  return { kind: 'jwt', token: text, ...(certificate === undefined ? {} : { certificate }) };
+}

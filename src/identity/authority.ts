@@ -12,7 +12,7 @@ export function holdsRole(credential: Credential, role: Role): boolean {
 }
 
 /** Whether the credential may act for the tenant; `undefined` stands for what belongs to no tenant. */
-export function mayActFor(credential: Credential, tenant: string | undefined): boolean {
+export function mayActFor(credential: Pick<Credential, 'tenants'>, tenant: string | undefined): boolean {
   return credential.tenants === undefined || (tenant !== undefined && credential.tenants.has(tenant));
 }
 

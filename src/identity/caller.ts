@@ -2,9 +2,11 @@
  * Who the end caller is, as authentication tells the decision. Invariant: an outcome holds nothing of the
  * credential itself, so it can be logged as it is.
  */
+import type { CallerNarrowing } from '../domain/caller-key.ts';
 import type { Credential } from '../domain/credential.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { PresentedCredential } from '../domain/presented-credential.ts';
+import type { KeyCause } from './caller-keys/key-cause.ts';
 import type { Binding } from './jwt/proof.ts';
 import type { RefusalCode, TokenCause } from './jwt/token-cause.ts';
 
@@ -14,9 +16,17 @@ export interface CallerFacts {
   readonly pep: Credential;
   /** Whom the gateway takes the caller for, when it says so. */
   readonly claimed: EntityRef | undefined;
+  /** Address of the caller, as the gateway says; undefined: it does not. */
+  readonly address?: string | undefined;
 }
 
-/** Turns a forwarded credential into a caller, or into a refusal. Never rejects on account of the credential. */
+/** Why a credential was refused, in the words of the log. */
+export type CallerCause = TokenCause | KeyCause;
+
+/**
+ * Turns a forwarded credential into a caller, or into a refusal. Rejects with AppError TOO_MANY_FAILED_AUTHENTICATIONS
+ * alone, when too many were refused.
+ */
 export interface CallerAuthenticator {
   authenticate(credential: PresentedCredential, facts: CallerFacts): Promise<CallerOutcome>;
 }
@@ -28,15 +38,16 @@ export type CallerOutcome =
 /** A caller whose credential was verified here. */
 export interface VerifiedCaller {
   readonly principal: EntityRef;
-  /** The tenant of the principal. */
-  readonly tenant: string;
+  /** The tenant of the principal; undefined: it has none. */
+  readonly tenant: string | undefined;
   /** `context.auth`. */
   readonly auth: {
-    readonly method: 'jwt';
+    readonly method: 'jwt' | 'api_key';
     readonly assurance: number;
     readonly scopes: readonly string[];
-    readonly issuer: string;
-    /** `kid` of the key that signed. */
+    /** Of a token. */
+    readonly issuer?: string;
+    /** `kid` of the key that signed a token; id of a key. */
     readonly keyId?: string;
   };
   /** `context.via` when agents act for the principal. */
@@ -49,13 +60,15 @@ export interface VerifiedCaller {
     readonly humanApproved: boolean;
   };
   readonly binding: Binding;
+  /** What the credential limits decisions to; absent: nothing. */
+  readonly narrowing?: CallerNarrowing;
 }
 
 /** Why a credential was refused. */
 export interface CallerRefusal {
   readonly code: RefusalCode;
   /** For the log and the metrics, not for the caller. */
-  readonly cause: TokenCause;
+  readonly cause: CallerCause;
   /** For the caller: the same for unknown, expired and revoked credentials. */
   readonly message: string;
 }

@@ -1,10 +1,11 @@
 /**
- * The text of an API key: `dmn_<id>_<secret><checksum>`, all base62. Invariants: the secret holds at least 256
- * bits of randomness; a typo is told from a wrong key without looking anything up; no secret in the id.
+ * The text of an API key: `dmn_<id>_<secret><checksum>`, all base62; keys of end callers begin with `dmc_`.
+ * Invariants: the secret holds at least 256 bits of randomness; a typo is told from a wrong key without looking
+ * anything up; no secret in the id; no key of one kind reads as one of the other.
  */
 
-/** First characters of every key, for people and for secret scanners. */
-const KEY_PREFIX = 'dmn';
+/** First characters of every key, for people and for secret scanners: `dmn` of gateways and administrators, `dmc` of callers. */
+export type KeyPrefix = 'dmn' | 'dmc';
 /** 16 characters of base62 are 95 bits: ids do not collide by chance. */
 const KEY_ID_LENGTH = 16;
 /** 43 characters of base62 are 256.03 bits. */
@@ -16,7 +17,10 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const BASE = ALPHABET.length;
 /** Bytes from here on would favour the first letters: 248 is the greatest multiple of 62 below 256. */
 const REJECT_FROM = 248;
-const KEY_PATTERN = /^dmn_([0-9A-Za-z]{16})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
+const KEY_PATTERNS: Readonly<Record<KeyPrefix, RegExp>> = {
+  dmn: /^dmn_([0-9A-Za-z]{16})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/,
+  dmc: /^dmc_([0-9A-Za-z]{16})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/,
+};
 
 /** Bytes of a cryptographically secure source. */
 export type RandomBytes = (size: number) => Uint8Array;
@@ -28,9 +32,9 @@ export interface NewKey {
 }
 
 /** Makes a key. */
-export function makeKey(random: RandomBytes): NewKey {
+export function makeKey(random: RandomBytes, prefix: KeyPrefix = 'dmn'): NewKey {
   const id = randomText(random, KEY_ID_LENGTH);
-  const body = `${KEY_PREFIX}_${id}_${randomText(random, KEY_SECRET_LENGTH)}`;
+  const body = `${prefix}_${id}_${randomText(random, KEY_SECRET_LENGTH)}`;
   return { id, token: body + checksum(body) };
 }
 
@@ -41,8 +45,8 @@ export type KeyReading =
   | { readonly kind: 'checksum' };
 
 /** Reads a key without knowing any. */
-export function readKey(token: string): KeyReading {
-  const match = KEY_PATTERN.exec(token);
+export function readKey(token: string, prefix: KeyPrefix = 'dmn'): KeyReading {
+  const match = KEY_PATTERNS[prefix].exec(token);
   const id = match?.[1];
   if (id === undefined) return { kind: 'malformed' };
   const body = token.slice(0, -CHECKSUM_LENGTH);

@@ -15,6 +15,7 @@ import { type Evaluated, evaluateDecision } from './decide.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { IdempotencyWindow } from './idempotency.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
+import { objectToReach } from './narrowing.ts';
 import { resolveParties } from './parties.ts';
 
 /** Who asks, and how the exchange is traced. */
@@ -34,6 +35,11 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** What the credential of the caller was not made for. */
+const OUT_OF_REACH: Refusal = {
+  code: 'CREDENTIAL_SCOPE',
+  message: 'the credential of the caller does not reach this far',
+};
 const FAILURE: Refusal = { code: 'INTERNAL_ERROR', message: 'the decision failed inside the service' };
 
 /** Hears of every answered decision, for metrics. Must not throw. */
@@ -112,7 +118,26 @@ export class DecisionEngine {
     authorizeAsker(snapshot, request, caller);
     this.#requireRoom();
     const now = clock.now();
+    const beyond = this.#beyondReach(snapshot, request, caller, now);
+    if (beyond !== undefined) return this.#record(beyond.evaluated, now, beyond.caller, startedAt);
     return this.#record(this.#evaluate(snapshot, request, now), now, caller, startedAt);
+  }
+
+  /** The deny of a request that the credential of the caller was not made for; undefined when it was. */
+  #beyondReach(
+    snapshot: Snapshot,
+    request: DecisionRequest,
+    caller: DecisionCaller,
+    now: number,
+  ): { readonly evaluated: Evaluated; readonly caller: DecisionCaller } | undefined {
+    const { authentication } = caller;
+    if (authentication?.narrowing === undefined) return undefined;
+    const parties = resolveParties(snapshot, request);
+    const cause = objectToReach(snapshot, request, parties, authentication.narrowing);
+    if (cause === undefined) return undefined;
+    const inputs = { id: this.#options.ids.next(), now };
+    const evaluated = deniedDecision(snapshot, { ...request, tenant: parties.tenant }, inputs, OUT_OF_REACH);
+    return { evaluated, caller: { ...caller, authentication: { ...authentication, cause } } };
   }
 
   #requireRoom(): void {

@@ -73,7 +73,8 @@ const PLAN_TYPES = [
   'OutputSink',
 ] as const;
 
-const PARTITION_ACTIONS = {
+/** The action that each kind of access to a partition is. */
+export const PARTITION_ACTIONS = {
   read: 'readPartition',
   write: 'writePartition',
   export: 'exportPartition',

@@ -7,6 +7,7 @@ import type { CallerRules } from '../domain/caller-rules.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { messageOf, type Problem } from '../domain/errors.ts';
 import type { CallerAuthenticator } from '../identity/caller.ts';
+import { CallerCredentials } from '../identity/callers/caller-credentials.ts';
 import { Enrolment } from '../identity/callers/enrolment.ts';
 import { RevocationList } from '../identity/callers/revocation-list.ts';
 import { RevocationService } from '../identity/callers/revocation-service.ts';
@@ -17,9 +18,13 @@ import { KeySource } from '../identity/jwt/key-source.ts';
 import { ProofChecker } from '../identity/jwt/proof.ts';
 import { RemoteDocuments } from '../identity/jwt/remote-documents.ts';
 import { TokenVerifier } from '../identity/jwt/token-verifier.ts';
+import type { CallerKeyService } from '../identity/caller-keys/key-service.ts';
+import type { CallerKeyStore } from '../identity/caller-keys/ports.ts';
+import type { RandomBytes } from '../identity/key-format.ts';
 import type { RevocationStore } from '../identity/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { assembleCallerKeys } from './caller-keys.ts';
 import type { Events } from './events.ts';
 import { DirectoryRegistry } from './principal-registry.ts';
 
@@ -29,10 +34,12 @@ const MAX_SECRET_LENGTH = 4096;
 export interface CallerParts {
   readonly config: Config;
   readonly revocations: RevocationStore;
+  readonly callerKeys: CallerKeyStore;
   readonly directory: DirectoryService;
   readonly events: Events;
   readonly clock: Clock;
   readonly ids: IdSource;
+  readonly random: RandomBytes;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -40,8 +47,11 @@ export interface CallerParts {
 export interface Callers {
   readonly authenticator: CallerAuthenticator;
   readonly revocations: RevocationService;
+  readonly keys: CallerKeyService;
   /** For gateways whose key has no rules; undefined: they assert. */
   readonly defaultRules: CallerRules | undefined;
+  /** Writes down what is known of the last uses of keys. */
+  close(): Promise<void>;
 }
 
 /** @throws ConfigError when an issuer is not safe to trust as it is configured. */
@@ -72,7 +82,7 @@ export async function assembleCallers(parts: CallerParts): Promise<Callers> {
       return [iss, { issuer, keys }] as const;
     }),
   );
-  const authenticator = new TokenAuthenticator({
+  const tokens = new TokenAuthenticator({
     verifier: new TokenVerifier(trusted, clock),
     revocations: list,
     introspector: new Introspector(documents, clock, secrets),
@@ -83,7 +93,10 @@ export async function assembleCallers(parts: CallerParts): Promise<Callers> {
     refused: cause => metrics.authenticationFailed(`caller_${cause}`),
   });
   const defaultRules = config.identity.defaultMode === 'verify' ? [{ mode: 'verify' } as const] : undefined;
-  return { authenticator, revocations, defaultRules };
+  const callerKeys = await assembleCallerKeys(parts);
+  const authenticator = new CallerCredentials(tokens, callerKeys.authenticator);
+  const { service: keys } = callerKeys;
+  return { authenticator, revocations, keys, defaultRules, close: () => callerKeys.close() };
 }
 
 function reportKeys(logger: Logger, { name }: Issuer, failure: string | undefined): void {

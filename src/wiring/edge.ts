@@ -55,6 +55,7 @@ export function assembleEdge(parts: EdgeParts): Services {
     control: parts.control.gate,
     callers: identity.callers.authenticator,
     callerRules: identity.callers.defaultRules,
+    callerKeys: identity.callers.keys,
     revocations: identity.callers.revocations,
     directory: policy.directory,
     bundles: policy.bundles,
@@ -113,13 +114,18 @@ function statusOf(
 }
 
 function auditOf(parts: EdgeParts): Services['audit'] {
-  const { stores, events, clock, ids } = parts;
+  const { stores, identity, events, clock, ids } = parts;
   const { registry } = stores.subjects;
   const eraser = makeEraser(parts);
   const verifier = new InputVerifier({ log: stores.reader, registry, events, clock, ids });
   return {
     inputMatches: (claim, asker) => verifier.matches(claim, asker),
-    erase: (request, actor) => eraser.erase(request, actor),
+    async erase(request, actor) {
+      const erased = await eraser.erase(request, actor);
+      // the store has forgotten them with their owner
+      identity.callers.keys.dropOwner(request.principal);
+      return erased;
+    },
   };
 }
 

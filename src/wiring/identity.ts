@@ -40,7 +40,7 @@ export interface Identity {
   readonly authenticator: Authenticator;
   /** End callers, whose credentials gateways forward. */
   readonly callers: Callers;
-  /** Writes down the failures that are still being counted. */
+  /** Writes down the failures that are still being counted, and the last uses of callers' keys. */
   close(): Promise<void>;
 }
 
@@ -65,7 +65,11 @@ export async function assembleIdentity(
     announce: event => events.announce(event),
   });
   await keys.load();
-  const callers = await assembleCallers({ ...parts, revocations: stores.revocations });
+  const callers = await assembleCallers({
+    ...parts,
+    revocations: stores.revocations,
+    callerKeys: stores.callerKeys,
+  });
   const firstKey = await keys.bootstrap(config.bootstrapKey);
   checkAdministrable(keys, control);
   await takeBreakGlass(config.dataDir, keys, clock, logger);
@@ -91,5 +95,9 @@ export async function assembleIdentity(
     },
     parts.certificates.requesters,
   );
-  return { identity: { keys, authenticator, callers, close: () => failures.close() }, firstKey };
+  const close = async (): Promise<void> => {
+    await callers.close();
+    await failures.close();
+  };
+  return { identity: { keys, authenticator, callers, close }, firstKey };
 }

@@ -4,6 +4,7 @@ import type { DecisionLog, LogExports, LogReader, LogTree, Outbox } from '../dec
 import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
+import type { CallerKeyStore } from '../identity/caller-keys/ports.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../identity/ports.ts';
 import { LogClient } from '../store/sqlite/log-client.ts';
 import type { LogClientOptions } from '../store/sqlite/log-client-options.ts';
@@ -35,6 +36,7 @@ export interface Stores {
   readonly subjects: Subjects;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
+  readonly callerKeys: CallerKeyStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
@@ -97,11 +99,7 @@ export async function openStores(
   return {
     directory: subjects.directory,
     subjects,
-    bundles: state.bundles,
-    keys: state.keys,
-    revocations: state.revocations,
-    outbox: state.outbox,
-    idempotency: state.idempotency,
+    ...portsOf(state),
     log,
     reader,
     tree: reader,
@@ -118,6 +116,14 @@ export async function openStores(
       await state.close();
     },
   };
+}
+
+/** What is the state store's own. */
+function portsOf(
+  state: StateStore,
+): Pick<Stores, 'bundles' | 'keys' | 'callerKeys' | 'revocations' | 'outbox' | 'idempotency'> {
+  const { bundles, keys, callerKeys, revocations, outbox, idempotency } = state;
+  return { bundles, keys, callerKeys, revocations, outbox, idempotency };
 }
 
 function problemsOf(state: StateStore, log: LogClient, reader: QueryClient): Stores['problems'] {

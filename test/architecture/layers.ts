@@ -132,6 +132,7 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/edge/http/tls-listener.ts': 'names of OpenSSL options',
   'src/identity/certificates/certificate.ts': 'thumbprints, and the reading of OpenSSL beside our own',
   'src/identity/certificates/signature.ts': 'signatures of certificates and revocation lists',
+  'src/identity/caller-keys/pepper-hash.ts': 'keyed hash of the keys of callers',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
   'src/store/sqlite/log-worker.ts':

@@ -4,13 +4,15 @@ import type { Outbox, SubjectStore } from '../../src/decision-log/ports.ts';
 import type { DirectoryStore, EntityWrite } from '../../src/directory/ports.ts';
 import type { EntityBody, EntityRecord } from '../../src/domain/entity.ts';
 import type { EventEntry, EventKind } from '../../src/domain/log-entry.ts';
+import type { CallerKeyStore } from '../../src/identity/caller-keys/ports.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../src/identity/ports.ts';
 
-/** All six ports over one state. */
+/** All ports over one state. */
 export interface StatePorts {
   readonly directory: DirectoryStore;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
+  readonly callerKeys: CallerKeyStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;

@@ -8,6 +8,7 @@ import type { Credential } from '../../domain/credential.ts';
 import type { DecisionRequest } from '../../domain/decision-request.ts';
 import { ID_PATTERN } from '../../domain/ids.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
+import { CALLER_KEY_START, presentedBearer } from '../../domain/presented-credential.ts';
 import type { Refusal } from '../../pdp/engine.ts';
 import type { HeaderList } from '../ai-requests/header-list.ts';
 import { checkAssertion, type Intake, verifyCaller } from '../http/caller-intake.ts';
@@ -64,12 +65,16 @@ export async function identifyCaller(
     return intake === undefined ? { caller } : identifiedOf(intake, context);
   }
   const [value = ''] = headers.all(identity.header);
-  const token = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(value)?.[1];
-  if (token === undefined) deny('UNAUTHENTICATED', 'the request has no credential of the caller');
-  const request = { ...NO_REQUEST, principal: NOBODY };
-  const { certificate } = named;
-  const credential = { kind: 'jwt', token, ...(certificate === undefined ? {} : { certificate }) } as const;
+  const text = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(value)?.[1] ?? bareKey(value);
+  if (text === undefined) deny('UNAUTHENTICATED', 'the request has no credential of the caller');
+  const request = { ...NO_REQUEST, principal: NOBODY, ...context };
+  const credential = presentedBearer(text, named.certificate);
   return identifiedOf(await verifyCaller(services, credential, undefined, request, pep), context);
+}
+
+/** A key as headers such as `x-api-key` hold it, without a scheme. */
+function bareKey(value: string): string | undefined {
+  return value.startsWith(CALLER_KEY_START) ? value : undefined;
 }
 
 function identifiedOf(

@@ -49,30 +49,43 @@ export async function verifyCaller(
   pep: Credential,
 ): Promise<Intake> {
   if (request.auth !== undefined) throw misplaced('auth', 'leave it out: how the caller was authenticated');
-  const { caller, refusal } = await callers.authenticate(credential, { pep, claimed });
-  if (refusal !== undefined) return refused(request, claimed, pep, refusal);
+  const address = request.context?.['ip'];
+  const { caller, refusal } = await callers.authenticate(credential, {
+    pep,
+    claimed,
+    address: typeof address === 'string' ? address : undefined,
+  });
+  const { kind } = credential;
+  if (refusal !== undefined) return refused(request, claimed, pep, kind, refusal);
   const via = viaOf(request, caller, pep);
   if (via === 'too wide') {
     const tooWide = { code: 'CREDENTIAL_SCOPE', cause: 'scope', message: SCOPES_TOO_WIDE } as const;
-    return refused(request, caller.principal, pep, tooWide);
+    return refused(request, caller.principal, pep, kind, tooWide);
   }
   const { method, assurance, scopes, issuer, keyId } = caller.auth;
+  const { binding, narrowing } = caller;
+  const tenant = request.tenant ?? caller.tenant;
   return {
     request: {
       ...request,
       principal: caller.principal,
-      tenant: request.tenant ?? caller.tenant,
+      ...(tenant === undefined ? {} : { tenant }),
       auth: {
         method,
         assurance,
         scopes: [...scopes],
-        issuer,
+        ...(issuer === undefined ? {} : { issuer }),
         ...(keyId === undefined ? {} : { keyId }),
         mode: 'verify',
       },
       ...(via === undefined ? {} : { via }),
     },
-    authentication: { mode: 'verify', method, binding: caller.binding },
+    authentication: {
+      mode: 'verify',
+      method,
+      binding,
+      ...(narrowing === undefined ? {} : { narrowing }),
+    },
   };
 }
 
@@ -129,6 +142,7 @@ function refused(
   request: DecisionRequest,
   principal: EntityRef | undefined,
   { tenants }: Credential,
+  method: PresentedCredential['kind'],
   { code, cause, message }: CallerRefusal,
 ): Intake {
   // a gateway of one tenant asks for that tenant, whose auditors are to see the entry
@@ -140,7 +154,7 @@ function refused(
       principal: principal ?? NOBODY,
       ...(tenant === undefined ? {} : { tenant }),
     },
-    authentication: { mode: 'verify', method: 'jwt', cause },
+    authentication: { mode: 'verify', method, cause },
     refusal: { code, message },
   };
 }

@@ -84,9 +84,12 @@ function parsedBody(body: JsonObject): CredentialBody {
   return { credential, claimed: principal, request: { ...rest, principal: principal ?? UNKNOWN } };
 }
 
-/** A credential of the usual form: a token that no proof comes with. */
-function isPlainCredential(value: JsonValue | undefined): value is { kind: 'jwt'; token: string } {
-  if (!isJsonObject(value) || value['kind'] !== 'jwt' || Object.keys(value).length !== 2) return false;
-  const { token } = value;
-  return typeof token === 'string' && token.length > 0 && token.length <= MAX_CREDENTIAL_TEXT;
+/** A credential of the usual form: a key, or a token that no proof comes with. */
+function isPlainCredential(
+  value: JsonValue | undefined,
+): value is { kind: 'jwt'; token: string } | { kind: 'api_key'; key: string } {
+  if (!isJsonObject(value) || Object.keys(value).length !== 2) return false;
+  const { kind } = value;
+  const text = kind === 'jwt' ? value['token'] : kind === 'api_key' ? value['key'] : undefined;
+  return typeof text === 'string' && text.length > 0 && text.length <= MAX_CREDENTIAL_TEXT;
 }

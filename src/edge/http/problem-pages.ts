@@ -30,6 +30,10 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
     meaning: 'The request says how the principal was authenticated, and this key may not assert that.',
     remedy: 'Leave `auth` out, or use a key made with `"mayAssert": true`.',
   },
+  CALLER_NOT_ACCEPTED: {
+    meaning: 'The credential of the caller that the gateway forwards does not let the caller do this.',
+    remedy: "Forward another credential of the caller; the gateway's own key is not at fault.",
+  },
   NOT_FOUND: {
     meaning: 'There is no such object or route, or this credential may not know of it.',
     remedy: 'Check the id and its percent-encoding: a slash in an id is `%2F`.',
@@ -107,7 +111,8 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
     remedy: 'Wait as long as `Retry-After` says. Requests with a valid key are not affected.',
   },
   TOO_MANY_VERIFICATIONS: {
-    meaning: 'This credential verified more inputs within a minute than an auditor needs to, and guessing does.',
+    meaning:
+      'This credential verified more inputs within a minute than an auditor needs to, and guessing does.',
     remedy: 'Wait as long as `Retry-After` says.',
   },
   INTERNAL_ERROR: {

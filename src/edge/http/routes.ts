@@ -1,6 +1,9 @@
 /** Every route of the service: the table from which the application and the OpenAPI document are made. */
 import { auditRoutes } from '../admin/audit.ts';
 import { bundleRoutes } from '../admin/bundles.ts';
+import { callerKeyLeakRoutes } from '../admin/caller-key-leaks.ts';
+import { callerKeySelfRoutes } from '../admin/caller-key-self.ts';
+import { callerKeyRoutes } from '../admin/caller-keys.ts';
 import { decisionRoutes } from '../admin/decisions.ts';
 import { directoryRoutes } from '../admin/directory.ts';
 import { importRoutes } from '../admin/directory-import.ts';
@@ -23,6 +26,9 @@ export function makeRoutes(version: string): readonly Route[] {
     ...importRoutes(),
     ...bundleRoutes(),
     ...keyRoutes(),
+    ...callerKeyRoutes(),
+    ...callerKeyLeakRoutes(),
+    ...callerKeySelfRoutes(),
     ...revocationRoutes(),
     ...decisionRoutes(),
     ...auditRoutes(),

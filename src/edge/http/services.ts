@@ -18,6 +18,7 @@ import type { Clock, IdSource } from '../../domain/clock.ts';
 import type { Credential } from '../../domain/credential.ts';
 import type { EntityRef, LayerName } from '../../domain/ids.ts';
 import type { CallerAuthenticator } from '../../identity/caller.ts';
+import type { CallerKeyService } from '../../identity/caller-keys/key-service.ts';
 import type { RevocationService } from '../../identity/callers/revocation-service.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
@@ -129,6 +130,8 @@ export interface Services {
   readonly callers: CallerAuthenticator;
   /** Rules for callers of gateways whose key has none; undefined: such gateways assert. */
   readonly callerRules: CallerRules | undefined;
+  /** Keys of end callers. */
+  readonly callerKeys: CallerKeyService;
   readonly revocations: Pick<RevocationService, 'revoke' | 'page'>;
   readonly directory: DirectoryService;
   readonly bundles: BundleService;

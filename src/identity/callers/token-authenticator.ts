@@ -4,20 +4,17 @@
  * revocation, time, key and proof are asked anew.
  */
 import { timestamp } from '../../domain/clock.ts';
-import { ruleFor } from '../../domain/caller-rules.ts';
-import type { PresentedCredential } from '../../domain/presented-credential.ts';
-import type { CallerAuthenticator, CallerFacts, CallerOutcome, VerifiedCaller } from '../caller.ts';
+import type { PresentedToken } from '../../domain/presented-credential.ts';
+import type { CallerFacts, CallerOutcome, VerifiedCaller } from '../caller.ts';
 import { sha256 } from '../jwt/digest.ts';
 import type { Introspector } from '../jwt/introspection.ts';
 import { bindingOf, type ProofChecker } from '../jwt/proof.ts';
 import { codeOf, type TokenCause } from '../jwt/token-cause.ts';
 import type { TokenVerifier, VerifiedToken } from '../jwt/token-verifier.ts';
+import { refusedCaller } from './caller-refusal.ts';
 import type { Enrolment } from './enrolment.ts';
+import { objectToCaller } from './gateway-rules.ts';
 import type { RevocationList } from './revocation-list.ts';
-
-/** One sentence for every credential that proves nothing, or no longer: probing tells nothing apart. */
-const NOT_ACCEPTED = 'the credential of the caller is not accepted';
-const TOO_NARROW = 'the credential of the caller does not reach this far';
 
 export interface TokenAuthenticatorOptions {
   readonly verifier: TokenVerifier;
@@ -29,14 +26,14 @@ export interface TokenAuthenticatorOptions {
   readonly refused: (cause: TokenCause) => void;
 }
 
-export class TokenAuthenticator implements CallerAuthenticator {
+export class TokenAuthenticator {
   readonly #options: TokenAuthenticatorOptions;
 
   constructor(options: TokenAuthenticatorOptions) {
     this.#options = options;
   }
 
-  async authenticate(credential: PresentedCredential, facts: CallerFacts): Promise<CallerOutcome> {
+  async authenticate(credential: PresentedToken, facts: CallerFacts): Promise<CallerOutcome> {
     const digest = sha256(credential.token);
     const { verifier } = this.#options;
     const checked = verifier.recall(digest) ?? (await verifier.verify(credential.token, digest));
@@ -51,14 +48,14 @@ export class TokenAuthenticator implements CallerAuthenticator {
         ? undefined
         : await this.#options.introspector.check(credential.token, digest, token)) ??
       (isBound ? await this.#checkProof(credential, token) : undefined) ??
-      objection(token, facts) ??
+      objectToCaller(token.mapped.principal, token.mapped.tenant, facts) ??
       // revoked while the steps above waited
       this.#isRevoked(token) ??
       (await this.#options.enrolment.ensure(token));
     return cause === undefined ? { caller: callerOf(token) } : this.#refuse(cause);
   }
 
-  #checkProof({ token, dpop, certificate }: PresentedCredential, { claims }: VerifiedToken) {
+  #checkProof({ token, dpop, certificate }: PresentedToken, { claims }: VerifiedToken) {
     return this.#options.proofs.check(token, claims.confirmation, { dpop, certificate });
   }
 
@@ -72,23 +69,8 @@ export class TokenAuthenticator implements CallerAuthenticator {
 
   #refuse(cause: TokenCause): CallerOutcome {
     this.#options.refused(cause);
-    const code = codeOf(cause);
-    return { refusal: { code, cause, message: code === 'CREDENTIAL_SCOPE' ? TOO_NARROW : NOT_ACCEPTED } };
+    return refusedCaller(codeOf(cause), cause);
   }
-}
-
-/** What the gateway's key and its word have against this caller. */
-function objection({ mapped }: VerifiedToken, { pep, claimed }: CallerFacts): TokenCause | undefined {
-  const { principal, tenant } = mapped;
-  if (claimed !== undefined && (claimed.type !== principal.type || claimed.id !== principal.id)) {
-    return 'principal_mismatch';
-  }
-  if (pep.callers === undefined) return undefined;
-  const rule = ruleFor(pep.callers, tenant);
-  if (rule === undefined) return 'tenant';
-  return rule.principalTypes === undefined || rule.principalTypes.includes(principal.type)
-    ? undefined
-    : 'principal_type';
 }
 
 function callerOf({ issuer, key, claims, mapped }: VerifiedToken): VerifiedCaller {

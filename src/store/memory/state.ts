@@ -1,6 +1,7 @@
 /** All state in memory behind the ports of the SQLite state store; for tests and for trying things out. */
 import { MAX_ANSWERS } from '../../identity/ports.ts';
 import { MemoryBundleStore } from './bundles.ts';
+import { MemoryCallerKeyStore } from './caller-keys.ts';
 import { MemoryDirectoryStore } from './directory.ts';
 import { MemoryIdempotencyStore } from './idempotency.ts';
 import { MemoryKeyStore } from './keys.ts';
@@ -13,6 +14,7 @@ export class MemoryState {
   readonly directory = new MemoryDirectoryStore(this.outbox);
   readonly bundles = new MemoryBundleStore(this.outbox);
   readonly keys = new MemoryKeyStore(this.outbox);
+  readonly callerKeys = new MemoryCallerKeyStore(this.outbox);
   readonly revocations = new MemoryRevocationStore(this.outbox);
   readonly idempotency: MemoryIdempotencyStore;
   readonly subjects: MemorySubjectStore;

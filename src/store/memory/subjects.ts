@@ -12,6 +12,7 @@ import { PSEUDONYM_BYTES, SUBJECT_KEY_BYTES } from '../../decision-log/subject-t
 import { AppError } from '../../domain/errors.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
 import type { MemoryBundleStore } from './bundles.ts';
+import type { MemoryCallerKeyStore } from './caller-keys.ts';
 import type { MemoryDirectoryStore } from './directory.ts';
 import type { MemoryIdempotencyStore } from './idempotency.ts';
 import type { MemoryOutbox } from './outbox.ts';
@@ -20,6 +21,7 @@ interface Stores {
   readonly outbox: MemoryOutbox;
   readonly directory: MemoryDirectoryStore;
   readonly bundles: MemoryBundleStore;
+  readonly callerKeys: MemoryCallerKeyStore;
   readonly idempotency: MemoryIdempotencyStore;
 }
 
@@ -76,7 +78,7 @@ export class MemorySubjectStore implements SubjectStore {
   }
 
   async erase({ principal, unregistered }: Erasure, event: EventEntry): Promise<ErasedTraces> {
-    const { outbox, directory, bundles, idempotency } = this.#stores;
+    const { outbox, directory, bundles, callerKeys, idempotency } = this.#stores;
     const text = JSON.stringify(principal.id);
     if (directory.isLive(principal)) {
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first');
@@ -90,6 +92,7 @@ export class MemorySubjectStore implements SubjectStore {
     for (const { kid, key } of unregistered)
       if (this.#unregistered.has(kid)) this.#unregistered.set(kid, key);
     const erased = { revisions: directory.forget(principal), answers: idempotency.forget(text) };
+    callerKeys.forgetOwner(principal);
     this.#subjects.delete(entityKey(principal));
     outbox.add({ ...event, details: { ...event.details, erased } });
     return { ...erased, namedBy: { entities: directory.naming(text), bundles: bundles.naming(text) } };

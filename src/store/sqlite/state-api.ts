@@ -2,11 +2,14 @@
 import type { ActivationRequest } from '../../bundles/ports.ts';
 import type { ErasedTraces, Erasure, MonthKeys, SubjectChunk } from '../../decision-log/ports.ts';
 import type { Activation, StoredBundle } from '../../domain/bundle.ts';
+import type { CallerKeyUse } from '../../domain/caller-key.ts';
 import type { ApiKey } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
+import type { CallerKeyChange } from '../../identity/caller-keys/ports.ts';
 import type { Revocation, StoredAnswer } from '../../identity/ports.ts';
 import type { BundlePage } from './state-bundles.ts';
+import type { LoadedCallerKeys } from './state-caller-keys.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
 
@@ -32,6 +35,11 @@ export interface StateApi {
   keyList(): readonly ApiKey[];
   keyCreate(key: ApiKey, event: EventEntry): void;
   keyRevoke(id: string, at: string, event: EventEntry): boolean;
+
+  callerKeysLoad(after: number): LoadedCallerKeys;
+  callerKeysCommit(change: CallerKeyChange, events: readonly EventEntry[]): void;
+  callerKeysRecordUses(uses: readonly CallerKeyUse[]): void;
+  callerKeysRemove(ids: readonly string[]): void;
 
   revocationList(): readonly Revocation[];
   revocationAdd(revocation: Revocation, event: EventEntry): void;

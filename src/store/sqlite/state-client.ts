@@ -1,5 +1,5 @@
 /**
- * The state store as the main thread sees it: the six ports over one worker. Invariant: a promise that has
+ * The state store as the main thread sees it: the ports over one worker. Invariant: a promise that has
  * resolved means that the change and its event are on the disk.
  */
 import type { BundleStore } from '../../bundles/ports.ts';
@@ -9,8 +9,10 @@ import type { EntityRecord } from '../../domain/entity.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { EntityRef } from '../../domain/ids.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../identity/ports.ts';
+import type { CallerKeyStore, StoredCallerKey } from '../../identity/caller-keys/ports.ts';
 import { RpcClient } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
+import { type LoadedCallerKeys, parseCallerKeys } from './state-caller-keys.ts';
 import type { StateFolder } from './state-database.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
@@ -26,6 +28,7 @@ export class StateStore {
   readonly directory: DirectoryStore;
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
+  readonly callerKeys: CallerKeyStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
@@ -43,6 +46,12 @@ export class StateStore {
       list: () => rpc.call('keyList'),
       create: (key, event) => rpc.call('keyCreate', key, event),
       revoke: (id, at, event) => rpc.call('keyRevoke', id, at, event),
+    };
+    this.callerKeys = {
+      load: () => callerKeyChunks(rpc),
+      commit: (change, events) => rpc.call('callerKeysCommit', change, events),
+      recordUses: uses => rpc.call('callerKeysRecordUses', uses),
+      remove: ids => rpc.call('callerKeysRemove', ids),
     };
     this.revocations = {
       list: () => rpc.call('revocationList'),
@@ -128,6 +137,18 @@ function subjectStore(rpc: RpcClient<StateApi>): SubjectStore {
     dropMonthKeys: before => rpc.call('subjectsDropMonthKeys', before),
     erase: (erasure, event) => rpc.call('subjectsErase', erasure, event),
   };
+}
+
+/** As `chunks`. */
+async function* callerKeyChunks(rpc: RpcClient<StateApi>): AsyncIterableIterator<readonly StoredCallerKey[]> {
+  let pending: Promise<LoadedCallerKeys> | undefined = rpc.call('callerKeysLoad', 0);
+  while (pending !== undefined) {
+    const chunk: LoadedCallerKeys = await pending;
+    pending = chunk.next === undefined ? undefined : rpc.call('callerKeysLoad', chunk.next);
+    pending?.catch(() => undefined);
+    const keys = parseCallerKeys(chunk);
+    if (keys.length > 0) yield keys;
+  }
 }
 
 /** As `chunks`. */

@@ -29,6 +29,7 @@ export class ErasureTable {
   readonly #pending: Statement<[], { pseudonym: Buffer | null }>;
   readonly #end: Statement<[]>;
   readonly #history: Statement<[string]>;
+  readonly #callerKeys: Statement<[string]>;
   readonly #entitiesNaming: Statement<[string], { total: number }>;
   readonly #bundlesNaming: Statement<[string], { total: number }>;
 
@@ -40,6 +41,7 @@ export class ErasureTable {
     this.#pending = db.prepare('SELECT pseudonym FROM erasing');
     this.#end = db.prepare('DELETE FROM erasing');
     this.#history = db.prepare('DELETE FROM entity_revision WHERE name = ?');
+    this.#callerKeys = db.prepare('DELETE FROM caller_key WHERE owner = ?');
     this.#entitiesNaming = db.prepare(
       `SELECT count(*) AS total FROM entity JOIN entity_revision USING (name, revision)
         WHERE instr(body, ?) > 0`,
@@ -68,6 +70,7 @@ export class ErasureTable {
     const traces = state.write(() => {
       this.#begin.run(pseudonym ?? null);
       const revisions = this.#history.run(name).changes;
+      this.#callerKeys.run(name);
       const removed = { revisions, answers: answers.forget(quoted(id)) };
       outbox.add({ ...event, details: { ...event.details, erased: removed } });
       return { ...removed, namedBy: this.#namedBy(...quoted(id)) };

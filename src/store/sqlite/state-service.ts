@@ -3,6 +3,7 @@ import { MAX_ANSWERS } from '../../identity/ports.ts';
 import type { Service } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import { BundleTables } from './state-bundles.ts';
+import { CallerKeyTables } from './state-caller-keys.ts';
 import { StateDatabase, type StateFolder } from './state-database.ts';
 import { DirectoryTables } from './state-directory.ts';
 import { ErasureTable } from './state-erasure.ts';
@@ -31,7 +32,6 @@ function serviceOf(
   const outbox = new OutboxTable(state);
   const directory = new DirectoryTables(state, outbox);
   const bundles = new BundleTables(state, outbox);
-  const keys = new KeyTable(state, outbox);
   const revocations = new RevocationTable(state, outbox);
   const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
   const subjects = new SubjectTables(subjectsFile);
@@ -61,9 +61,7 @@ function serviceOf(
       bundleActive: () => bundles.active(),
       bundleHistory: (layer, limit) => bundles.history(layer, limit),
 
-      keyList: () => keys.list(),
-      keyCreate: (key, event) => keys.create(key, event),
-      keyRevoke: (id, at, event) => keys.revoke(id, at, event),
+      ...keyCalls(new KeyTable(state, outbox), new CallerKeyTables(state, outbox)),
 
       revocationList: () => revocations.list(),
       revocationAdd: (revocation, event) => revocations.add(revocation, event),
@@ -81,5 +79,29 @@ function serviceOf(
       answerFind: (credential, key) => answers.find(credential, key),
       answerSave: (credential, key, answer, now) => answers.save(credential, key, answer, now),
     },
+  };
+}
+
+type KeyCalls = Pick<
+  StateApi,
+  | 'keyList'
+  | 'keyCreate'
+  | 'keyRevoke'
+  | 'callerKeysLoad'
+  | 'callerKeysCommit'
+  | 'callerKeysRecordUses'
+  | 'callerKeysRemove'
+>;
+
+function keyCalls(keys: KeyTable, callerKeys: CallerKeyTables): KeyCalls {
+  return {
+    keyList: () => keys.list(),
+    keyCreate: (key, event) => keys.create(key, event),
+    keyRevoke: (id, at, event) => keys.revoke(id, at, event),
+
+    callerKeysLoad: after => callerKeys.load(after),
+    callerKeysCommit: (change, events) => callerKeys.commit(change, events),
+    callerKeysRecordUses: uses => callerKeys.recordUses(uses),
+    callerKeysRemove: ids => callerKeys.remove(ids),
   };
 }

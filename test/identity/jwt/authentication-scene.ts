@@ -2,7 +2,7 @@
 import type { Credential } from '../../../src/domain/credential.ts';
 import { issuerSettingsSchema, type IssuerSettingsInput } from '../../../src/domain/issuer-settings.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
-import type { PresentedCredential } from '../../../src/domain/presented-credential.ts';
+import type { PresentedToken } from '../../../src/domain/presented-credential.ts';
 import type { CallerFacts, CallerOutcome } from '../../../src/identity/caller.ts';
 import { Enrolment, type PrincipalRegistry } from '../../../src/identity/callers/enrolment.ts';
 import { RevocationList } from '../../../src/identity/callers/revocation-list.ts';
@@ -41,7 +41,7 @@ export interface Scene {
   claims(change?: Readonly<Record<string, unknown>>): Record<string, unknown>;
   authenticate(
     token: string,
-    more?: Omit<Partial<PresentedCredential>, 'token'>,
+    more?: Omit<Partial<PresentedToken>, 'token'>,
     facts?: Partial<CallerFacts>,
   ): Promise<CallerOutcome>;
   stop(): Promise<void>;

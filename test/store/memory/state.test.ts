@@ -1,6 +1,7 @@
 /** The state ports in memory keep their contracts. */
 import { MemoryState } from '../../../src/store/memory/state.ts';
 import { describeBundleStore } from '../../conformance/bundle-store.ts';
+import { describeCallerKeyStore } from '../../conformance/caller-key-store.ts';
 import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
@@ -12,14 +13,17 @@ import type { OpenState, StateBackend } from '../../conformance/state-backend.ts
 const memory: StateBackend = {
   name: 'memory',
   async open(maxAnswers): Promise<OpenState> {
-    const { directory, bundles, keys, revocations, outbox, idempotency, subjects } = new MemoryState(maxAnswers);
-    return { directory, bundles, keys, revocations, outbox, idempotency, subjects, close: async () => undefined };
+    const { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects } =
+      new MemoryState(maxAnswers);
+    const ports = { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects };
+    return { ...ports, close: async () => undefined };
   },
 };
 
 describeDirectoryStore(memory);
 describeBundleStore(memory);
 describeKeyStore(memory);
+describeCallerKeyStore(memory);
 describeRevocationStore(memory);
 describeOutbox(memory);
 describeIdempotencyStore(memory);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StateStore } from '../../../src/store/sqlite/state-client.ts';
 import { describeBundleStore } from '../../conformance/bundle-store.ts';
+import { describeCallerKeyStore } from '../../conformance/caller-key-store.ts';
 import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
@@ -21,18 +22,19 @@ const sqlite: StateBackend = {
       at: AT,
       ...(maxAnswers === undefined ? {} : { maxAnswers }),
     });
-    const { directory, bundles, keys, revocations, outbox, idempotency, subjects } = store;
+    const { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects } = store;
     const close = async (): Promise<void> => {
       await store.close();
       rmSync(folder, { recursive: true });
     };
-    return { directory, bundles, keys, revocations, outbox, idempotency, subjects, close };
+    return { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects, close };
   },
 };
 
 describeDirectoryStore(sqlite);
 describeBundleStore(sqlite);
 describeKeyStore(sqlite);
+describeCallerKeyStore(sqlite);
 describeRevocationStore(sqlite);
 describeOutbox(sqlite);
 describeIdempotencyStore(sqlite);
