@@ -56,7 +56,9 @@ describe('the documents', () => {
   test('name commands that the command line has', () => {
     const { commands } = buildProgram(recordingTerminal(), '0', () => undefined);
     const names = new Set(commands.map(command => command.name()));
-    const uses = found(/(?:^|`|-- )duramen ([a-z]+)\b/gm).concat(found(/npm run -s duramen -- ([a-z]+)/g));
+    const uses = found(/(?:^|`|-- )duramen ([a-z]+(?:-[a-z]+)*)\b/gm).concat(
+      found(/npm run -s duramen -- ([a-z]+(?:-[a-z]+)*)/g),
+    );
     expect(uses.length).toBeGreaterThan(10);
     expect(uses.filter(({ text }) => !names.has(text))).toEqual([]);
   });
@@ -67,7 +69,7 @@ describe('the documents', () => {
     const variables = found(/\b(DURAMEN_[A-Z_]*)/g).filter(({ text }) => !client.includes(text));
     expect(variables.filter(({ text }) => !reference.includes(`\`${text}\``))).toEqual([]);
     const kinds: readonly string[] = EVENT_KINDS;
-    const settings = found(/`((?:engine|shutdown|http|log|auth|decision)\.(?!db)[a-zA-Z]+)`/g).filter(
+    const settings = found(/`((?:engine|shutdown|http|log|auth|decision|control)\.(?!db)[a-zA-Z]+)`/g).filter(
       ({ text }) => !kinds.includes(text),
     );
     expect(settings.length).toBeGreaterThan(2);

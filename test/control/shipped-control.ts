@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSchema } from '../../src/cedar/schema-parse.ts';
+import type { CedarSchema } from '../../src/cedar/schema.ts';
 import { CedarWasm } from '../../src/cedar/wasm.ts';
 import { ControlGate } from '../../src/control/control-gate.ts';
 import { ControlPlane } from '../../src/control/control-plane.ts';
@@ -14,12 +15,16 @@ const SCHEMA = readFileSync(join(import.meta.dirname, '../../schema/control-plan
 
 export const NOW = Date.UTC(2026, 0, 1);
 
-/** Each operation that the schema has an action for, with the types of what it may be asked about. */
-export function declaredOperations(): ReadonlyMap<string, ReadonlySet<string>> {
+export function controlSchema(): CedarSchema {
   const parsed = parseSchema(SCHEMA, new CedarWasm());
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
+  return parsed.schema;
+}
+
+/** Each operation that the schema has an action for, with the types of what it may be asked about. */
+export function declaredOperations(): ReadonlyMap<string, ReadonlySet<string>> {
   return new Map(
-    [...parsed.schema.actions.values()]
+    [...controlSchema().actions.values()]
       .filter(({ principalTypes }) => principalTypes.size > 0)
       .map(({ uid, resourceTypes }) => [uid.id, resourceTypes]),
   );
