@@ -14,7 +14,7 @@ import { TlsListener } from '../edge/http/tls-listener.ts';
 import { CertificateRules, ruleProblems } from '../identity/certificates/certificate-rules.ts';
 import type { CertificateTrust } from '../identity/certificates/trust.ts';
 import { ClientCertificates } from '../identity/client-certificate.ts';
-import { CertificateMetrics } from '../telemetry/certificate-metrics.ts';
+import { CertificateMetrics, type CertificateSources } from '../telemetry/certificate-metrics.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Timers } from '../decision-log/timers.ts';
@@ -73,14 +73,7 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
     admin: openListener('admin', config.admin.tls, common),
   };
   const opened = [servers.http, servers.admin].filter(server => server !== undefined);
-  metrics.observe({
-    expirySeconds: () =>
-      Object.fromEntries(opened.map(({ name, pair }) => [name, secondsUntil(pair.current.notAfter, clock)])),
-    listExpirySeconds: () => {
-      const [first] = trust.listEnds;
-      return first === undefined ? undefined : secondsUntil(first, clock);
-    },
-  });
+  metrics.observe(sourcesOf(opened, () => trust, clock));
   const trustParts = [files.authorities, files.lists, files.denied];
   const all = [...trustParts, ...opened.map(({ pair }) => pair)];
   const reload = (): void => {
@@ -88,8 +81,9 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
     if (trustParts.some((_, at) => results[at] === 'changed')) trust = trustOf(files);
     if (results.includes('changed')) for (const { listener } of opened) listener.reload();
   };
+  const paths = all.flatMap(part => part.files);
   const watch = new FileWatch({
-    files: all.flatMap(part => part.files),
+    files: paths,
     timers: parts.timers,
     changed: reload,
     unwatched: (folder, error) =>
@@ -100,13 +94,38 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
     requesters,
     listeners: { http: servers.http?.listener, admin: servers.admin?.listener },
     checks: [
-      ...all.filter(({ files: some }) => some.length > 0).map(reloadCheck),
+      ...all.filter(part => part.files.length > 0).map(reloadCheck),
       ...opened.map(server => expiryCheck(server, clock)),
-      listCheck(() => trust, clock),
+      ...(files.lists.files.length === 0 ? [] : [listCheck(() => trust, clock)]),
     ],
     reload,
-    start: () => watch.start(),
-    close: () => watch.close(),
+    start() {
+      // without files the signal keeps its usual meaning: the terminal is gone
+      if (paths.length === 0) return;
+      watch.start();
+      process.on('SIGHUP', reload);
+    },
+    close() {
+      watch.close();
+      process.off('SIGHUP', reload);
+    },
+  };
+}
+
+function sourcesOf(
+  listeners: readonly { readonly name: string; readonly pair: ReloadedPart<ServerCertificate> }[],
+  trust: () => CertificateTrust,
+  clock: Clock,
+): CertificateSources {
+  return {
+    expirySeconds: () =>
+      Object.fromEntries(
+        listeners.map(({ name, pair }) => [name, secondsUntil(pair.current.notAfter, clock)]),
+      ),
+    listExpirySeconds: () => {
+      const [first] = trust().listEnds;
+      return first === undefined ? undefined : secondsUntil(first, clock);
+    },
   };
 }
 

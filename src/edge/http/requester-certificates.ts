@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import { type Certificate, readCertificate } from '../../identity/certificates/certificate.ts';
 import type { CertificateCause } from '../../identity/certificates/certificate-cause.ts';
 import { CertificateError } from '../../identity/certificates/certificate-error.ts';
@@ -84,18 +84,29 @@ export class RequesterCertificates {
   }
 }
 
-/** What the peer showed, the leaf first. @throws CertificateError */
+/**
+ * What the peer showed, the leaf first. Node 24.21 keeps to itself what came along (nodejs/node issue 65579), and
+ * then only CAs from the files of an authority can stand between.
+ * @throws CertificateError
+ */
 function chainOf(socket: TLSSocket): PresentedChain | undefined {
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) return undefined;
   const extra: Certificate[] = [];
-  const seen = new Set([leaf.fingerprint256]);
-  let next = leaf.issuerCertificate;
+  const seen = new Set<string>();
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
   // a self-signed certificate is its own issuer
   while (next !== undefined && !seen.has(next.fingerprint256) && extra.length <= MAX_INTERMEDIATES) {
+    if (seen.size > 0) extra.push(readCertificate(next.raw));
     seen.add(next.fingerprint256);
-    extra.push(readCertificate(next.raw));
-    next = next.issuerCertificate;
+    next = issuerOf(next);
   }
   return { leaf: readCertificate(leaf.raw), extra };
+}
+
+/** The type says that there always is one. */
+function issuerOf(certificate: {
+  issuerCertificate?: DetailedPeerCertificate;
+}): DetailedPeerCertificate | undefined {
+  return certificate.issuerCertificate;
 }

@@ -3,6 +3,7 @@
  * value, the canonical one; what BER would also allow (indefinite or padded lengths, trailing bytes) is an error, so
  * that nobody can show one thing to OpenSSL and another to us.
  */
+import { timestamp } from '../../domain/clock.ts';
 import { CertificateError } from './certificate-error.ts';
 
 /** Tags that certificates use (X.690 §8.1.2), with the constructed bit where it belongs. */
@@ -205,7 +206,7 @@ export function readTime({ tag, content }: DerElement): number {
   const iso = `${String(year).padStart(4, '0')}-${two(month)}-${two(day)}T${two(hour)}:${two(minute)}:${two(second)}.000Z`;
   const time = Date.UTC(year, month - 1, day, hour, minute, second);
   // the year 0 to 99 and days such as 31 February would be read as others
-  if (Number.isNaN(time) || Date.parse(iso) !== time) throw new CertificateError('a time does not exist');
+  if (timestamp(time) !== iso) throw new CertificateError('a time does not exist');
   return time;
 }
 

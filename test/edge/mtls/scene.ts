@@ -150,8 +150,8 @@ export function send(url: string, serverCa: Pick<Issued, 'pem'>, question: Ask):
 }
 
 /** The log entries of failed authentications, by cause. */
-export async function failureCauses(ask: (question: Ask) => Promise<Answer>): Promise<readonly string[]> {
-  const { text } = await ask({ path: '/v1/events?kind=auth.failed&limit=1000', key: ADMIN_KEY });
+export async function failureCauses(scene: Pick<Scene, 'ask'>): Promise<readonly string[]> {
+  const { text } = await scene.ask({ path: '/v1/events?kind=auth.failed&limit=1000', key: ADMIN_KEY });
   return [...text.matchAll(/"cause":"([a-z_]+)"/g)].map(([, cause = '']) => cause);
 }
 
