@@ -135,6 +135,4 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/identity/caller-keys/pepper-hash.ts': 'keyed hash of the keys of callers',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
-  'src/store/sqlite/log-worker.ts':
-    'nonces of sealed values; a source of randomness cannot be handed to another thread',
 };
