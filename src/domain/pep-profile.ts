@@ -3,6 +3,7 @@
  * a profile trusts what it names and nothing else; one without settings understands no request and allows none.
  */
 import { z } from 'zod';
+import { FORWARDING_FORMATS } from './certificate-settings.ts';
 import { entityTypeSchema, ID_PATTERN, idSchema } from './ids.ts';
 import { MAX_ASSURANCE } from './decision-request.ts';
 import { REASON_CODES } from './reason.ts';
@@ -102,6 +103,14 @@ const identitySchema = z
       onBehalfOf: headerName.optional(),
       method: shortText.default('asserted').meta({ description: '`context.auth.method`' }),
       assurance: z.int().min(0).max(MAX_ASSURANCE).default(0),
+    }),
+    z.strictObject({
+      mode: z.literal('certificate'),
+      format: z
+        .enum(FORWARDING_FORMATS)
+        .default('xfcc')
+        .meta({ description: 'headers in which the gateway hands on the certificate of its client' }),
+      hops: z.int().min(1).max(8).default(1).meta({ description: 'trusted proxies that add to the header' }),
     }),
     z.strictObject({
       mode: z.literal('verify'),

@@ -32,10 +32,19 @@ const presentedKeySchema = z.strictObject({
 });
 export type PresentedKey = Readonly<z.infer<typeof presentedKeySchema>>;
 
+const presentedCertificateSchema = z.strictObject({
+  kind: z.literal('mtls'),
+  certificate: z.string().min(1).max(MAX_CREDENTIAL_TEXT).optional().meta({
+    description:
+      'PEM, with the chain behind it, from a gateway that may forward certificates; absent: the certificate of whoever asks',
+  }),
+});
+export type PresentedCertificate = Readonly<z.infer<typeof presentedCertificateSchema>>;
+
 export const presentedCredentialSchema = z
-  .discriminatedUnion('kind', [presentedTokenSchema, presentedKeySchema])
+  .discriminatedUnion('kind', [presentedTokenSchema, presentedKeySchema, presentedCertificateSchema])
   .meta({ id: 'PresentedCredential', description: 'the credential of the caller, to be verified here' });
-export type PresentedCredential = PresentedToken | PresentedKey;
+export type PresentedCredential = PresentedToken | PresentedKey | PresentedCertificate;
 
 /** First characters of every key of a caller. */
 export const CALLER_KEY_START = 'dmc_';

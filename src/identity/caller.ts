@@ -7,6 +7,7 @@ import type { Credential } from '../domain/credential.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { PresentedCredential } from '../domain/presented-credential.ts';
 import type { KeyCause } from './caller-keys/key-cause.ts';
+import type { CertificateCause } from './certificates/certificate-cause.ts';
 import type { Binding } from './jwt/proof.ts';
 import type { RefusalCode, TokenCause } from './jwt/token-cause.ts';
 
@@ -21,7 +22,7 @@ export interface CallerFacts {
 }
 
 /** Why a credential was refused, in the words of the log. */
-export type CallerCause = TokenCause | KeyCause;
+export type CallerCause = TokenCause | KeyCause | CertificateCause;
 
 /**
  * Turns a forwarded credential into a caller, or into a refusal. Rejects with AppError TOO_MANY_FAILED_AUTHENTICATIONS
@@ -42,12 +43,12 @@ export interface VerifiedCaller {
   readonly tenant: string | undefined;
   /** `context.auth`. */
   readonly auth: {
-    readonly method: 'jwt' | 'api_key';
+    readonly method: 'jwt' | 'api_key' | 'mtls';
     readonly assurance: number;
     readonly scopes: readonly string[];
-    /** Of a token. */
+    /** Of a token; name of the authority of a certificate. */
     readonly issuer?: string;
-    /** `kid` of the key that signed a token; id of a key. */
+    /** `kid` of the key that signed a token; id of a key; SHA-256 of a certificate. */
     readonly keyId?: string;
   };
   /** `context.via` when agents act for the principal. */

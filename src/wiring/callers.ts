@@ -8,6 +8,7 @@ import type { Clock, IdSource } from '../domain/clock.ts';
 import { messageOf, type Problem } from '../domain/errors.ts';
 import type { CallerAuthenticator } from '../identity/caller.ts';
 import { CallerCredentials } from '../identity/callers/caller-credentials.ts';
+import { CertificateAuthenticator } from '../identity/callers/certificate-authenticator.ts';
 import { Enrolment } from '../identity/callers/enrolment.ts';
 import { RevocationList } from '../identity/callers/revocation-list.ts';
 import { RevocationService } from '../identity/callers/revocation-service.ts';
@@ -25,6 +26,7 @@ import type { RevocationStore } from '../identity/ports.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { assembleCallerKeys } from './caller-keys.ts';
+import type { Certificates } from './certificates.ts';
 import type { Events } from './events.ts';
 import { DirectoryRegistry } from './principal-registry.ts';
 
@@ -42,6 +44,7 @@ export interface CallerParts {
   readonly random: RandomBytes;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly certificates: Pick<Certificates, 'clients'>;
 }
 
 export interface Callers {
@@ -94,7 +97,12 @@ export async function assembleCallers(parts: CallerParts): Promise<Callers> {
   });
   const defaultRules = config.identity.defaultMode === 'verify' ? [{ mode: 'verify' } as const] : undefined;
   const callerKeys = await assembleCallerKeys(parts);
-  const authenticator = new CallerCredentials(tokens, callerKeys.authenticator);
+  const certificates = new CertificateAuthenticator({
+    certificates: parts.certificates.clients,
+    registry: new DirectoryRegistry(directory),
+    refused: cause => metrics.authenticationFailed(`caller_${cause}`),
+  });
+  const authenticator = new CallerCredentials(tokens, callerKeys.authenticator, certificates);
   const { service: keys } = callerKeys;
   return { authenticator, revocations, keys, defaultRules, close: () => callerKeys.close() };
 }

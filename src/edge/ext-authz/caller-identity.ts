@@ -8,7 +8,13 @@ import type { Credential } from '../../domain/credential.ts';
 import type { DecisionRequest } from '../../domain/decision-request.ts';
 import { ID_PATTERN } from '../../domain/ids.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
-import { CALLER_KEY_START, presentedBearer } from '../../domain/presented-credential.ts';
+import {
+  CALLER_KEY_START,
+  type PresentedCertificate,
+  presentedBearer,
+} from '../../domain/presented-credential.ts';
+import { readForwarded } from '../../identity/certificates/forwarded-certificate.ts';
+import { writePem } from '../../identity/certificates/pem.ts';
 import type { Refusal } from '../../pdp/engine.ts';
 import type { HeaderList } from '../ai-requests/header-list.ts';
 import { checkAssertion, type Intake, verifyCaller } from '../http/caller-intake.ts';
@@ -64,12 +70,28 @@ export async function identifyCaller(
       rules === undefined ? undefined : checkAssertion(services, { ...NO_REQUEST, ...caller }, rules);
     return intake === undefined ? { caller } : identifiedOf(intake, context);
   }
+  const request = { ...NO_REQUEST, principal: NOBODY, ...context };
+  if (identity.mode === 'certificate') {
+    const presented = presentedCertificate(identity, headers);
+    return identifiedOf(await verifyCaller(services, presented, undefined, request, pep), context);
+  }
   const [value = ''] = headers.all(identity.header);
   const text = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(value)?.[1] ?? bareKey(value);
   if (text === undefined) deny('UNAUTHENTICATED', 'the request has no credential of the caller');
-  const request = { ...NO_REQUEST, principal: NOBODY, ...context };
   const credential = presentedBearer(text, named.certificate);
   return identifiedOf(await verifyCaller(services, credential, undefined, request, pep), context);
+}
+
+/** The certificate of the client in the headers of the gateway, for verification to judge. */
+function presentedCertificate(
+  { format, hops }: Extract<PepProfile['identity'], { mode: 'certificate' }>,
+  headers: HeaderList,
+): PresentedCertificate {
+  const forwarded = readForwarded(format, hops, name => headers.all(name));
+  if (forwarded === undefined) deny('UNAUTHENTICATED', 'the request has no certificate of the caller');
+  const chain = forwarded.cause === undefined ? [forwarded.leaf, ...forwarded.extra] : [];
+  // of headers that cannot be read nothing is left, which verification refuses
+  return { kind: 'mtls', certificate: chain.map(({ der }) => writePem(der)).join('') };
 }
 
 /** A key as headers such as `x-api-key` hold it, without a scheme. */

@@ -4,6 +4,7 @@
  * are never taken from a question.
  */
 import type { PepProfile } from '../../domain/pep-profile.ts';
+import { forwardingHeaders } from '../../identity/certificates/forwarded-certificate.ts';
 import { foldHeaderName, type HeaderList } from '../ai-requests/header-list.ts';
 import { GATEWAY_KINDS } from './gateway-kinds.ts';
 import { deny } from './request-denied.ts';
@@ -50,6 +51,7 @@ function namesOf(profile: PepProfile): string[] {
     names.push(identity.tenant, identity.onBehalfOf);
     if (!isHook(profile)) names.push(identity.principal);
   } else if (identity.mode === 'verify') names.push(identity.header);
+  else if (identity.mode === 'certificate') names.push(...forwardingHeaders(identity.format));
   if (profile.body === 'flagged') names.push(PARTIAL_HEADER);
   return names.filter(name => name !== undefined).map(name => name.toLowerCase());
 }

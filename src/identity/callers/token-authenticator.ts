@@ -47,7 +47,7 @@ export class TokenAuthenticator {
       (issuer.introspection === undefined
         ? undefined
         : await this.#options.introspector.check(credential.token, digest, token)) ??
-      (isBound ? await this.#checkProof(credential, token) : undefined) ??
+      (isBound ? await this.#checkProof(credential, token, facts) : undefined) ??
       objectToCaller(token.mapped.principal, token.mapped.tenant, facts) ??
       // revoked while the steps above waited
       this.#isRevoked(token) ??
@@ -55,8 +55,10 @@ export class TokenAuthenticator {
     return cause === undefined ? { caller: callerOf(token) } : this.#refuse(cause);
   }
 
-  #checkProof({ token, dpop, certificate }: PresentedToken, { claims }: VerifiedToken) {
-    return this.#options.proofs.check(token, claims.confirmation, { dpop, certificate });
+  #checkProof({ token, dpop, certificate }: PresentedToken, { claims }: VerifiedToken, { pep }: CallerFacts) {
+    // without a word about another certificate, the token must be bound to that of whoever asks
+    const shown = certificate ?? pep.certificate?.thumbprint;
+    return this.#options.proofs.check(token, claims.confirmation, { dpop, certificate: shown });
   }
 
   #isRevoked({ issuer, claims, mapped }: VerifiedToken): TokenCause | undefined {

@@ -4,10 +4,7 @@
  */
 import type { ReasonCode } from '../../domain/reason.ts';
 
-type Code = Extract<
-  ReasonCode,
-  'UNAUTHENTICATED' | 'CREDENTIAL_EXPIRED' | 'CREDENTIAL_REVOKED' | 'CREDENTIAL_SCOPE'
->;
+type Code = Extract<ReasonCode, 'UNAUTHENTICATED' | 'CREDENTIAL_EXPIRED' | 'CREDENTIAL_REVOKED'>;
 
 /** Each cause with the reason code of a decision about a caller with such a certificate. */
 const CAUSES = {
@@ -24,9 +21,6 @@ const CAUSES = {
   certificate_revocation_unknown: 'UNAUTHENTICATED',
   certificate_identity: 'UNAUTHENTICATED',
   certificate_unmapped: 'UNAUTHENTICATED',
-  certificate_tenant: 'CREDENTIAL_SCOPE',
-  certificate_principal_type: 'CREDENTIAL_SCOPE',
-  certificate_principal_mismatch: 'UNAUTHENTICATED',
   forwarding_not_allowed: 'UNAUTHENTICATED',
   forwarded_untrusted: 'UNAUTHENTICATED',
   forwarded_duplicate: 'UNAUTHENTICATED',

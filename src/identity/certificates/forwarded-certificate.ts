@@ -30,6 +30,11 @@ const HEADERS: Readonly<Record<ForwardingFormat, readonly string[]>> = {
 /** Every header that could carry a certificate. */
 export const FORWARDING_HEADERS: readonly string[] = [XFCC, CERT, VERIFY, TRAEFIK];
 
+/** The headers of one format. */
+export function forwardingHeaders(format: ForwardingFormat): readonly string[] {
+  return HEADERS[format];
+}
+
 /** A certificate that a proxy forwarded, and what came along. */
 export interface ForwardedChain {
   readonly cause?: undefined;
