@@ -19,8 +19,10 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
     remedy: 'Send `Authorization: Bearer dmn_…` with a key from POST /v1/keys.',
   },
   ROLE_REQUIRED: {
-    meaning: 'The credential is valid, but lacks the role or the rights that this operation needs.',
-    remedy: 'Use a key with the role that `detail` names.',
+    meaning:
+      'The credential is valid, but lacks the role or the rights that this operation needs, or a policy of the control plane forbids it.',
+    remedy:
+      'Use a key with the role that `detail` names. `errors` names the policy, where one forbids the call.',
   },
   TENANT_NOT_ALLOWED: {
     meaning: 'The credential is limited to tenants, and the request concerns another one.',
