@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { ROLES } from '../domain/credential.ts';
 import { addAudit } from './audit.ts';
 import { runBench } from './bench.ts';
+import { addCallerKeys } from './caller-keys.ts';
 import { printConfig } from './config.ts';
 import { decide, decideOptionsSchema } from './decide.ts';
 import type { ExitCode } from './exit-code.ts';
@@ -39,6 +40,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addBundles(program, terminal);
   addLog(program, terminal, exit);
   addKeys(program, terminal);
+  addCallerKeys(program, terminal, { withServer, collect });
   addAudit(program, terminal, exit, withServer);
   return program;
 }
