@@ -13,7 +13,7 @@ import { digestOf, type PepperHasher } from './pepper-hash.ts';
 /** Characters of every key: longer or shorter texts are not looked at. */
 const KEY_LENGTH = 70;
 
-/** A key as it is compared. It is replaced, never changed, but for its last use. */
+/** A key as it is compared. It is replaced, never changed, but for its last use and what was proven of it. */
 export interface KeyEntry {
   readonly key: CallerKey;
   /** Milliseconds since the epoch. */
@@ -22,6 +22,8 @@ export interface KeyEntry {
   /** undefined: the key is as wide as its owner. */
   readonly narrowing: CallerNarrowing | undefined;
   lastUse: CallerKeyUse | undefined;
+  /** SHA-256 of the key since it was verified in full; never written anywhere. */
+  proven: Uint8Array | undefined;
 }
 
 export type KeyVerification =
@@ -63,6 +65,7 @@ export class CallerKeyTable {
       notBefore: notBefore === undefined ? Number.NEGATIVE_INFINITY : Date.parse(notBefore),
       narrowing: scopes.length + networks.length === 0 ? undefined : { scopes, networks },
       lastUse,
+      proven: undefined,
     });
   }
 
@@ -83,11 +86,17 @@ export class CallerKeyTable {
     }
     const { id } = reading;
     const entry = this.#entries.get(id);
-    const hash = this.#hasher.hash(digestOf(token), entry?.key.pepper ?? this.#hasher.newest);
-    const matches = sameHash(hash, Buffer.from(entry?.key.hash ?? this.#nobody, 'base64url'));
-    if (entry === undefined) return { cause: 'key_unknown', id };
-    if (!this.#hasher.has(entry.key.pepper)) return { cause: 'key_pepper', id };
-    if (!matches) return { cause: 'key_mismatch', id };
+    const digest = digestOf(token);
+    const known = entry?.proven;
+    // the same text again: its digest spares the keyed hash, and only for whoever holds the key
+    if (entry === undefined || known === undefined || !sameHash(digest, known)) {
+      const hash = this.#hasher.hash(digest, entry?.key.pepper ?? this.#hasher.newest);
+      const matches = sameHash(hash, Buffer.from(entry?.key.hash ?? this.#nobody, 'base64url'));
+      if (entry === undefined) return { cause: 'key_unknown', id };
+      if (!this.#hasher.has(entry.key.pepper)) return { cause: 'key_pepper', id };
+      if (!matches) return { cause: 'key_mismatch', id };
+      entry.proven = digest;
+    }
     const cause = this.#objection(entry);
     return cause === undefined ? { entry } : { cause, id };
   }

@@ -4,7 +4,7 @@
  *
  * What is hashed is the SHA-256 of the key, so that a report of a leak may name a key by its digest alone.
  */
-import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 
 /** Fewest bytes of a pepper: those of the hash. */
 export const MIN_PEPPER_BYTES = 32;
@@ -44,5 +44,5 @@ export class PepperHasher {
 
 /** SHA-256 of the text of a key. */
 export function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token, 'utf8').digest();
+  return hash('sha256', token, 'buffer');
 }

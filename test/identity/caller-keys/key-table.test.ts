@@ -203,6 +203,28 @@ describe('the format', () => {
   });
 });
 
+describe('a key that was verified before', () => {
+  test('is the only text that is spared the keyed hash: every other is refused as before', () => {
+    expect(scene.table.verify(token).entry?.proven).toHaveLength(32);
+    for (const [make, cause] of Object.values(FORGED)) {
+      const forged = make();
+      expect(scene.table.verify(forged)).toEqual({ cause, id: forged.slice(4, 20) });
+    }
+    expect(scene.table.verify(token).entry?.key.id).toBe(id());
+  });
+
+  test('is verified in full again when anything about it has changed', async () => {
+    const changing = keyScene();
+    const made = await changing.keys.create(wanted(changing), ROOT);
+    expect(changing.table.verify(made.token).entry?.proven).toBeDefined();
+    await changing.keys.rotate(made.record.id, {}, ROOT);
+    expect(changing.table.find(made.record.id)?.proven).toBeUndefined();
+    expect(changing.table.verify(made.token).entry?.key.id).toBe(made.record.id);
+    await changing.keys.revoke(made.record.id, '', ROOT);
+    expect(changing.table.verify(made.token).cause).toBe('key_revoked');
+  });
+});
+
 describe('peppers', () => {
   test('keys of every version work, and new keys take the newest', async () => {
     const before = keyScene();
