@@ -30,8 +30,12 @@ export function makeApp(services: Services, table: readonly Route[]): Hono<{ Bin
   for (const route of routes) {
     app.on(route.method, honoPath(route.path), context => serve(context, route, services, repeated));
   }
-  for (const path of new Set(routes.map(({ path }) => path))) {
-    const allowed = METHODS.filter(method => routes.some(one => one.path === path && one.method === method));
+  // a path of its own before one that would take it for an id: `/v1/caller-keys/revoke`, `/v1/caller-keys/{id}`
+  const paths = [...new Set(routes.map(({ path }) => path))];
+  for (const path of paths.toSorted((a, b) => Number(a.includes('{')) - Number(b.includes('{')))) {
+    const allowed = METHODS.filter(method =>
+      routes.some(one => one.method === method && covers(one.path, path)),
+    );
     const allow = allowed.flatMap(method => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');
     app.all(honoPath(path), context =>
       failed(context, services, path, methodNotAllowed(context.req.method, path, allow), { allow }),
@@ -46,6 +50,13 @@ export function makeApp(services: Services, table: readonly Route[]): Hono<{ Bin
     ),
   );
   return app;
+}
+
+/** Whether every request for a path, read as a template, is one for `template` too. */
+function covers(template: string, path: string): boolean {
+  const [parts, others] = [template.split('/'), path.split('/')];
+  const fits = parts.every((part, at) => part === others[at] || /^\{\w+\}$/.test(part));
+  return parts.length === others.length && fits;
 }
 
 /** `/v1/keys/{id}` → `/v1/keys/:id`, and `{path*}`, which takes the rest of the path → `:path{.+}` */
