@@ -47,7 +47,8 @@ describe('the documents', () => {
   });
 
   test('name metrics that the service has', () => {
-    const source = readFileSync(join(ROOT, 'src/telemetry/metrics.ts'), 'utf8');
+    const files = globSync('src/telemetry/*.ts', { cwd: ROOT });
+    const source = files.map(file => readFileSync(join(ROOT, file), 'utf8')).join('\n');
     const metrics = found(/`(duramen_[a-z_]+)/g);
     expect(metrics.length).toBeGreaterThan(5);
     expect(metrics.filter(({ text }) => !source.includes(`'${text}'`))).toEqual([]);
