@@ -17,8 +17,9 @@ let unwatched: string[];
 
 /** Runs what waits for this long, as if the time had passed. */
 function pass(ms: number): void {
-  for (const turn of [...turns]) {
-    if (turn.ms !== ms) continue;
+  // what these start again waits for the next time
+  const due = [...turns].filter(turn => turn.ms === ms);
+  for (const turn of due) {
     turns.delete(turn);
     turn.action();
   }
