@@ -4,7 +4,7 @@
  * leaf and what opened it do not say; what was erased stays a pseudonym or a digest.
  */
 import { NAMESPACE } from '../domain/ids.ts';
-import { isJsonList, isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
+import { type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
 import { timestamp } from '../domain/clock.ts';
 import { LEVELS } from '../domain/reason.ts';
 import { openDisclosure } from './commitment.ts';
@@ -38,7 +38,7 @@ export function entryView(leaf: JsonObject, opened: Opened): JsonObject {
   if (leaf['kind'] !== 'decision') return eventView(leaf, opened);
   const request = requestView(leaf, opened);
   const levels = levelsView(leaf, opened);
-  const reason = reasonView(object(leaf['reason']), levels);
+  const reason = reasonView(objectOf(leaf['reason']), levels);
   return {
     ...leaf,
     entities: entitiesView(leaf['entities'], opened),
@@ -60,15 +60,15 @@ export function pseudonymsIn(leaf: JsonObject): readonly string[] {
     if (typeof value === 'string') add(ENTITY_KEY.exec(value)?.[2]);
   };
   addKey(leaf['subject']);
-  const request = object(leaf['request']);
-  add(object(request['principal'])['id']);
-  add(object(request['resource'])['id']);
-  const via = object(request['via']);
+  const request = objectOf(leaf['request']);
+  add(objectOf(request['principal'])['id']);
+  add(objectOf(request['resource'])['id']);
+  const via = objectOf(request['via']);
   add(via['agent']);
-  for (const agent of list(via['chain'])) add(agent);
-  for (const entity of list(leaf['entities'])) add(list(entity)[1]);
+  for (const agent of listOf(via['chain'])) add(agent);
+  for (const entity of listOf(leaf['entities'])) add(listOf(entity)[1]);
   for (const level of LEVELS) {
-    for (const check of list(object(leaf['levels'])[level])) addKey(object(check)['resource']);
+    for (const check of listOf(objectOf(leaf['levels'])[level])) addKey(objectOf(check)['resource']);
   }
   return [...found];
 }
@@ -79,7 +79,7 @@ function eventView(leaf: JsonObject, opened: Opened): JsonObject {
 }
 
 function openId(value: JsonValue | undefined, { subjects }: Opened): string {
-  const id = text(value);
+  const id = textOf(value);
   return subjects.get(id) ?? id;
 }
 
@@ -90,26 +90,26 @@ function openKey(key: string, opened: Opened): string {
 
 function entitiesView(entities: JsonValue | undefined, opened: Opened): JsonObject {
   const view: Record<string, JsonValue> = {};
-  for (const entity of list(entities)) {
-    const [type, id, revision] = list(entity);
-    if (revision !== undefined) view[`${text(type)}::"${openId(id, opened)}"`] = revision;
+  for (const entity of listOf(entities)) {
+    const [type, id, revision] = listOf(entity);
+    if (revision !== undefined) view[`${textOf(type)}::"${openId(id, opened)}"`] = revision;
   }
   return view;
 }
 
 function requestView(leaf: JsonObject, opened: Opened): JsonObject {
-  const { auth, context, env, input, onBehalfOf, params, via, ...request } = object(leaf['request']);
-  const principal = object(request['principal']);
-  const resource = object(request['resource']);
-  const { _sd: digests, ...shown } = object(context);
-  const given = object(input);
-  const limits = object(params);
+  const { auth, context, env, input, onBehalfOf, params, via, ...request } = objectOf(leaf['request']);
+  const principal = objectOf(request['principal']);
+  const resource = objectOf(request['resource']);
+  const { _sd: digests, ...shown } = objectOf(context);
+  const given = objectOf(input);
+  const limits = objectOf(params);
   const now = typeof leaf['time'] === 'number' ? timestamp(leaf['time']) : '';
   const isRead = env !== undefined || Object.hasOwn(shown, 'env');
   const full: JsonObject = {
     ...(env === undefined ? {} : { env }),
     ...shown,
-    ...disclosed(list(digests), opened),
+    ...disclosed(listOf(digests), opened),
     auth: auth ?? DEFAULT_AUTH,
     input: {
       classes: given['classes'] ?? [],
@@ -118,20 +118,20 @@ function requestView(leaf: JsonObject, opened: Opened): JsonObject {
     },
     params: { maxOutputTokens: limits['maxOutputTokens'] ?? 0, stream: limits['stream'] ?? false },
     ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
-    ...(via === undefined ? {} : { via: viaView(object(via), opened) }),
+    ...(via === undefined ? {} : { via: viaView(objectOf(via), opened) }),
     now,
   };
   return {
     ...request,
-    principal: { type: text(principal['type']), id: openId(principal['id'], opened) },
-    resource: { type: text(resource['type']), id: openId(resource['id'], opened) },
+    principal: { type: textOf(principal['type']), id: openId(principal['id'], opened) },
+    resource: { type: textOf(resource['type']), id: openId(resource['id'], opened) },
     context: isRead ? full : { now },
   };
 }
 
 /** Values whose digests are in the leaf; the digests of the others stay. */
 function disclosed(digests: readonly JsonValue[], { disclosures }: Opened): JsonObject {
-  const wanted = new Set(digests.map(text));
+  const wanted = new Set(digests.map(textOf));
   const opened: Record<string, JsonValue> = {};
   for (const disclosure of disclosures) {
     const found = openDisclosure(disclosure, wanted);
@@ -144,20 +144,20 @@ function viaView(via: JsonObject, opened: Opened): JsonObject {
   return {
     ...via,
     agent: openId(via['agent'], opened),
-    chain: list(via['chain']).map(agent => openId(agent, opened)),
+    chain: listOf(via['chain']).map(agent => openId(agent, opened)),
   };
 }
 
 function levelsView(leaf: JsonObject, opened: Opened): JsonObject {
-  const levels = object(leaf['levels']);
-  const request = object(leaf['request']);
-  const { type, id } = object(request['resource']);
-  const main = `${NAMESPACE}::${text(type)}::"${openId(id, opened)}"`;
+  const levels = objectOf(leaf['levels']);
+  const request = objectOf(leaf['request']);
+  const { type, id } = objectOf(request['resource']);
+  const main = `${NAMESPACE}::${textOf(type)}::"${openId(id, opened)}"`;
   const view: Record<string, JsonValue> = {};
   for (const level of LEVELS) {
     if (levels[level] === undefined) continue;
-    const implied = impliedResource(level, main, text(request['tenant']));
-    const checks = list(levels[level]).map(check => checkView(object(check), implied, opened));
+    const implied = impliedResource(level, main, textOf(request['tenant']));
+    const checks = listOf(levels[level]).map(check => checkView(objectOf(check), implied, opened));
     const isAllowed = checks.every(check => check['decision'] === 'allow');
     view[level] = { decision: isAllowed ? 'allow' : 'deny', checks };
   }
@@ -165,39 +165,25 @@ function levelsView(leaf: JsonObject, opened: Opened): JsonObject {
 }
 
 function checkView(check: JsonObject, implied: string, opened: Opened): JsonObject {
-  const code = text(check['code']);
-  const nearMisses = list(check['nearMisses']);
+  const code = textOf(check['code']);
+  const nearMisses = listOf(check['nearMisses']);
   const { resource } = check;
   return {
     ...check,
-    resource: resource === undefined ? implied : openKey(text(resource), opened),
+    resource: resource === undefined ? implied : openKey(textOf(resource), opened),
     decision: code === 'POLICY_ALLOW' ? 'allow' : 'deny',
-    message: messageOfCode(code, nearMisses.map(object)),
+    message: messageOfCode(code, nearMisses.map(objectOf)),
     nearMisses,
   };
 }
 
 /** The policies of the reason are those of the deciding check: the first deny of its level, else the last check. */
 function reasonView(reason: JsonObject, levels: JsonObject): JsonObject {
-  const checks = list(object(levels[text(reason['level'])])['checks']).map(object);
+  const checks = listOf(objectOf(levels[textOf(reason['level'])])['checks']).map(objectOf);
   const deciding = checks.find(check => check['decision'] === 'deny') ?? checks.at(-1);
   return {
     ...reason,
-    message: reason['message'] ?? deciding?.['message'] ?? messageOfCode(text(reason['code']), []),
+    message: reason['message'] ?? deciding?.['message'] ?? messageOfCode(textOf(reason['code']), []),
     policies: deciding?.['policies'] ?? [],
   };
-}
-
-function text(value: JsonValue | undefined): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function list(value: JsonValue | undefined): readonly JsonValue[] {
-  return isJsonList(value) ? value : [];
-}
-
-const NOTHING: JsonObject = {};
-
-function object(value: JsonValue | undefined): JsonObject {
-  return isJsonObject(value) ? value : NOTHING;
 }

@@ -7,7 +7,7 @@
  * policies of all checks; `bundle` the digests of all layers.
  */
 import { tenantPrefix } from '../domain/ids.ts';
-import { isJsonList, isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
+import { isJsonList, type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
 import { LEVELS } from '../domain/reason.ts';
 import type { DecisionFilterName } from './ports.ts';
 
@@ -53,7 +53,7 @@ export function visitFacts(leaf: JsonObject, visit: FactVisitor): void {
 }
 
 export function leafId(leaf: JsonObject): string {
-  return text(leaf['id']);
+  return textOf(leaf['id']);
 }
 
 /** Milliseconds since the epoch. */
@@ -78,44 +78,44 @@ export function meansFact(field: FactField, wanted: string, fact: string): boole
 }
 
 function visitEvent(leaf: JsonObject, visit: FactVisitor): void {
-  visit('kind', text(leaf['kind']));
+  visit('kind', textOf(leaf['kind']));
   visit('kind', ANY_EVENT);
-  visit('visible', text(leaf['tenant']));
+  visit('visible', textOf(leaf['tenant']));
 }
 
 function visitDecision(leaf: JsonObject, visit: FactVisitor): void {
-  const request = object(leaf['request']);
-  const reason = object(leaf['reason']);
-  const principal = object(request['principal']);
-  const resource = object(request['resource']);
-  const tenant = text(request['tenant']);
+  const request = objectOf(leaf['request']);
+  const reason = objectOf(leaf['reason']);
+  const principal = objectOf(request['principal']);
+  const resource = objectOf(request['resource']);
+  const tenant = textOf(request['tenant']);
   visit('tenant', tenant);
-  visit('principal', `${text(principal['type'])}${TYPE_MARK}${text(principal['id'])}`);
-  if (resource['type'] === 'Model') visit('model', text(resource['id']));
-  visit('action', text(request['action']));
-  visit('decision', text(leaf['decision']));
-  visit('code', text(reason['code']));
-  visit('level', text(reason['level']));
+  visit('principal', `${textOf(principal['type'])}${TYPE_MARK}${textOf(principal['id'])}`);
+  if (resource['type'] === 'Model') visit('model', textOf(resource['id']));
+  visit('action', textOf(request['action']));
+  visit('decision', textOf(leaf['decision']));
+  visit('code', textOf(reason['code']));
+  visit('level', textOf(reason['level']));
   visitTexts('policy', reason['policies'], visit);
-  visitChecks(object(leaf['levels']), visit);
-  const layers = object(object(leaf['revision'])['layers']);
-  for (const name of Object.keys(layers)) visit('bundle', text(layers[name]));
-  visit('requestId', text(request['requestId']));
+  visitChecks(objectOf(leaf['levels']), visit);
+  const layers = objectOf(objectOf(leaf['revision'])['layers']);
+  for (const name of Object.keys(layers)) visit('bundle', textOf(layers[name]));
+  visit('requestId', textOf(request['requestId']));
   visit('visible', tenant);
   // a pseudonym does not tell its tenant, so an entry says it, unless it is the tenant whose data is used
-  visit('visible', text(request['principalTenant']) || ownTenant(principal));
-  visit('visible', text(request['resourceTenant']) || ownTenant(resource));
+  visit('visible', textOf(request['principalTenant']) || ownTenant(principal));
+  visit('visible', textOf(request['resourceTenant']) || ownTenant(resource));
 }
 
 function ownTenant(ref: JsonObject): string {
-  const id = text(ref['id']);
-  return text(ref['type']) === 'Tenant' ? id : (tenantPrefix(id) ?? '');
+  const id = textOf(ref['id']);
+  return textOf(ref['type']) === 'Tenant' ? id : (tenantPrefix(id) ?? '');
 }
 
 function visitChecks(levels: JsonObject, visit: FactVisitor): void {
   for (const level of LEVELS) {
     for (const entry of checksOf(levels[level])) {
-      const check = object(entry);
+      const check = objectOf(entry);
       visitTexts('policy', check['policies'], visit);
       visitTexts('policy', check['errors'], visit);
     }
@@ -124,23 +124,9 @@ function visitChecks(levels: JsonObject, visit: FactVisitor): void {
 
 /** The checks of a level: in format 1 a member of it. */
 function checksOf(level: JsonValue | undefined): readonly JsonValue[] {
-  return isJsonList(level) ? level : list(object(level)['checks']);
+  return isJsonList(level) ? level : listOf(objectOf(level)['checks']);
 }
 
 function visitTexts(field: FactField, value: JsonValue | undefined, visit: FactVisitor): void {
-  for (const element of list(value)) visit(field, text(element));
-}
-
-function text(value: JsonValue | undefined): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function list(value: JsonValue | undefined): readonly JsonValue[] {
-  return isJsonList(value) ? value : [];
-}
-
-const NOTHING: JsonObject = {};
-
-function object(value: JsonValue | undefined): JsonObject {
-  return isJsonObject(value) ? value : NOTHING;
+  for (const element of listOf(value)) visit(field, textOf(element));
 }
