@@ -41,6 +41,8 @@ export class ModelNames {
   /** Other spellings of the main name that the upstream takes for the same model. */
   #spellings: ReadonlySet<string> = new Set();
   readonly #further = new Set<string>();
+  /** Whether a place that upstreams of the dialect read has named the main one. */
+  #isRead = false;
 
   /** The name as the path gives it, and how bodies may spell the same model. */
   bind(name: string, spellings: readonly string[] = []): void {
@@ -51,7 +53,19 @@ export class ModelNames {
   /** A place that must agree with all the others; absent and null name nothing. @throws RequestRefused */
   name(place: string, value: JsonValue | undefined): void {
     if (value === undefined || value === null) return;
-    const name = checkedName(place, value);
+    this.#isRead = true;
+    this.#agree(place, checkedName(place, value));
+  }
+
+  /**
+   * A place that some proxy may read: it must agree with the others, and alone it names nothing, because the upstream
+   * may then take a model of its own choice. @throws RequestRefused
+   */
+  mention(place: string, value: string): void {
+    this.#agree(place, checkedName(place, value));
+  }
+
+  #agree(place: string, name: string): void {
     if (this.#main === undefined) this.#main = name;
     else if (this.#main !== name && !this.#spellings.has(name)) {
       refuse('MODEL_AMBIGUOUS', `${place} names another model than the rest of the request`);
@@ -72,6 +86,9 @@ export class ModelNames {
     const names = new Set(this.#main === undefined ? [] : [this.#main]);
     for (const name of this.#further) if (!this.#spellings.has(name)) names.add(name);
     if (names.size === 0) refuse('MODEL_UNKNOWN', 'the request names no model');
+    if (this.#main !== undefined && !this.#isRead) {
+      refuse('MODEL_UNKNOWN', 'only a header or the query names a model, where the upstream need not read it');
+    }
     if (names.size > 1 && !allowSeveral) {
       refuse('MODEL_AMBIGUOUS', `the request names ${names.size} models, and may name one`);
     }
@@ -90,17 +107,23 @@ function checkedName(place: string, value: JsonValue): string {
   return value;
 }
 
-/** Query parameters in which a model may stand, whatever the dialect. @throws RequestRefused */
+/**
+ * Query parameters in which a model may stand, whatever the dialect.
+ * @param areRead the upstream has no other place for the name. @throws RequestRefused
+ */
 export function readParameterModels(
   parameters: readonly (readonly [name: string, value: string])[],
   models: ModelNames,
+  areRead: boolean,
 ): void {
   for (const [name, value] of parameters) {
     const folded = name.toLowerCase().replaceAll(/[^a-z]/g, '');
     if (folded === 'method' && name !== 'method') {
       refuse('INPUT_REJECTED', `the query parameter \`_method\` would change the method`);
     }
-    if (MODEL_PARAMETERS.has(folded)) models.name('the query', value);
+    if (!MODEL_PARAMETERS.has(folded)) continue;
+    if (areRead) models.name('the query', value);
+    else models.mention('the query', value);
   }
 }
 
@@ -132,6 +155,6 @@ export function readHeaderModels(headers: HeaderList, models: ModelNames, taken:
       refuse('INPUT_REJECTED', `the header \`${name}\` would change where the request goes`);
     }
     if (!MODEL_HEADER.test(folded) || taken.has(name)) continue;
-    for (const value of headers.all(name)) models.name(`the header \`${name}\``, value);
+    for (const value of headers.all(name)) models.mention(`the header \`${name}\``, value);
   }
 }

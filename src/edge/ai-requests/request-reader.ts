@@ -113,7 +113,8 @@ export class AiRequestReader {
         (row.spellings ?? []).map(spelling => fillTemplate(spelling, parts)),
       );
     }
-    readParameterModels(target.parameters, facts.models);
+    const { kind } = row.body;
+    readParameterModels(target.parameters, facts.models, kind !== 'json' && kind !== 'form');
     readHeaderModels(request.headers, facts.models, new Set(row.selectors));
     const inputBytes = readBody(request, row, facts);
     const models = facts.models
@@ -125,7 +126,7 @@ export class AiRequestReader {
 
   #readMcp(request: GatewayRequest, { parameters }: RequestTarget, endpoint: McpEndpoint): AiRequest {
     const facts = new Facts(this.#keys);
-    readParameterModels(parameters, facts.models);
+    readParameterModels(parameters, facts.models, false);
     readHeaderModels(request.headers, facts.models, new Set());
     let inputBytes = 0;
     const decoded = (): Uint8Array => {

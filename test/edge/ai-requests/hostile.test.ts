@@ -34,6 +34,8 @@ const MODELS: readonly Hostile[] = [
   ['a key that ends at a null', CHAT, '{"model":"cheap","model\\u0000":"dear"}', 'BODY_UNREADABLE'],
   ['a prototype', CHAT, '{"__proto__":{"model":"dear"}}', 'BODY_UNREADABLE'],
   ['no model', CHAT, { messages: M }, 'MODEL_UNKNOWN'],
+  ['a model in a header alone', CHAT, { messages: M }, 'MODEL_UNKNOWN', [['x-model', 'cheap']]],
+  ['a model in the query alone', 'POST /v1/chat/completions?model=cheap', { messages: M }, 'MODEL_UNKNOWN'],
   ['an empty model', CHAT, { model: '', messages: M }, 'INPUT_REJECTED'],
   ['a null model', CHAT, { model: null, messages: M }, 'MODEL_UNKNOWN'],
   ['a number as model', CHAT, { model: 4, messages: M }, 'INPUT_REJECTED'],
