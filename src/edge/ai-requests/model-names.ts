@@ -87,7 +87,10 @@ export class ModelNames {
     for (const name of this.#further) if (!this.#spellings.has(name)) names.add(name);
     if (names.size === 0) refuse('MODEL_UNKNOWN', 'the request names no model');
     if (this.#main !== undefined && !this.#isRead) {
-      refuse('MODEL_UNKNOWN', 'only a header or the query names a model, where the upstream need not read it');
+      refuse(
+        'MODEL_UNKNOWN',
+        'only a header or the query names a model, where the upstream need not read it',
+      );
     }
     if (names.size > 1 && !allowSeveral) {
       refuse('MODEL_AMBIGUOUS', `the request names ${names.size} models, and may name one`);
