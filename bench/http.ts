@@ -148,8 +148,9 @@ async function compareModes(
   }[] = [];
   for (const [mode, env] of Object.entries(MODES)) {
     const copy = join(dataDir, `mode-${mode}`);
-    for (const file of readdirSync(dataDir, { withFileTypes: true })) {
-      if (file.isFile()) cpSync(join(dataDir, file.name), join(copy, file.name));
+    // the service and the folder of its log, not the copies that were made before
+    for (const { name } of readdirSync(dataDir, { withFileTypes: true })) {
+      if (!name.startsWith('mode-')) cpSync(join(dataDir, name), join(copy, name), { recursive: true });
     }
     services.push({ mode, service: await startService(copy, env, true), perSecond: [] });
   }
