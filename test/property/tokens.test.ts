@@ -59,6 +59,13 @@ test('whatever is sent as a token, it is refused and nothing is thrown', async (
   );
 });
 
+function hasEscapedKey(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(
+    ([key, item]) => JSON.stringify(key) !== `"${key}"` || hasEscapedKey(item),
+  );
+}
+
 test('strict JSON reads what JSON.parse reads, where keys differ and depth is small', () => {
   fc.assert(
     fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 })), value => {
@@ -66,7 +73,8 @@ test('strict JSON reads what JSON.parse reads, where keys differ and depth is sm
       const plain: unknown = JSON.parse(text);
       const read = parseStrictObject(text);
       if (text.includes('__proto__') || !text.isWellFormed() || /\\ud[89a-f]/i.test(text)) return;
-      expect(read).toEqual(plain);
+      // no key is taken that is written with an escape
+      expect(read).toEqual(hasEscapedKey(plain) ? undefined : plain);
     }),
     { numRuns: 500 },
   );

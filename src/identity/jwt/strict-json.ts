@@ -30,19 +30,29 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Colons outside strings; undefined when the nesting is too deep. Faults of the syntax are left to the parser. */
+/**
+ * Colons outside strings; undefined when the nesting is too deep, or a key is written with an escape: no issuer needs
+ * one, and a parser was seen to read such a key as another. Faults of the syntax are left to the parser.
+ */
 function countMembers(text: string): number | undefined {
   let members = 0;
   let depth = 0;
   let inString = false;
+  let isEscaped = false;
   for (let at = 0; at < text.length; at += 1) {
     const character = text[at];
     if (inString) {
-      if (character === '\\') at += 1;
-      else if (character === '"') inString = false;
-    } else if (character === '"') inString = true;
-    else if (character === ':') members += 1;
-    else if (character === '{' || character === '[') {
+      if (character === '\\') {
+        isEscaped = true;
+        at += 1;
+      } else if (character === '"') inString = false;
+    } else if (character === '"') {
+      inString = true;
+      isEscaped = false;
+    } else if (character === ':') {
+      if (isEscaped) return undefined;
+      members += 1;
+    } else if (character === '{' || character === '[') {
       depth += 1;
       if (depth > MAX_DEPTH) return undefined;
     } else if (character === '}' || character === ']') depth -= 1;
