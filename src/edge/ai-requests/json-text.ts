@@ -5,6 +5,7 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { JsonValue } from '../../domain/json.ts';
+import { outlineJson } from '../http/json-members.ts';
 import { refuse } from './ai-request.ts';
 import { findBodyFault, isTreacherousKey } from './json-scan.ts';
 
@@ -12,16 +13,6 @@ import { findBodyFault, isTreacherousKey } from './json-scan.ts';
 export const MAX_BODY_DEPTH = 64;
 /** Most members of all objects together: a request of 1 MiB with many messages has some ten thousand. */
 export const MAX_BODY_MEMBERS = 100_000;
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const LETTER_U = 0x75;
-const LETTER_D = 0x64;
-/** The bit in which `[` and `{` differ, and `]` and `}`. */
-const LOWER = 0x20;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
 
 /**
  * @param isModelKey whether a key names models: of two such keys, neither can be preferred.
@@ -32,11 +23,13 @@ export function parseBodyJson(bytes: Uint8Array, isModelKey: (key: string) => bo
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(
     isAscii(bytes) ? 'latin1' : 'utf8',
   );
-  const { members, isSuspicious } = scan(bytes);
+  const { members, isSuspicious, hasEscapedKey } = outlineJson(bytes, MAX_BODY_DEPTH);
   if (members > MAX_BODY_MEMBERS) {
     refuse('BODY_UNREADABLE', `the body has more than ${MAX_BODY_MEMBERS} members`);
   }
-  if (isSuspicious) refuseFault(text, isModelKey);
+  if (isSuspicious || hasEscapedKey) refuseFault(text, isModelKey);
+  if (hasEscapedKey)
+    refuse('BODY_UNREADABLE', 'a key of the body is written with an escape for an ASCII character');
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -60,35 +53,6 @@ function refuseFault(text: string, isModelKey: (key: string) => boolean): void {
     refuse('MODEL_AMBIGUOUS', `the body has the key \`${fault.key}\` twice in one object`);
   }
   refuse('BODY_UNREADABLE', `the body is not JSON that has one reading: ${fault.message}`);
-}
-
-/**
- * Colons outside of strings, which is the number of members that the text writes, and whether the slow look
- * must follow: for too deep nesting and for escapes that may be half surrogates.
- */
-function scan(bytes: Uint8Array): { members: number; isSuspicious: boolean } {
-  const { length } = bytes;
-  let members = 0;
-  let depth = 0;
-  let isSuspicious = false;
-  for (let at = 0; at < length; at += 1) {
-    const byte = bytes[at] ?? 0;
-    if (byte === QUOTE) {
-      for (at += 1; at < length; at += 1) {
-        const inside = bytes[at];
-        if (inside === QUOTE) break;
-        if (inside === BACKSLASH) {
-          at += 1;
-          if (bytes[at] === LETTER_U && ((bytes[at + 1] ?? 0) | LOWER) === LETTER_D) isSuspicious = true;
-        }
-      }
-    } else if (byte === COLON) members += 1;
-    else if ((byte | LOWER) === OPEN) {
-      depth += 1;
-      if (depth > MAX_BODY_DEPTH) return { members, isSuspicious: true };
-    } else if ((byte | LOWER) === CLOSE) depth -= 1;
-  }
-  return { members, isSuspicious };
 }
 
 /** Members of a parsed value; NaN, which equals nothing, when a key is one that readers treat differently. */

@@ -6,19 +6,10 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import { AppError, type Problem } from '../../domain/errors.ts';
 import type { JsonValue } from '../../domain/json.ts';
 import { findJsonFault } from './json-fault.ts';
+import { outlineJson } from './json-members.ts';
 
 /** Deepest nesting of objects and arrays: requests need 5, Cedar test files 8, and recursion stays small. */
 export const MAX_JSON_DEPTH = 32;
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-const LETTER_U = 0x75;
-const LETTER_D = 0x64;
-/** The bit in which `[` and `{`, `]` and `}`, `D` and `d` differ. */
-const LOWER = 0x20;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
 
 /**
  * One pass over the bytes counts the colons outside strings, which is the number of members that the text
@@ -27,8 +18,9 @@ const CLOSE = 0x7d;
  */
 export function parseJson(bytes: Buffer): JsonValue {
   const text = decodeUtf8(bytes);
-  const { members, suspicious } = scan(bytes);
-  if (suspicious && findJsonFault(text, MAX_JSON_DEPTH) !== undefined) throw explain(text);
+  const { members, isSuspicious, hasEscapedKey } = outlineJson(bytes, MAX_JSON_DEPTH);
+  if (hasEscapedKey) throw explain(text);
+  if (isSuspicious && findJsonFault(text, MAX_JSON_DEPTH) !== undefined) throw explain(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -44,36 +36,6 @@ function decodeUtf8(bytes: Buffer): string {
   if (isAscii(bytes)) return bytes.toString('latin1');
   if (isUtf8(bytes)) return bytes.toString('utf8');
   throw invalid({ message: 'the body is not UTF-8', hint: 'send JSON encoded as UTF-8' });
-}
-
-/**
- * Colons outside strings, and whether the text needs the slow look: nesting beyond the cap, or an escaped
- * surrogate. (`\ud800` alone is JSON but no Unicode, so two encoders would log it differently.)
- * Bytes serve as well as characters: UTF-8 uses ASCII bytes for ASCII characters only.
- */
-function scan(bytes: Buffer): { members: number; suspicious: boolean } {
-  const { length } = bytes;
-  let members = 0;
-  let depth = 0;
-  let suspicious = false;
-  for (let at = 0; at < length; at += 1) {
-    const byte = bytes[at] ?? 0;
-    if (byte === QUOTE) {
-      for (at += 1; at < length; at += 1) {
-        const inside = bytes[at];
-        if (inside === QUOTE) break;
-        if (inside === BACKSLASH) {
-          at += 1;
-          if (bytes[at] === LETTER_U && ((bytes[at + 1] ?? 0) | LOWER) === LETTER_D) suspicious = true;
-        }
-      }
-    } else if (byte === COLON) members += 1;
-    else if ((byte | LOWER) === OPEN) {
-      depth += 1;
-      if (depth > MAX_JSON_DEPTH) return { members, suspicious: true };
-    } else if ((byte | LOWER) === CLOSE) depth -= 1;
-  }
-  return { members, suspicious };
 }
 
 /** Object members in a parsed value; NaN, which equals nothing, when one is called `__proto__`. */

@@ -4,6 +4,9 @@
  */
 import type { Problem } from '../../domain/errors.ts';
 
+/** An escape that stands for an ASCII character (json-members.ts says what is wrong with it in a key). */
+const ASCII_ESCAPE = /\\(?:["\\/bfnrt]|u00[0-7])/;
+
 /** A fault at an offset of the text. */
 interface Fault {
   readonly offset: number;
@@ -83,9 +86,17 @@ class Scanner {
       const start = this.#at;
       if (this.#text[start] !== '"') this.#fail(`expected a key in double quotes, found ${this.#found()}`);
       const key = this.#string();
+      const written = this.#text.slice(start, this.#at);
       if (keys.has(key))
         this.#failAt(start, `the key \`${shown(key)}\` occurs twice in one object`, 'keep one of them');
       if (key === '__proto__') this.#failAt(start, 'the key `__proto__` is not allowed', 'remove it');
+      if (ASCII_ESCAPE.test(written)) {
+        this.#failAt(
+          start,
+          'the key is written with an escape for an ASCII character',
+          'write the character itself',
+        );
+      }
       keys.add(key);
       this.#space();
       if (!this.#take(':')) this.#fail(`expected \`:\` after a key, found ${this.#found()}`);

@@ -45,6 +45,7 @@ function naiveRead(text: string): unknown {
       const string: unknown = JSON.parse(literal);
       if (typeof string !== 'string' || !string.isWellFormed()) return REFUSED;
       if (!token.endsWith(':')) continue;
+      if (/\\(?:[^u]|u00[0-7])/.test(literal)) return REFUSED;
       const keys = open.at(-1);
       if (string === '__proto__' || keys?.has(string) === true) return REFUSED;
       keys?.add(string);
@@ -92,8 +93,9 @@ describe('refusals name the place and the fix', () => {
     expect(refusal(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])).message).toContain('not UTF-8');
   });
 
-  test('input is repeated shortened and without control characters', () => {
-    const { message } = refusal(`{"${'k'.repeat(100)}\\u001b[2J":1,"${'k'.repeat(100)}\\u001b[2J":1}`);
+  test('input is repeated shortened', () => {
+    const key = JSON.stringify('k'.repeat(100));
+    const { message } = refusal(`{${key}:1,${key}:2}`);
     expect(message).toMatch(/`k{40}…`/);
   });
 });
