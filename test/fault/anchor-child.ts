@@ -8,7 +8,8 @@ import { ed25519Verifier } from '../../src/decision-log/signed-note.ts';
 import { startLog } from '../wiring/anchored-log.ts';
 
 const [folder = '', anchor = ''] = process.argv.slice(2);
-const service = await startLog(folder, { DURAMEN_ANCHOR_FILES: anchor });
+// the service itself does not know of the anchor: it has one writer
+const service = await startLog(folder, {});
 const judge = new LogJudge(service.log.origin, ed25519Verifier(service.verifierKey), []);
 const place = new FileAnchor('file', anchor, judge);
 
