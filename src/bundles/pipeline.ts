@@ -9,6 +9,7 @@ import type { Problem } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
+import type { LayerLimits } from '../limits/planning.ts';
 import type { BundleForm, OpenedBundle } from './archive.ts';
 
 /** A bundle as compilers take it. `files` always holds the schema of a platform bundle. */
@@ -27,6 +28,8 @@ export interface BuiltLayer {
   readonly index: PolicyIndex;
   /** For the oracle: full id → Cedar text, or the JSON form of a linked template. */
   readonly sources: Readonly<Record<string, string | JsonObject>>;
+  /** Absent: the layer declares none. */
+  readonly limits?: LayerLimits | undefined;
 }
 
 /** All active layers with the schema that they were compiled by. */

@@ -7,6 +7,7 @@ import { compileTest, type Test } from './compile-expression.ts';
 import { compileExplanation, type Explain } from './explain.ts';
 import type { ActionGroups } from './operators.ts';
 import { dereferenceLevel } from './policy-metrics.ts';
+import { limitSetsOf } from './limit-sets.ts';
 import { compileScope } from './scope.ts';
 import type { CompiledPolicy } from './types.ts';
 
@@ -29,6 +30,7 @@ export function compilePolicy({ id, policy, actions }: CompileInput): CompiledPo
     scope,
     reason: annotations.get('reason') ?? '',
     obligations: splitList(annotations.get('obligation') ?? ''),
+    limitSets: limitSetsOf(annotations, layerOf(id, annotations)),
     level: dereferenceLevel(policy),
     matchesScope: compileScope(scope, actions),
     evaluateConditions: compileConditions(conditions, actions),
@@ -46,6 +48,11 @@ function compileConditions(conditions: readonly Condition[], actions: ActionGrou
   });
   if (first === undefined) return () => true;
   return others.reduce<Test>((left, right) => request => left(request) && right(request), first);
+}
+
+/** The layer of a full id: what stands before the last part, which is its `@id`. */
+function layerOf(id: string, annotations: ReadonlyMap<string, string>): string {
+  return id.slice(0, id.length - (annotations.get('id') ?? '').length - 1);
 }
 
 function splitList(text: string): readonly string[] {

@@ -25,7 +25,7 @@ const POLICY_ID = /^[\x21\x23-\x2e\x30-\x5b\x5d-\x7e]{1,128}$/;
 const OBLIGATION = /^[a-z][a-z0-9_]{0,63}$/;
 /** Characters that make a text look different from what it says (Unicode TR 36). */
 const BIDIRECTIONAL_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
-const KNOWN_ANNOTATIONS = ['id', 'reason', 'obligation', 'severity', 'owner', 'ticket', 'doc'];
+const KNOWN_ANNOTATIONS = ['id', 'reason', 'obligation', 'limits', 'severity', 'owner', 'ticket', 'doc'];
 
 /** What a policy belongs to: a layer, or one of the two sets that decide about Duramen itself (src/control). */
 export type PolicyOrigin = LayerName | 'control' | 'builtin';

@@ -38,6 +38,8 @@ export interface CompiledPolicy {
   readonly reason: string;
   /** Types from `@obligation`, split at commas. */
   readonly obligations: readonly string[];
+  /** Limit sets from `@limits`, split at commas and qualified by their layer: `platform/gold`, `tenant:acme/trial`. */
+  readonly limitSets: readonly string[];
   /** Upper bound of the longest chain of entity dereferences (`dereferenceLevel`). */
   readonly level: number;
   /** Whether principal, action and resource satisfy the scope; total, never throws. */

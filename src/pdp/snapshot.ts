@@ -9,6 +9,7 @@ import type { Digest } from '../domain/bundle.ts';
 import type { Revision } from '../domain/decision.ts';
 import { type LayerName, tenantLayer } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { LayerLimits } from '../limits/planning.ts';
 import { type Entity, type EntitySource, RecordValue } from '../domain/value.ts';
 import { Planner } from './plan.ts';
 
@@ -19,6 +20,8 @@ export interface CompiledLayer {
   readonly index: PolicyIndex;
   /** The same policies for the oracle: full id → Cedar text, or the JSON form of a linked template. */
   readonly sources: Readonly<Record<string, string | JsonObject>>;
+  /** Absent: the layer declares none. */
+  readonly limits?: LayerLimits | undefined;
 }
 
 /** What changes only when a schema or a layer is activated. */

@@ -38,7 +38,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'bundles',
-    layers: ['domain', 'cedar'],
+    layers: ['domain', 'cedar', 'limits'],
     packages: ['tar-stream', 'zod'],
     node: [CRYPTO, 'node:worker_threads', 'node:zlib'],
   },

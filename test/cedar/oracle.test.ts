@@ -214,6 +214,7 @@ describe('answers are compared by', () => {
     scope: { principal: { kind: 'any' }, action: { kind: 'any' }, resource: { kind: 'any' } },
     reason: '',
     obligations: [],
+    limitSets: [],
     level: 0,
     matchesScope: () => true,
     evaluateConditions: () => true,

@@ -1,0 +1,48 @@
+/**
+ * From what bundles declare to what a request is charged, as a contract. Invariant: the charges are a function of
+ * facts, layers, time and history alone, and more layers only ever mean more or tighter charges.
+ */
+import type { LayerName } from '../domain/ids.ts';
+import type { LimitCharge, UnitAmounts } from '../domain/limit.ts';
+import type { LimitsFile } from '../domain/limit-definition.ts';
+import type { LimitFacts } from '../domain/limit-facts.ts';
+
+/** The limits of one active layer: checked, and indexed so that planning costs what matches. */
+export interface LayerLimits {
+  readonly layer: LayerName;
+  /** As the bundle declares them. */
+  readonly file: LimitsFile;
+}
+
+/**
+ * The layers that limit one request, each once, the platform first: then those of the tenants whose data is used,
+ * whose the principal is, and whose the resource is.
+ */
+export type LimitLayers = readonly LayerLimits[];
+
+/** What calls used before, for estimates. Looked at on the decision path: answers at once. */
+export interface UsageHistory {
+  /**
+   * How much most calls of this principal to this model used; undefined: too few are known.
+   * @param principal key of its uid
+   * @param model key of its uid
+   */
+  expected(principal: string, model: string, unit: 'output_tokens' | 'compute_ms'): number | undefined;
+}
+
+/** The size of a call: what is known, what was estimated. */
+export type CallSize = Readonly<Pick<UnitAmounts, 'input_tokens' | 'output_tokens' | 'compute_ms'>>;
+
+export interface LimitPlanning {
+  /**
+   * What a request that the policies allow is charged, shadow limits included; empty when no limit is for it.
+   * A permit that names a set which no layer declares, and a call that no price list can price under a limit in
+   * money, are charged to a limit of 0, so that they are denied.
+   * @param now milliseconds since the epoch: until when overrides hold
+   */
+  plan(facts: LimitFacts, layers: LimitLayers, now: number): readonly LimitCharge[];
+  /** What a call costs in micro-dollars by the price lists of the layers; undefined: no list has the model. */
+  price(model: LimitFacts['model'], layers: LimitLayers, size: CallSize): number | undefined;
+  /** Names of the price lists that `price` reads, as they are logged: `platform@2026-11`. */
+  priceVersions(layers: LimitLayers): readonly string[];
+}
