@@ -1,10 +1,11 @@
 /**
  * A decision and its parts, as they leave /decide. Invariant: `decision` is `allow` only when every check
- * allowed, and every allowing check names at least one determining permit.
+ * allowed, and every allowing check names at least one determining permit; limits only ever turn an allow into a deny.
  */
 import { z } from 'zod';
 import { callerAuthSchema } from './caller-authentication.ts';
 import { layerNameSchema } from './ids.ts';
+import { limitMembers } from './limit-answer.ts';
 import { levelSchema, reasonCodeSchema } from './reason.ts';
 
 export const verdictSchema = z.enum(['allow', 'deny']).meta({ id: 'Verdict' });
@@ -100,6 +101,7 @@ export const decisionSchema = z
     }),
     evaluatedAt: z.string(),
     requestId: z.string().optional(),
+    ...limitMembers,
   })
   .meta({ id: 'Decision' });
 export type Decision = Readonly<z.infer<typeof decisionSchema>>;

@@ -6,6 +6,7 @@ import type { CallerAuthentication } from './caller-authentication.ts';
 import type { Decision, LevelResult, Obligation, Reason, Revision, Verdict } from './decision.ts';
 import type { DecisionRequest } from './decision-request.ts';
 import type { JsonObject } from './json.ts';
+import type { LimitResult } from './limit-answer.ts';
 import type { Level } from './reason.ts';
 import type { EntityUid } from './value.ts';
 
@@ -47,6 +48,8 @@ export interface DecisionEntry {
   readonly revision: Revision;
   /** The stored entities that the request names, with their revisions then, the principal first; a name may stand twice. */
   readonly entities: readonly EntityRevision[];
+  /** The limits that matched, as the answer has them; absent: none did. */
+  readonly limits?: readonly LimitResult[] | undefined;
   /** Evaluator and its version: `compiled/1+cedar-4.13.0`. */
   readonly engine: string;
   /** Id of the API key of the PEP. */
@@ -76,6 +79,12 @@ export const EVENT_KINDS = [
   'caller_key.rotate',
   'caller_key.revoke',
   'caller_key.leak',
+  'pep_profile.put',
+  'pep_profile.delete',
+  'decision.outcome',
+  'decision.extension',
+  'limit.check',
+  'limit.reset',
   'auth.failed',
   'control.denied',
   'control.break_glass',
