@@ -24,6 +24,7 @@ import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
 import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
 import { continueRequest } from './wiring/log-succession.ts';
+import { assembleProfiles } from './wiring/pep-profiles.ts';
 import { assemblePolicy } from './wiring/policy.ts';
 import { openStores, type Stores } from './wiring/stores.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
@@ -111,9 +112,9 @@ async function start(
   });
   cleanup.add(() => identity.close());
 
-  const startedAt = timestamp(clock.now());
-  const parts = { ...core, stores, anchors, events, policy, control, version };
-  const services = assembleEdge({ ...parts, identity, startedAt });
+  const profiles = await assembleProfiles({ ...core, stores, events, control });
+  const parts = { ...core, stores, anchors, events, policy, control, profiles, version };
+  const services = assembleEdge({ ...parts, identity, startedAt: timestamp(clock.now()) });
   await goLive({ ...core, version }, stores, anchors, events, cleanup);
 
   const addresses = await openListeners(config, services, certificates, version, cleanup);

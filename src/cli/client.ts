@@ -36,6 +36,8 @@ export interface ApiRequest {
   /** Sent as it is, with `contentType`. */
   readonly body?: ReadableStream<Uint8Array>;
   readonly contentType?: string;
+  /** Beside those that the client sends by itself. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export class ApiClient {
@@ -99,7 +101,10 @@ export class ApiClient {
 
   async #send(request: ApiRequest): Promise<Response> {
     const { method = 'GET', path, json, body, contentType } = request;
-    const headers: Record<string, string> = { accept: 'application/json, application/x-ndjson' };
+    const headers: Record<string, string> = {
+      accept: 'application/json, application/x-ndjson',
+      ...request.headers,
+    };
     if (this.#key !== undefined) headers['authorization'] = `Bearer ${this.#key}`;
     if (json !== undefined) headers['content-type'] = 'application/json';
     if (contentType !== undefined) headers['content-type'] = contentType;

@@ -48,6 +48,7 @@ export function exitCodeOf(code: string): ExitCode {
     case 'BUNDLE_INVALID':
     case 'SCHEMA_BREAKS_ACTIVE':
     case 'ENTITY_INVALID':
+    case 'PROFILE_INVALID':
       return EXIT.invalid;
     default:
       return EXIT.failure;

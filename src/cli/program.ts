@@ -16,6 +16,7 @@ import { importFile } from './import.ts';
 import { createKey, listKeys, revokeKey } from './keys.ts';
 import { addLogEvidence } from './log-program.ts';
 import { getDecision, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
+import { addProfiles } from './profiles.ts';
 import type { Terminal } from './terminal.ts';
 
 const output = z.enum(['table', 'json']);
@@ -41,6 +42,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addLog(program, terminal, exit);
   addKeys(program, terminal);
   addCallerKeys(program, terminal, { withServer, collect });
+  addProfiles(program, terminal, { withServer });
   addAudit(program, terminal, exit, withServer);
   return program;
 }

@@ -5,7 +5,11 @@
 import type { PolicyFile } from '../cedar/policy-draft.ts';
 
 /** Policies that keep a credential within its tenants; their denials are answered as such. */
-export const TENANT_POLICIES: ReadonlySet<string> = new Set(['builtin/tenant-limit', 'builtin/whole-log']);
+export const TENANT_POLICIES: ReadonlySet<string> = new Set([
+  'builtin/tenant-limit',
+  'builtin/whole-log',
+  'builtin/whole-service',
+]);
 
 /** The file in which problems of these policies would be reported. */
 const FILE = 'built-in-forbids.cedar';
@@ -23,6 +27,11 @@ unless {
 @id("whole-log")
 @reason("this concerns entries of every tenant, and the key is limited to some")
 forbid (principal, action in Duramen::Action::"WholeLog", resource)
+when { !principal.everyTenant };
+
+@id("whole-service")
+@reason("this concerns whoever comes through a gateway, and the key is limited to some tenants")
+forbid (principal, action in Duramen::Action::"WholeService", resource)
 when { !principal.everyTenant };
 
 @id("auditors-never-write")
@@ -66,6 +75,18 @@ when {
   principal has callers && resource.roles.containsAny([Duramen::Role::"pep", Duramen::Role::"admin"])
 }
 unless { resource has callers && resource.callers == principal.callers };
+
+@id("no-wider-gateways")
+@reason("a network that asks without a key may assert callers and lasts: that takes a key that may, and lasts")
+forbid (
+  principal,
+  action == Duramen::Action::"putPepProfile",
+  resource is Duramen::PepProfile
+)
+when {
+  resource.authentication == "network" &&
+  (principal has callers || !principal.mayAssert || (principal has expires && !principal.breakGlass))
+};
 
 @id("no-longer-life")
 @reason("a key that expires makes no key that outlives it")

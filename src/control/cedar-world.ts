@@ -7,7 +7,7 @@ import type { EvaluationRequest } from '../cedar/types.ts';
 import type { CallerRules } from '../domain/caller-rules.ts';
 import type { Credential, Role } from '../domain/credential.ts';
 import { DatetimeValue, type Entity, EntityUid, RecordValue, type Value } from '../domain/value.ts';
-import type { ControlObject, ControlQuestion, KeyFacts } from './question.ts';
+import type { ControlObject, ControlQuestion, KeyFacts, ProfileFacts } from './question.ts';
 
 /** Namespace of everything that these policies speak of: no policy of a layer can name it. */
 const CONTROL_NAMESPACE = 'Duramen';
@@ -87,6 +87,8 @@ function objectEntity(object: ControlObject): Entity {
         ...tenancy(tenant === undefined ? undefined : [tenant]),
       ]);
     }
+    case 'profile':
+      return profileEntity(object.profile);
     default:
       return keyEntity(object.key);
   }
@@ -97,6 +99,16 @@ function keyEntity({ id, tenants, expiresAt, ...granted }: KeyFacts): Entity {
     ...tenancy(tenants),
     ...rights(granted),
     ...(expiresAt === undefined ? [] : [['expires', new DatetimeValue(Date.parse(expiresAt))] as const]),
+  ]);
+}
+
+/** A profile concerns whoever comes through the gateway: every tenant. */
+function profileEntity({ name, kind, authentication, identity }: ProfileFacts): Entity {
+  return entity('PepProfile', name, [
+    ['gateway', kind],
+    ['authentication', authentication.kind],
+    ['identity', identity.mode],
+    ...tenancy(undefined),
   ]);
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ApiKey, Credential } from '../domain/credential.ts';
 import type { EntityRef, LayerName } from '../domain/ids.ts';
+import type { PepProfile } from '../domain/pep-profile.ts';
 
 /** What a call is about. */
 export type ControlObject =
@@ -12,7 +13,11 @@ export type ControlObject =
   | { readonly kind: 'layer'; readonly layer: LayerName }
   /** `tenant`: its owner; undefined when it belongs to none. */
   | { readonly kind: 'entity'; readonly ref: EntityRef; readonly tenant: string | undefined }
-  | { readonly kind: 'key'; readonly key: KeyFacts };
+  | { readonly kind: 'key'; readonly key: KeyFacts }
+  | { readonly kind: 'profile'; readonly profile: ProfileFacts };
+
+/** A profile of a gateway that is looked at, written or removed. */
+export type ProfileFacts = Pick<PepProfile, 'name' | 'kind' | 'authentication' | 'identity'>;
 
 /** A key that is looked at, made or revoked. `id` is absent while it is made. */
 export interface KeyFacts extends Pick<ApiKey, 'roles' | 'mayAssert'> {

@@ -33,19 +33,27 @@ export function parseEntityTags(header: string, name: string): '*' | readonly nu
   return tags.map(Number);
 }
 
-/** @param current revision of the entity; undefined when there is none. @throws AppError PRECONDITION_FAILED */
-export function checkPreconditions(current: number | undefined, conditions: Preconditions): void {
+/**
+ * @param current revision of the object; undefined when there is none.
+ * @param noun what it is, for messages.
+ * @throws AppError PRECONDITION_FAILED
+ */
+export function checkPreconditions(
+  current: number | undefined,
+  conditions: Preconditions,
+  noun = 'entity',
+): void {
   const { ifMatch, ifNoneMatch } = conditions;
   if (ifMatch !== undefined && !selects(ifMatch, current)) {
     throw new AppError(
       'PRECONDITION_FAILED',
       current === undefined
-        ? 'the entity does not exist'
-        : `the entity is at revision ${current}: read it again and repeat the change`,
+        ? `the ${noun} does not exist`
+        : `the ${noun} is at revision ${current}: read it again and repeat the change`,
     );
   }
   if (ifNoneMatch !== undefined && selects(ifNoneMatch, current)) {
-    throw new AppError('PRECONDITION_FAILED', `the entity exists already, at revision ${current}`);
+    throw new AppError('PRECONDITION_FAILED', `the ${noun} exists already, at revision ${current}`);
   }
 }
 

@@ -50,6 +50,13 @@ export const MAX_PROFILES = 256;
 const MAX_ENTRIES = 1024;
 const MIB = 1024 * 1024;
 
+/** Names of profiles, and of the rules for certificates. */
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+export const profileNameSchema = z
+  .string()
+  .regex(NAME, 'must be lower-case letters, digits and dashes')
+  .meta({ description: 'part of the URL at which the gateway asks' });
+
 const headerName = z
   .string()
   .max(64)
@@ -83,6 +90,13 @@ const authenticationSchema = z
       kind: z.literal('network'),
       networks: z.array(network).min(1).max(64).meta({ description: 'peers, as the socket sees them' }),
       tenants: z.union([z.literal('*'), z.array(idSchema).min(1).max(256)]),
+    }),
+    z.strictObject({
+      kind: z.literal('certificate'),
+      rules: z.array(z.string().regex(NAME)).min(1).max(64).optional().meta({
+        description:
+          'names of rules of `identity.certificates` whose holders may ask; absent: any with the role `pep`',
+      }),
     }),
   ])
   .default({ kind: 'key', header: 'x-duramen-key' });
@@ -135,84 +149,148 @@ const sourceSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
-export const pepProfileSchema = z
-  .strictObject({
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes'),
-    kind: z.enum(PEP_KINDS),
-    authentication: authenticationSchema,
-    identity: identitySchema,
-    source: sourceSchema.optional().meta({ description: 'absent: as the kind does it' }),
-    body: z.enum(['none', 'whole', 'flagged']).default('none').meta({
-      description:
-        'what is sent: nothing, the whole body, or a body of which a header says whether it was cut',
-    }),
-    bodyLength: headerName
-      .optional()
-      .meta({ description: 'header with the length of the body at the gateway' }),
-    maxBodyBytes: z
-      .int()
-      .min(1024)
-      .max(16 * MIB)
-      .default(MIB),
-    ip: headerName.optional().meta({ description: 'header with the address of the client: `context.ip`' }),
-    region: headerName.optional().meta({ description: 'header with the region: `context.region`' }),
-    env: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,64}$/)
-      .optional(),
-    hosts: z
-      .record(host, z.strictObject({ tenant: idSchema.optional(), model: modelName.optional() }))
-      .refine(hosts => Object.keys(hosts).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
-      .default({})
-      .meta({ description: 'when there are any, requests for other hosts are refused' }),
-    dialects: z.array(z.enum(DIALECT_FAMILIES)).max(DIALECT_FAMILIES.length).default([]),
-    pathPrefix: z.union([z.literal(''), path]).default(''),
-    mcp: z
-      .array(z.strictObject({ path, server: idSchema, trustsHeaders: z.boolean().default(false) }))
-      .max(256)
-      .default([]),
-    models: z
-      .record(modelName, idSchema)
-      .refine(names => Object.keys(names).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
-      .default({})
-      .meta({ description: 'ids of registered models by the names that requests give them' }),
-    tools: z.enum(['all', 'server', 'none']).default('all').meta({
-      description: 'which tools that a request offers to a model are decided; called ones always are',
-    }),
-    toolIds: z
-      .record(shortText, idSchema)
-      .refine(names => Object.keys(names).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
-      .default({}),
-    severalModels: z.enum(['deny', 'decide']).default('deny'),
-    assumedMaxOutputTokens: z
-      .int()
-      .min(0)
-      .optional()
-      .meta({ description: '`params.maxOutputTokens` of requests that set no bound' }),
-    denyStatus: z.partialRecord(z.enum(REASON_CODES), z.int().min(400).max(499)).default({}),
-    onFailure: z.enum(['deny', 'error']).optional().meta({
-      description: 'what is answered when no decision can be made; absent: as is safe for the kind',
-    }),
-    removeHeaders: z.array(headerName).max(32).default([]).meta({
-      description: 'headers that the gateway takes from an allowed request, where it can',
-    }),
-  })
-  .superRefine((profile, context) => {
-    if (profile.kind !== 'nginx') return;
+const fields = {
+  kind: z.enum(PEP_KINDS),
+  authentication: authenticationSchema,
+  identity: identitySchema,
+  source: sourceSchema.optional().meta({ description: 'absent: as the kind does it' }),
+  body: z.enum(['none', 'whole', 'flagged']).default('none').meta({
+    description: 'what is sent: nothing, the whole body, or a body of which a header says whether it was cut',
+  }),
+  bodyLength: headerName
+    .optional()
+    .meta({ description: 'header with the length of the body at the gateway' }),
+  maxBodyBytes: z
+    .int()
+    .min(1024)
+    .max(16 * MIB)
+    .default(MIB),
+  ip: headerName.optional().meta({ description: 'header with the address of the client: `context.ip`' }),
+  region: headerName.optional().meta({ description: 'header with the region: `context.region`' }),
+  env: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,64}$/)
+    .optional(),
+  hosts: z
+    .record(host, z.strictObject({ tenant: idSchema.optional(), model: modelName.optional() }))
+    .refine(hosts => Object.keys(hosts).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
+    .default({})
+    .meta({ description: 'when there are any, requests for other hosts are refused' }),
+  dialects: z.array(z.enum(DIALECT_FAMILIES)).max(DIALECT_FAMILIES.length).default([]),
+  pathPrefix: z.union([z.literal(''), path]).default(''),
+  mcp: z
+    .array(z.strictObject({ path, server: idSchema, trustsHeaders: z.boolean().default(false) }))
+    .max(256)
+    .default([]),
+  models: z
+    .record(modelName, idSchema)
+    .refine(names => Object.keys(names).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
+    .default({})
+    .meta({ description: 'ids of registered models by the names that requests give them' }),
+  tools: z.enum(['all', 'server', 'none']).default('all').meta({
+    description: 'which tools that a request offers to a model are decided; called ones always are',
+  }),
+  toolIds: z
+    .record(shortText, idSchema)
+    .refine(names => Object.keys(names).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
+    .default({}),
+  severalModels: z.enum(['deny', 'decide']).default('deny'),
+  assumedMaxOutputTokens: z
+    .int()
+    .min(0)
+    .optional()
+    .meta({ description: '`params.maxOutputTokens` of requests that set no bound' }),
+  denyStatus: z.partialRecord(z.enum(REASON_CODES), z.int().min(400).max(499)).default({}),
+  onFailure: z.enum(['deny', 'error']).optional().meta({
+    description: 'what is answered when no decision can be made; absent: as is safe for the kind',
+  }),
+  removeHeaders: z.array(headerName).max(32).default([]).meta({
+    description: 'headers that the gateway takes from an allowed request, where it can',
+  }),
+};
+
+const { kind, denyStatus, authentication, identity, source, bodyLength, ip, region, mcp } = fields;
+/** The fields that are held against each other. */
+const related = z.object({
+  kind,
+  denyStatus,
+  authentication,
+  identity,
+  source,
+  bodyLength,
+  ip,
+  region,
+  mcp,
+});
+type Related = z.infer<typeof related>;
+/** Also while other fields have faults, so that all are told at once. */
+const WHENEVER_THEY_ARE_RIGHT = {
+  when: ({ value }: { readonly value: unknown }) => related.safeParse(value).success,
+};
+
+/** What is wrong with fields that are right one by one. */
+function checkFields(profile: Related, context: z.core.$RefinementCtx): void {
+  const report = (path: PropertyKey[], message: string): void =>
+    context.addIssue({ code: 'custom', path, message });
+  if (profile.kind === 'nginx') {
     for (const [code, status] of Object.entries(profile.denyStatus)) {
       if (status === 401 || status === 403) continue;
-      context.addIssue({
-        code: 'custom',
-        path: ['denyStatus', code],
-        message: 'nginx takes 401 and 403 alone: anything else becomes a 500',
-      });
+      report(['denyStatus', code], 'nginx takes 401 and 403 alone: anything else becomes a 500');
     }
-  })
+  }
+  const meanings = new Map<string, string>();
+  for (const [path, name] of namedHeaders(profile)) {
+    const place = path.join('.');
+    const other = meanings.get(name);
+    if (other !== undefined) report(path, `names the header of \`${other}\`: a header has one meaning`);
+    else meanings.set(name, place);
+  }
+  const paths = new Set<string>();
+  for (const [at, one] of profile.mcp.entries()) {
+    if (paths.has(one.path)) report(['mcp', at, 'path'], 'is that of another endpoint');
+    paths.add(one.path);
+  }
+}
+
+/** The headers that a profile believes, with the fields that name them. */
+function namedHeaders(profile: Related): [PropertyKey[] & string[], string][] {
+  const { authentication: own, identity: caller, source: place } = profile;
+  const named: [string[], string | undefined][] = [
+    [['bodyLength'], profile.bodyLength],
+    [['ip'], profile.ip],
+    [['region'], profile.region],
+  ];
+  if (own.kind === 'key') named.push([['authentication', 'header'], own.header]);
+  if (place?.kind === 'headers') {
+    const { kind: _, ...headers } = place;
+    for (const [field, name] of Object.entries(headers)) named.push([['source', field], name]);
+  }
+  if (caller.mode === 'verify') named.push([['identity', 'header'], caller.header]);
+  if (caller.mode === 'assert') {
+    const { principal, tenant, onBehalfOf } = caller;
+    named.push([['identity', 'tenant'], tenant], [['identity', 'onBehalfOf'], onBehalfOf]);
+    // hooks name a field of their body there
+    const isHeader = profile.kind !== 'portkey' && profile.kind !== 'litellm';
+    named.push([['identity', 'principal'], isHeader ? principal.toLowerCase() : undefined]);
+  }
+  return named.flatMap(([path, name]) => (name === undefined ? [] : [[path, name]]));
+}
+
+export const pepProfileSchema = z
+  .strictObject({ name: profileNameSchema, ...fields })
+  .superRefine(checkFields, WHENEVER_THEY_ARE_RIGHT)
   .meta({ id: 'PepProfile' });
+
+/** A profile without its name, which stands in the path of the request that writes it. */
+export const pepProfileBodySchema = z
+  .strictObject(fields)
+  .superRefine(checkFields, WHENEVER_THEY_ARE_RIGHT)
+  .meta({ id: 'PepProfileBody' });
 
 /** One gateway. */
 export type PepProfile = Readonly<z.infer<typeof pepProfileSchema>>;
 export type PepProfileInput = z.input<typeof pepProfileSchema>;
+export type PepProfileBody = Readonly<z.infer<typeof pepProfileBodySchema>>;
 
 /** The profiles of a service, each name once. */
 export const pepProfilesSchema = z

@@ -13,6 +13,7 @@ import { ControlGate } from '../control/control-gate.ts';
 import { ControlPlane } from '../control/control-plane.ts';
 import { compileControlPolicies } from '../control/policy-sets.ts';
 import { SERVICE } from '../control/question.ts';
+import type { ProfileGuard } from '../identity/pep-profiles/profile-service.ts';
 import { type ControlDenial, ControlDenialRecorder } from '../decision-log/control-denials.ts';
 import type { DecisionLog } from '../decision-log/ports.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
@@ -43,6 +44,7 @@ export interface Control {
   readonly gate: ControlGate;
   readonly bundles: BundleGuard;
   readonly keys: KeyGuard;
+  readonly profiles: ProfileGuard;
   /** The folder that replaces the shipped policies; undefined: they decide. */
   readonly replacedBy: string | undefined;
   /** Writes down the denials that are still being counted. */
@@ -70,6 +72,7 @@ export function assembleControl({ config, log, clock, ids, metrics, logger }: Co
     gate,
     bundles: bundleGuard(gate),
     keys: keyGuard(gate),
+    profiles: profileGuard(gate),
     replacedBy,
     close: () => recorder.close(),
   };
@@ -149,6 +152,18 @@ export function keyGuard(gate: ControlGate): KeyGuard {
       gate.require({ credential, operation: 'revokeKey', object: { kind: 'key', key } }, { detail });
     },
     isAdministrable: keys => gate.isAdministrable(keys.map(key => ({ key, credential: credentialOf(key) }))),
+  };
+}
+
+export function profileGuard(gate: ControlGate): ProfileGuard {
+  const about =
+    (operation: string): ProfileGuard['read'] =>
+    (profile, credential) =>
+      gate.require({ credential, operation, object: { kind: 'profile', profile } });
+  return {
+    read: about('getPepProfile'),
+    write: about('putPepProfile'),
+    remove: about('deletePepProfile'),
   };
 }
 

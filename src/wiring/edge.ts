@@ -16,6 +16,7 @@ import type { Identity } from './identity.ts';
 import { InputVerifier } from './input-verifier.ts';
 import { ExportKeeper } from './log-exports.ts';
 import type { Policy } from './policy.ts';
+import type { Profiles } from './pep-profiles.ts';
 import type { Stores } from './stores.ts';
 
 export interface EdgeParts {
@@ -27,6 +28,7 @@ export interface EdgeParts {
   readonly identity: Identity;
   readonly certificates: Pick<Certificates, 'checks'>;
   readonly control: Control;
+  readonly profiles: Profiles;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Metrics;
@@ -57,6 +59,8 @@ export function assembleEdge(parts: EdgeParts): Services {
     callerRules: identity.callers.defaultRules,
     callerKeys: identity.callers.keys,
     revocations: identity.callers.revocations,
+    profiles: parts.profiles.service,
+    gateways: parts.profiles.registry,
     directory: policy.directory,
     bundles: policy.bundles,
     trust: new QuarantineKeeper(policy.quarantine, events, clock, ids),

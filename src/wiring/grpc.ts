@@ -41,7 +41,7 @@ async function listenOn(config: Config, services: Services): Promise<GrpcServer>
       ...address,
       ...limits,
       protoFolder: fileURLToPath(new URL('../../schema/protos', import.meta.url)),
-      pepProfiles: config.pepProfiles,
+      pepProfiles: services.gateways,
       logSampleRate: config.log.requestSampleRate,
       timers: PROCESS_TIMERS,
     });

@@ -25,7 +25,14 @@ export async function listenHttp(
 ): Promise<HttpListeners> {
   const routes = makeRoutes(version);
   const open = (setting: Setting, options: Pick<HttpOptions, 'serves' | 'tls'>): Promise<HttpServer> =>
-    listenOn(setting, address => listen(services, routes, { ...limitsOf(config), ...address, ...options }));
+    listenOn(setting, address =>
+      listen(services, routes, {
+        ...limitsOf(config),
+        pepProfiles: services.gateways,
+        ...address,
+        ...options,
+      }),
+    );
   const setting = { text: config.http.listen, env: 'DURAMEN_HTTP_LISTEN' };
   if (config.admin.listen === '') {
     const server = await open(setting, { serves: 'all', tls: listeners.http });
@@ -56,9 +63,12 @@ interface Setting {
   readonly env: string;
 }
 
-function limitsOf({ http, log, pepProfiles }: Config): Omit<HttpOptions, 'host' | 'port' | 'serves' | 'tls'> {
+function limitsOf({
+  http,
+  log,
+}: Config): Omit<HttpOptions, 'host' | 'port' | 'serves' | 'tls' | 'pepProfiles'> {
   const { maxConnections, requestTimeoutSeconds } = http;
-  return { maxConnections, requestTimeoutSeconds, logSampleRate: log.requestSampleRate, pepProfiles };
+  return { maxConnections, requestTimeoutSeconds, logSampleRate: log.requestSampleRate };
 }
 
 async function listenOn(

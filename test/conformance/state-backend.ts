@@ -5,6 +5,7 @@ import type { DirectoryStore, EntityWrite } from '../../src/directory/ports.ts';
 import type { EntityBody, EntityRecord } from '../../src/domain/entity.ts';
 import type { EventEntry, EventKind } from '../../src/domain/log-entry.ts';
 import type { CallerKeyStore } from '../../src/identity/caller-keys/ports.ts';
+import type { ProfileStore } from '../../src/identity/pep-profiles/ports.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../src/identity/ports.ts';
 
 /** All ports over one state. */
@@ -13,6 +14,7 @@ export interface StatePorts {
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
   readonly callerKeys: CallerKeyStore;
+  readonly profiles: ProfileStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;

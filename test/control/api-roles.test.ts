@@ -28,6 +28,9 @@ const WHOLE_LOG = [
   'deleteLogExport',
 ];
 
+/** Routes that concern whoever comes through a gateway. */
+const WHOLE_SERVICE = ['listPepProfiles', 'getPepProfile', 'putPepProfile', 'deletePepProfile'];
+
 const routes = makeRoutes('test').filter(({ access }) => access !== 'public');
 const managed = routes.filter(({ access }) => access !== 'pep');
 const plane = shippedPlane();
@@ -47,7 +50,8 @@ function oldRule(
 ) {
   const needed = access === 'pep' ? [access] : access;
   if (typeof needed !== 'string' && !needed.some(role => holds(roles, role))) return 'ROLE_REQUIRED';
-  return limit !== undefined && WHOLE_LOG.includes(operation) ? 'TENANT_NOT_ALLOWED' : undefined;
+  const isWhole = WHOLE_LOG.includes(operation) || WHOLE_SERVICE.includes(operation);
+  return limit !== undefined && isWhole ? 'TENANT_NOT_ALLOWED' : undefined;
 }
 
 function codeOf(call: () => void): string | undefined {
@@ -109,7 +113,13 @@ const OBJECTS: readonly (readonly [
 ];
 
 describe('once it is known what a call is about', () => {
-  const types = { service: 'Service', layer: 'Layer', entity: 'DirectoryEntity', key: 'Key' };
+  const types = {
+    service: 'Service',
+    layer: 'Layer',
+    entity: 'DirectoryEntity',
+    key: 'Key',
+    profile: 'PepProfile',
+  };
   const about = (kind: ControlObject['kind']) =>
     managed.filter(({ operation }) => declared.get(operation)?.has(`Duramen::${types[kind]}`) === true);
 

@@ -8,6 +8,7 @@ import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { HeaderList } from '../ai-requests/header-list.ts';
+import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
 import { logFailure, problemOf } from '../http/problem.ts';
 import { ClientGone, readBody } from '../http/request-body.ts';
 import { REQUEST_ID_HEADER, requestIdOf, traceOf } from '../http/request-headers.ts';
@@ -58,25 +59,20 @@ interface Place {
 
 export class ExtAuthzEdge {
   readonly #services: ExtAuthzServices;
-  readonly #endpoints: ReadonlyMap<string, Endpoint>;
+  readonly #endpoints: ProfileView<Endpoint>;
   readonly #logSampleRate: number;
   #served = 0;
 
-  constructor(services: ExtAuthzServices, profiles: readonly PepProfile[], logSampleRate: number) {
+  constructor(services: ExtAuthzServices, profiles: Pick<ProfileRegistry, 'derive'>, logSampleRate: number) {
     this.#services = services;
     this.#logSampleRate = logSampleRate;
     const known = { ...services, isRegistered: registryOf(services.directory) };
-    this.#endpoints = new Map(
-      profiles.map(profile => [
-        profile.name,
-        {
-          profile,
-          gateway: new Gateway(profile, known),
-          authentication: new PepAuthentication(profile, services.authenticator),
-          hook: hookOf(profile.kind),
-        },
-      ]),
-    );
+    this.#endpoints = profiles.derive(profile => ({
+      profile,
+      gateway: new Gateway(profile, known),
+      authentication: new PepAuthentication(profile, services.authenticator),
+      hook: hookOf(profile.kind),
+    }));
   }
 
   /** Whether a raw request target is to be served here. */
@@ -95,7 +91,7 @@ export class ExtAuthzEdge {
         throw new AppError('METHOD_NOT_ALLOWED', `hooks take POST, not ${incoming.method}`);
       }
       if (endpoint === undefined) {
-        throw new AppError('NOT_FOUND', 'no profile has this path: see `pepProfiles` in the configuration');
+        throw new AppError('NOT_FOUND', 'no profile has this path: GET /v1/pep-profiles lists them');
       }
       answer = await this.#answer(endpoint, rest, incoming, requestId);
     } catch (error) {

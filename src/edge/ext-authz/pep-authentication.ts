@@ -34,6 +34,9 @@ export class PepAuthentication {
   authenticate(incoming: IncomingMessage): Credential {
     const { authentication } = this.#profile;
     if (authentication.kind === 'network') return this.#ofNetwork(incoming.socket.remoteAddress ?? '');
+    if (authentication.kind === 'certificate') {
+      return this.#ofCertificate(this.#authenticator.authenticateGateway(incoming, ''));
+    }
     const value = incoming.headers[authentication.header];
     return this.#ofKey(typeof value === 'string' ? value : '', bearer =>
       this.#authenticator.authenticateGateway(incoming, bearer),
@@ -49,6 +52,9 @@ export class PepAuthentication {
   authenticatePeer(address: string, valueOf: (header: string) => string): Credential {
     const { authentication } = this.#profile;
     if (authentication.kind === 'network') return this.#ofNetwork(address);
+    if (authentication.kind === 'certificate') {
+      return this.#ofCertificate(this.#authenticator.authenticatePeer(address, ''));
+    }
     return this.#ofKey(valueOf(authentication.header), bearer =>
       this.#authenticator.authenticatePeer(address, bearer),
     );
@@ -67,6 +73,18 @@ export class PepAuthentication {
     }
     const tenants = authentication.tenants === '*' ? undefined : new Set(authentication.tenants);
     return { keyId: `profile:${name}`, roles: new Set(['pep']), tenants, mayAssert: true };
+  }
+
+  /** Without a key the credential is that of the certificate, or there is none. */
+  #ofCertificate(credential: Credential): Credential {
+    const { authentication, name } = this.#profile;
+    requireRole(credential, ['pep']);
+    const rule = credential.certificate?.rule;
+    const rules = authentication.kind === 'certificate' ? authentication.rules : [];
+    if (rule === undefined || (rules !== undefined && !rules.includes(rule))) {
+      throw new AppError('ROLE_REQUIRED', `the certificate may not use profile \`${name}\``);
+    }
+    return credential;
   }
 
   #ofKey(text: string, authenticate: (bearer: string) => Credential): Credential {

@@ -7,6 +7,7 @@ import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
 import { AppError } from '../../domain/errors.ts';
 import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
+import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
 import type { HeaderList } from '../ai-requests/header-list.ts';
 import { answerFailure } from '../ext-authz/answer.ts';
 import { describeClient } from '../ext-authz/client-request.ts';
@@ -51,14 +52,15 @@ interface Endpoint {
 
 export class CheckService {
   readonly #services: CheckServices;
-  readonly #endpoints: ReadonlyMap<string, Endpoint>;
+  /** undefined: a gateway that does not ask in this way. */
+  readonly #endpoints: ProfileView<Endpoint | undefined>;
   readonly #codec: CheckCodec;
   readonly #logSampleRate: number;
   #served = 0;
 
   constructor(
     services: CheckServices,
-    profiles: readonly PepProfile[],
+    profiles: Pick<ProfileRegistry, 'derive'>,
     check: Protos['check'],
     logSampleRate: number,
   ) {
@@ -66,18 +68,15 @@ export class CheckService {
     this.#codec = new CheckCodec(check);
     this.#logSampleRate = logSampleRate;
     const known = { ...services, isRegistered: registryOf(services.directory) };
-    this.#endpoints = new Map(
-      profiles
-        .filter(({ kind }) => KINDS.includes(kind))
-        .map(profile => [
-          profile.name,
-          {
+    this.#endpoints = profiles.derive(profile =>
+      KINDS.includes(profile.kind)
+        ? {
             profile,
             gateway: new Gateway(profile, known),
             authentication: new PepAuthentication(profile, services.authenticator),
             trusted: new TrustedHeaders(profile),
-          },
-        ]),
+          }
+        : undefined,
     );
   }
 

@@ -6,7 +6,7 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Timers } from '../../decision-log/timers.ts';
-import type { PepProfile } from '../../domain/pep-profile.ts';
+import type { ProfileRegistry } from '../../identity/pep-profiles/profile-registry.ts';
 import type { Services } from '../http/services.ts';
 import { CheckService, type CheckServices } from './check-service.ts';
 import { limitTime } from './deadline.ts';
@@ -31,7 +31,7 @@ export interface GrpcOptions {
   readonly timeoutMs: number;
   /** Path of `schema/protos`. */
   readonly protoFolder: string;
-  readonly pepProfiles: readonly PepProfile[];
+  readonly pepProfiles: Pick<ProfileRegistry, 'derive'>;
   /** One check in this many is written to the request log. */
   readonly logSampleRate: number;
   readonly timers: Timers;

@@ -73,6 +73,11 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
       'The decision was made without a hash of its input, or the key of its digest was destroyed with its month.',
     remedy: 'Nothing can be verified for this entry any more: no answer would mean anything.',
   },
+  PROFILE_READ_ONLY: {
+    meaning:
+      'A profile of this name stands in the configuration of the service, which the API does not change.',
+    remedy: 'Change `pepProfiles` in the configuration and restart, or choose another name.',
+  },
   LAST_ADMIN_KEY: {
     meaning: 'Without this key nobody could make keys any more, so it was not revoked.',
     remedy: 'Make another key with the role `admin` first.',
@@ -93,6 +98,11 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
   ENTITY_INVALID: {
     meaning: 'The entity does not fit the active schema. Nothing was changed.',
     remedy: '`errors` lists every attribute, tag and parent that does not fit.',
+  },
+  PROFILE_INVALID: {
+    meaning:
+      'The profile has fields that are not known, not allowed, or at odds with each other. Nothing was changed.',
+    remedy: '`errors` lists every one with its place. docs/gateways.md describes the fields.',
   },
   BUNDLE_INVALID: {
     meaning: 'The bundle has faults in its layout, syntax or types. Nothing was changed.',

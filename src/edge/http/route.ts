@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import type { Credential, Role } from '../../domain/credential.ts';
-import type { ErrorCode } from '../../domain/errors.ts';
+import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import { readBody, requireType } from './request-body.ts';
 import { parseJson } from './json-body.ts';
 import type { Services } from './services.ts';
@@ -21,7 +21,8 @@ export type Access = 'public' | 'pep' | 'any' | readonly Role[];
 
 /** How a route takes its body. */
 type BodyKind<B extends z.ZodType> =
-  | { readonly kind: 'json'; readonly schema: B }
+  /** `refusedAs`: the failure for JSON that does not fit; absent: INVALID_REQUEST. */
+  | { readonly kind: 'json'; readonly schema: B; readonly refusedAs?: ErrorCode }
   | { readonly kind: 'bytes'; readonly types: readonly string[]; readonly description: string }
   | { readonly kind: 'stream'; readonly types: readonly string[]; readonly description: string };
 
@@ -196,7 +197,16 @@ async function bytesOf<Q extends z.ZodType, B extends z.ZodType>(
 
 function parseBody<B extends z.ZodType>(body: BodyKind<B> | undefined, bytes: Buffer): z.output<B>;
 function parseBody(body: BodyKind<z.ZodType> | undefined, bytes: Buffer): unknown {
-  return body?.kind === 'json' ? parseWith(body.schema, parseJson(bytes)) : undefined;
+  if (body?.kind !== 'json') return undefined;
+  const value = parseJson(bytes);
+  const { refusedAs } = body;
+  if (refusedAs === undefined) return parseWith(body.schema, value);
+  try {
+    return parseWith(body.schema, value);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(refusedAs, error.message, { problems: error.problems });
+  }
 }
 
 function parseQuery<Q extends z.ZodType, B extends z.ZodType>(

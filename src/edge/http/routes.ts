@@ -11,6 +11,7 @@ import { keyRoutes } from '../admin/keys.ts';
 import { logExportRoutes } from '../admin/log-exports.ts';
 import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
+import { pepProfileRoutes } from '../admin/pep-profiles.ts';
 import { revocationRoutes } from '../admin/revocations.ts';
 import { extAuthzRoutes } from '../ext-authz/routes.ts';
 import { decideRoutes } from './decide-routes.ts';
@@ -22,6 +23,7 @@ export function makeRoutes(version: string): readonly Route[] {
   const routes: Route[] = [
     ...decideRoutes(),
     ...extAuthzRoutes(),
+    ...pepProfileRoutes(),
     ...directoryRoutes(),
     ...importRoutes(),
     ...bundleRoutes(),

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { AppError } from '../../domain/errors.ts';
-import type { PepProfile } from '../../domain/pep-profile.ts';
+import type { ProfileRegistry } from '../../identity/pep-profiles/profile-registry.ts';
 import { ExtAuthzEdge } from '../ext-authz/ext-authz-edge.ts';
 import { makeApp } from './app.ts';
 import { BATCH_PATH, DECIDE_PATH, DecideEdge, type DecideOptions } from './decide.ts';
@@ -32,7 +32,7 @@ export interface HttpOptions extends DecideOptions {
   readonly port: number;
   readonly maxConnections: number;
   readonly requestTimeoutSeconds: number;
-  readonly pepProfiles: readonly PepProfile[];
+  readonly pepProfiles: Pick<ProfileRegistry, 'derive'>;
   /** undefined: plain HTTP. */
   readonly tls: TlsListener | undefined;
   /** `management` answers no question of a gateway. */

@@ -19,6 +19,8 @@ import type { Credential } from '../../domain/credential.ts';
 import type { EntityRef, LayerName } from '../../domain/ids.ts';
 import type { CallerAuthenticator } from '../../identity/caller.ts';
 import type { CallerKeyService } from '../../identity/caller-keys/key-service.ts';
+import type { ProfileRegistry } from '../../identity/pep-profiles/profile-registry.ts';
+import type { ProfileService } from '../../identity/pep-profiles/profile-service.ts';
 import type { RevocationService } from '../../identity/callers/revocation-service.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
@@ -133,6 +135,10 @@ export interface Services {
   /** Keys of end callers. */
   readonly callerKeys: CallerKeyService;
   readonly revocations: Pick<RevocationService, 'revoke' | 'page'>;
+  /** What is believed of each gateway. */
+  readonly profiles: Pick<ProfileService, 'list' | 'get' | 'put' | 'remove'>;
+  /** The same, as those who answer gateways look them up. */
+  readonly gateways: Pick<ProfileRegistry, 'derive'>;
   readonly directory: DirectoryService;
   readonly bundles: BundleService;
   readonly trust: EngineTrust;

@@ -6,6 +6,7 @@ import { MemoryDirectoryStore } from './directory.ts';
 import { MemoryIdempotencyStore } from './idempotency.ts';
 import { MemoryKeyStore } from './keys.ts';
 import { MemoryOutbox } from './outbox.ts';
+import { MemoryProfileStore } from './pep-profiles.ts';
 import { MemoryRevocationStore } from './revocations.ts';
 import { MemorySubjectStore } from './subjects.ts';
 
@@ -15,6 +16,7 @@ export class MemoryState {
   readonly bundles = new MemoryBundleStore(this.outbox);
   readonly keys = new MemoryKeyStore(this.outbox);
   readonly callerKeys = new MemoryCallerKeyStore(this.outbox);
+  readonly profiles = new MemoryProfileStore(this.outbox);
   readonly revocations = new MemoryRevocationStore(this.outbox);
   readonly idempotency: MemoryIdempotencyStore;
   readonly subjects: MemorySubjectStore;

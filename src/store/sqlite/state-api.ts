@@ -7,10 +7,12 @@ import type { ApiKey } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
 import type { CallerKeyChange } from '../../identity/caller-keys/ports.ts';
+import type { ProfileChange } from '../../identity/pep-profiles/ports.ts';
 import type { Revocation, StoredAnswer } from '../../identity/ports.ts';
 import type { BundlePage } from './state-bundles.ts';
 import type { LoadedCallerKeys } from './state-caller-keys.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+import type { LoadedProfiles } from './state-pep-profiles.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
 
 export interface StateApi {
@@ -43,6 +45,9 @@ export interface StateApi {
 
   revocationList(): readonly Revocation[];
   revocationAdd(revocation: Revocation, event: EventEntry): void;
+
+  profilesLoad(): LoadedProfiles;
+  profilesWrite(change: ProfileChange, event: EventEntry): void;
 
   outboxPending(limit: number): readonly EventEntry[];
   outboxAcknowledge(ids: readonly string[]): void;

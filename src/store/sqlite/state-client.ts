@@ -10,11 +10,13 @@ import { AppError } from '../../domain/errors.ts';
 import type { EntityRef } from '../../domain/ids.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../identity/ports.ts';
 import type { CallerKeyStore, StoredCallerKey } from '../../identity/caller-keys/ports.ts';
+import type { ProfileStore } from '../../identity/pep-profiles/ports.ts';
 import { RpcClient } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import { type LoadedCallerKeys, parseCallerKeys } from './state-caller-keys.ts';
 import type { StateFolder } from './state-database.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+import { parseProfile } from './state-pep-profiles.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
 import { isObject, parseStored } from './stored-json.ts';
 
@@ -29,6 +31,7 @@ export class StateStore {
   readonly bundles: BundleStore;
   readonly keys: KeyStore;
   readonly callerKeys: CallerKeyStore;
+  readonly profiles: ProfileStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
@@ -56,6 +59,13 @@ export class StateStore {
     this.revocations = {
       list: () => rpc.call('revocationList'),
       add: (revocation, event) => rpc.call('revocationAdd', revocation, event),
+    };
+    this.profiles = {
+      async load() {
+        const { revision, rows } = await rpc.call('profilesLoad');
+        return { revision, profiles: rows.map(parseProfile) };
+      },
+      write: (change, event) => rpc.call('profilesWrite', change, event),
     };
     this.outbox = {
       pending: limit => rpc.call('outboxPending', limit),

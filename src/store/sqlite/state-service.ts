@@ -10,6 +10,7 @@ import { ErasureTable } from './state-erasure.ts';
 import { AnswerTable } from './state-idempotency.ts';
 import { KeyTable } from './state-keys.ts';
 import { OutboxTable } from './state-outbox.ts';
+import { ProfileTable } from './state-pep-profiles.ts';
 import { RevocationTable } from './state-revocations.ts';
 import { SubjectTables } from './state-subjects.ts';
 
@@ -33,6 +34,7 @@ function serviceOf(
   const directory = new DirectoryTables(state, outbox);
   const bundles = new BundleTables(state, outbox);
   const revocations = new RevocationTable(state, outbox);
+  const profiles = new ProfileTable(state, outbox);
   const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
   const subjects = new SubjectTables(subjectsFile);
   const erasures = new ErasureTable({ state, subjectsFile, subjects, outbox, answers });
@@ -65,6 +67,9 @@ function serviceOf(
 
       revocationList: () => revocations.list(),
       revocationAdd: (revocation, event) => revocations.add(revocation, event),
+
+      profilesLoad: () => profiles.load(),
+      profilesWrite: (change, event) => profiles.write(change, event),
 
       outboxPending: limit => outbox.pending(limit),
       outboxAcknowledge: ids => outbox.acknowledge(ids),

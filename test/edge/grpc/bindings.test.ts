@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
+import { ProfileRegistry } from '../../../src/identity/pep-profiles/profile-registry.ts';
 import { pepProfilesSchema } from '../../../src/domain/pep-profile.ts';
 import type { PresentedCredential } from '../../../src/domain/presented-credential.ts';
 import { certificateDigest } from '../../../src/edge/grpc/peer-certificate.ts';
@@ -63,7 +64,7 @@ describe('a check', () => {
       maxConcurrentStreams: 10,
       timeoutMs: 10_000,
       protoFolder: 'schema/protos',
-      pepProfiles: pepProfilesSchema.parse(PROFILES),
+      pepProfiles: new ProfileRegistry(pepProfilesSchema.parse(PROFILES)),
       logSampleRate: 1,
       timers: PROCESS_TIMERS,
     });

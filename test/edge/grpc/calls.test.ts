@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppError } from '../../../src/domain/errors.ts';
 import { type PepProfileInput, pepProfilesSchema } from '../../../src/domain/pep-profile.ts';
+import { ProfileRegistry } from '../../../src/identity/pep-profiles/profile-registry.ts';
 import { type GrpcOptions, type GrpcServer, listenGrpc } from '../../../src/edge/grpc/server.ts';
 import type { Services } from '../../../src/edge/http/services.ts';
 import { PROCESS_TIMERS } from '../../../src/wiring/anchors.ts';
@@ -217,7 +218,7 @@ describe('a service that fails', () => {
       maxConcurrentStreams: 100,
       timeoutMs: 10_000,
       protoFolder: 'schema/protos',
-      pepProfiles: pepProfilesSchema.parse(PROFILES),
+      pepProfiles: new ProfileRegistry(pepProfilesSchema.parse(PROFILES)),
       logSampleRate: 1,
       timers: PROCESS_TIMERS,
       ...options,

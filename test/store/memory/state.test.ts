@@ -6,6 +6,7 @@ import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
 import { describeOutbox } from '../../conformance/outbox.ts';
+import { describeProfileStore } from '../../conformance/pep-profile-store.ts';
 import { describeRevocationStore } from '../../conformance/revocation-store.ts';
 import { describeSubjectStore } from '../../conformance/subject-store.ts';
 import type { OpenState, StateBackend } from '../../conformance/state-backend.ts';
@@ -13,9 +14,19 @@ import type { OpenState, StateBackend } from '../../conformance/state-backend.ts
 const memory: StateBackend = {
   name: 'memory',
   async open(maxAnswers): Promise<OpenState> {
-    const { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects } =
+    const { directory, bundles, keys, callerKeys, profiles, revocations, outbox, idempotency, subjects } =
       new MemoryState(maxAnswers);
-    const ports = { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects };
+    const ports = {
+      directory,
+      bundles,
+      keys,
+      callerKeys,
+      profiles,
+      revocations,
+      outbox,
+      idempotency,
+      subjects,
+    };
     return { ...ports, close: async () => undefined };
   },
 };
@@ -24,6 +35,7 @@ describeDirectoryStore(memory);
 describeBundleStore(memory);
 describeKeyStore(memory);
 describeCallerKeyStore(memory);
+describeProfileStore(memory);
 describeRevocationStore(memory);
 describeOutbox(memory);
 describeIdempotencyStore(memory);

@@ -9,6 +9,7 @@ import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
 import { describeOutbox } from '../../conformance/outbox.ts';
+import { describeProfileStore } from '../../conformance/pep-profile-store.ts';
 import { describeRevocationStore } from '../../conformance/revocation-store.ts';
 import { describeSubjectStore } from '../../conformance/subject-store.ts';
 import { AT, type OpenState, type StateBackend } from '../../conformance/state-backend.ts';
@@ -22,12 +23,24 @@ const sqlite: StateBackend = {
       at: AT,
       ...(maxAnswers === undefined ? {} : { maxAnswers }),
     });
-    const { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects } = store;
+    const { directory, bundles, keys, callerKeys, profiles, revocations, outbox, idempotency, subjects } =
+      store;
     const close = async (): Promise<void> => {
       await store.close();
       rmSync(folder, { recursive: true });
     };
-    return { directory, bundles, keys, callerKeys, revocations, outbox, idempotency, subjects, close };
+    return {
+      directory,
+      bundles,
+      keys,
+      callerKeys,
+      profiles,
+      revocations,
+      outbox,
+      idempotency,
+      subjects,
+      close,
+    };
   },
 };
 
@@ -35,6 +48,7 @@ describeDirectoryStore(sqlite);
 describeBundleStore(sqlite);
 describeKeyStore(sqlite);
 describeCallerKeyStore(sqlite);
+describeProfileStore(sqlite);
 describeRevocationStore(sqlite);
 describeOutbox(sqlite);
 describeIdempotencyStore(sqlite);
