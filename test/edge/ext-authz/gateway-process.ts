@@ -199,7 +199,8 @@ function argumentsOf(name: GatewayName, file: string, folder: string): string[] 
   return ['-c', file, '-p', folder, '-e', 'stderr'];
 }
 
-async function waitForPort(port: number, child: ChildProcess): Promise<void> {
+/** Rejects when the process ends, or does not listen in time. */
+export async function waitForPort(port: number, child: ChildProcess): Promise<void> {
   const deadline = Date.now() + START_DEADLINE_MS;
   while (!(await isListening(port))) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
@@ -219,7 +220,7 @@ function isListening(port: number): Promise<boolean> {
   });
 }
 
-function endProcess(child: ChildProcess): Promise<void> {
+export function endProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise(resolve => {
     child.once('exit', () => resolve());
