@@ -41,8 +41,10 @@ export interface DecisionLog {
    * Rejects with AppError LOG_BACKPRESSURE when the queue is full (nothing was written), LOG_UNAVAILABLE when
    * the commit failed (the entry is not in the log, or the process must restart to know), INVALID_REQUEST when
    * the leaf would exceed MAX_LEAF_BYTES.
+   * @param journal what changed with the entry in the state of limits: kept in the same transaction, in the order of
+   * the calls, and no part of the leaf
    */
-  append(entry: LogEntry): Promise<LogPosition>;
+  append(entry: LogEntry, journal?: Uint8Array): Promise<LogPosition>;
   /**
    * The newest checkpoint as a C2SP signed note: of a size that was durable when it was signed, and at least the
    * size that was durable when this was called. Never contradicts a checkpoint that was given out before.

@@ -96,6 +96,9 @@ export const decisionRequestSchema = z
     }),
     auth: authSchema.optional(),
     levels: z.array(levelSchema).min(1).max(MAX_LEVELS).optional(),
+    consume: z.boolean().optional().meta({
+      description: '`false`: says what would be decided, and charges no limit',
+    }),
     explain: z.enum(EXPLANATIONS).default('summary'),
   })
   .meta({ id: 'DecisionRequest' });

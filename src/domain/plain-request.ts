@@ -73,6 +73,7 @@ const request = objectOf(
       { keyId: isShortText, issuer: isShortText },
     ),
     levels: listOf(oneOf(LEVELS), 1, MAX_LEVELS),
+    consume: isBoolean,
     explain: oneOf(EXPLANATIONS),
   },
 );

@@ -19,6 +19,8 @@ export type Explain = 'none' | 'summary' | 'full';
 export interface CheckOutcome {
   readonly result: CheckResult;
   readonly obligations: readonly Obligation[];
+  /** Limit sets that the determining permits name. */
+  readonly limitSets: readonly string[];
   /** Layers that were consulted. */
   readonly layers: readonly CompiledLayer[];
   readonly engine: EngineName;
@@ -45,6 +47,7 @@ export function refuse(action: string, resource: EntityUid, code: ReasonCode, me
       nearMisses: [],
     },
     obligations: NOTHING,
+    limitSets: NOTHING,
     layers: NOTHING,
     engine: 'compiled',
   };
@@ -92,6 +95,7 @@ export function evaluateCheck(
       nearMisses: [...misses],
     },
     obligations: obligationsOf(verdict.policies),
+    limitSets: isDeny ? NOTHING : limitSetsOf(verdict.policies),
     layers,
     engine,
   };
@@ -147,6 +151,13 @@ function obligationsOf(policies: readonly CompiledPolicy[]): readonly Obligation
   for (const policy of policies) {
     for (const type of policy.obligations) (found ??= []).push({ type, policy: policy.id });
   }
+  return found ?? NOTHING;
+}
+
+/** Of all determining permits: a further permit never takes a limit away. */
+function limitSetsOf(permits: readonly CompiledPolicy[]): readonly string[] {
+  let found: string[] | undefined;
+  for (const { limitSets } of permits) for (const set of limitSets) (found ??= []).push(set);
   return found ?? NOTHING;
 }
 

@@ -18,6 +18,8 @@ import type { CompiledLayer, LayerDigests, Snapshot } from './snapshot.ts';
 import { CheckEntities, type Parties, resolveParties } from './parties.ts';
 import { type Objection, objectToRequest, objectToResource } from './standing.ts';
 
+const NO_SETS: readonly never[] = [];
+
 /** What a decision takes besides snapshot and request: all of it is logged. */
 export interface DecisionInputs {
   readonly id: string;
@@ -35,6 +37,10 @@ export interface Evaluated {
   readonly request: LoggedRequest;
   readonly entities: readonly EntityRevision[];
   readonly engine: EngineName;
+  /** Undefined: no policy was asked. */
+  readonly parties: Parties | undefined;
+  /** Limit sets that the determining permits of an allow name, each once. */
+  readonly limitSets: readonly string[];
 }
 
 interface LeveledOutcome {
@@ -86,6 +92,8 @@ export function evaluateDecision(
     request: loggedRequest(request, parties, inputs.defaultEnv),
     entities,
     engine: outcomes.some(({ outcome }) => outcome.engine === 'wasm') ? 'wasm' : 'compiled',
+    parties,
+    limitSets: limitSetsOf(outcomes),
   };
 }
 
@@ -165,6 +173,8 @@ function decideUnknownAction(
     request: loggedRequest(request, parties, undefined),
     entities: startRevisions(parties),
     engine: 'compiled',
+    parties,
+    limitSets: NO_SETS,
   };
 }
 
@@ -230,6 +240,15 @@ function collectObligations(outcomes: readonly LeveledOutcome[], isDeny: boolean
     }
   }
   return found;
+}
+
+/** The same list for all that name none. */
+function limitSetsOf(outcomes: readonly LeveledOutcome[]): readonly string[] {
+  let found: Set<string> | undefined;
+  for (const { outcome } of outcomes) {
+    for (const set of outcome.limitSets) (found ??= new Set()).add(set);
+  }
+  return found === undefined ? NO_SETS : [...found];
 }
 
 function revisionOf(snapshot: Snapshot, layers: LayerDigests): Revision {

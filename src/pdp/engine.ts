@@ -1,8 +1,8 @@
 /**
- * The walk of a decision: evaluate, record, answer. Invariant: no answer leaves before its entry is durable,
- * and an exception on the way becomes a logged deny, never an allow.
+ * The walk of a decision: evaluate, charge limits, record, answer. Invariants: no answer leaves before its entry is
+ * durable; an exception on the way becomes a logged deny, never an allow; what no answer tells of holds nothing.
  */
-import type { DecisionLog } from '../decision-log/ports.ts';
+import type { DecisionLog, LogPosition } from '../decision-log/ports.ts';
 import type { CallerAuth, CallerAuthentication } from '../domain/caller-authentication.ts';
 import { type Clock, type IdSource, TimestampMemo, timestamp } from '../domain/clock.ts';
 import type { Credential } from '../domain/credential.ts';
@@ -12,9 +12,11 @@ import { AppError } from '../domain/errors.ts';
 import type { DecisionEntry, UnloggedDecision } from '../domain/log-entry.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import { type Evaluated, evaluateDecision } from './decide.ts';
+import type { LimitAnswer, LimitGate } from '../limits/desk.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { IdempotencyWindow } from './idempotency.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
+import { type Limited, LimitStep, withLimits } from './limit-step.ts';
 import { objectToReach } from './narrowing.ts';
 import { resolveParties } from './parties.ts';
 
@@ -61,6 +63,8 @@ export interface EngineOptions {
   readonly defaultEnv: string;
   /** Version of the evaluators, logged with each decision: `1+cedar-4.13.0`. */
   readonly engineVersion: string;
+  /** What counts beside the policies; absent: nothing does. */
+  readonly limits?: LimitGate | undefined;
 }
 
 /** Answers decision requests. */
@@ -69,11 +73,16 @@ export class DecisionEngine {
   readonly #timestamps = new TimestampMemo();
   /** Names of the evaluators with their version, as they are logged. */
   readonly #engines: Readonly<Record<EngineName, string>>;
+  readonly #limits: LimitStep | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { engineVersion } = options;
+    const { engineVersion, limits } = options;
     this.#engines = { compiled: `compiled/${engineVersion}`, wasm: `wasm/${engineVersion}` };
+    this.#limits =
+      limits === undefined
+        ? undefined
+        : new LimitStep(limits, (error, evaluated) => this.#deniedFailure(error, evaluated));
   }
 
   /**
@@ -109,7 +118,7 @@ export class DecisionEngine {
     this.#requireRoom();
     const now = clock.now();
     const refused = deniedDecision(snapshot, { ...request, tenant }, { id: ids.next(), now }, refusal);
-    return this.#record(refused, now, caller, startedAt);
+    return this.#record(unlimited(refused), now, caller, startedAt);
   }
 
   async #decideOnce(snapshot: Snapshot, request: DecisionRequest, caller: DecisionCaller): Promise<Decision> {
@@ -118,9 +127,22 @@ export class DecisionEngine {
     authorizeAsker(snapshot, request, caller);
     this.#requireRoom();
     const now = clock.now();
+    const blocked = this.#limits?.blocked(request, now);
+    if (blocked?.refusal !== undefined) {
+      const { tenant } = resolveParties(snapshot, request);
+      const inputs = { id: this.#options.ids.next(), now };
+      const denied = deniedDecision(snapshot, { ...request, tenant }, inputs, blocked.refusal);
+      return this.#record({ evaluated: withLimits(denied, blocked), limit: blocked }, now, caller, startedAt);
+    }
     const beyond = this.#beyondReach(snapshot, request, caller, now);
-    if (beyond !== undefined) return this.#record(beyond.evaluated, now, beyond.caller, startedAt);
-    return this.#record(this.#evaluate(snapshot, request, now), now, caller, startedAt);
+    if (beyond !== undefined) return this.#record(unlimited(beyond.evaluated), now, beyond.caller, startedAt);
+    const evaluated = this.#evaluate(snapshot, request, now);
+    if (this.#limits === undefined || evaluated.decision.decision === 'deny') {
+      return this.#record(unlimited(evaluated), now, caller, startedAt);
+    }
+    const limited = this.#limits.charge(evaluated, { snapshot, pep: caller.credential.keyId, now });
+    // a store that answers at once is not waited for: its journal must follow what it counted, in that order
+    return this.#record(limited instanceof Promise ? await limited : limited, now, caller, startedAt);
   }
 
   /** The deny of a request that the credential of the caller was not made for; undefined when it was. */
@@ -148,13 +170,19 @@ export class DecisionEngine {
   }
 
   async #record(
-    evaluated: Evaluated,
+    { evaluated, limit }: Limited,
     now: number,
     caller: DecisionCaller,
     startedAt: number,
   ): Promise<Decision> {
     const { clock, log, observer } = this.#options;
-    const position = await log.append(this.#entry(evaluated, now, caller));
+    let position: LogPosition;
+    try {
+      position = await log.append(this.#entry(evaluated, now, caller, limit), limit?.journal);
+    } catch (error) {
+      if (limit?.holds === true) await this.#withdraw(evaluated.decision.decisionId);
+      throw error;
+    }
     // the entry is durable from here on: the answer may leave
     const auth = authOf(evaluated.request.asked.auth, caller);
     const decision: Decision = { ...evaluated.decision, auth, log: position };
@@ -174,10 +202,30 @@ export class DecisionEngine {
     }
   }
 
+  /** The deny of a request that the policies allow and that could not be counted. */
+  #deniedFailure(error: unknown, evaluated: Evaluated): Evaluated {
+    this.#options.observer.failed(error);
+    const { decision } = evaluated;
+    const reason = { ...FAILURE, level: decision.reason.level, policies: [] };
+    return { ...evaluated, decision: { ...decision, decision: 'deny', reason, obligations: [] } };
+  }
+
+  /** Nobody was told that the request may go on, so nobody will say how it ended. */
+  async #withdraw(decisionId: string): Promise<void> {
+    const { clock, observer } = this.#options;
+    try {
+      await this.#limits?.withdraw(decisionId, clock.now());
+    } catch (error) {
+      // its holds expire by themselves
+      observer.failed(error);
+    }
+  }
+
   #entry(
     { decision, request, entities, engine }: Evaluated,
     time: number,
     caller: DecisionCaller,
+    limit: LimitAnswer | undefined,
   ): DecisionEntry {
     const { authentication, trace, httpRequestId } = caller;
     return {
@@ -191,6 +239,7 @@ export class DecisionEngine {
       obligations: decision.obligations,
       revision: decision.revision,
       entities,
+      limits: limit?.limits,
       engine: this.#engines[engine],
       pep: caller.credential.keyId,
       caller: authentication,
@@ -244,6 +293,10 @@ function notLoaded(): AppError {
   });
 }
 
+function unlimited(evaluated: Evaluated): Limited {
+  return { evaluated, limit: undefined };
+}
+
 /** A deny that no policy was asked about. */
 function deniedDecision(
   snapshot: Snapshot,
@@ -275,5 +328,7 @@ function deniedDecision(
     },
     entities: [],
     engine: 'compiled',
+    parties: undefined,
+    limitSets: [],
   };
 }

@@ -11,6 +11,7 @@ import { type LayerName, tenantLayer } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { LayerLimits } from '../limits/planning.ts';
 import { type Entity, type EntitySource, RecordValue } from '../domain/value.ts';
+import { LimitLayerLists } from './limit-layers.ts';
 import { Planner } from './plan.ts';
 
 /** One active layer. */
@@ -70,6 +71,7 @@ export class LayerLists {
 
 export interface Snapshot extends PolicyState {
   readonly layersOf: LayerLists;
+  readonly limitLayersOf: LimitLayerLists;
   readonly directory: DirectoryView;
   readonly planner: Planner;
   /** Directory entities and the schema's actions, as the evaluator reads them. */
@@ -100,6 +102,7 @@ export class SnapshotHolder {
   #policy: PolicyState | undefined;
   #planner: Planner | undefined;
   #layersOf: LayerLists | undefined;
+  #limitLayersOf: LimitLayerLists | undefined;
   #actions: ReadonlyMap<string, Entity> = new Map();
 
   /** undefined until a schema and a directory have been published. */
@@ -113,7 +116,10 @@ export class SnapshotHolder {
       this.#planner = new Planner(policy.schema);
       this.#actions = actionEntities(policy.schema);
     }
-    if (this.#policy?.layers !== policy.layers) this.#layersOf = new LayerLists(policy.layers);
+    if (this.#policy?.layers !== policy.layers) {
+      this.#layersOf = new LayerLists(policy.layers);
+      this.#limitLayersOf = new LimitLayerLists(policy.layers);
+    }
     this.#policy = policy;
     this.#assemble(directory);
   }
@@ -133,14 +139,14 @@ export class SnapshotHolder {
     const policy = this.#policy;
     const planner = this.#planner;
     const layersOf = this.#layersOf;
-    if (policy === undefined || planner === undefined || layersOf === undefined) {
-      throw new Error('no policy was published');
-    }
+    const limitLayersOf = this.#limitLayersOf;
+    if (!policy || !planner || !layersOf || !limitLayersOf) throw new Error('no policy was published');
     const layers = digestsOf([...policy.layers.values()]);
     this.#current = {
       schema: policy.schema,
       layers: policy.layers,
       layersOf,
+      limitLayersOf,
       directory,
       planner,
       entities: new SnapshotEntities(directory, this.#actions),

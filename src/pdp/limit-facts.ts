@@ -1,0 +1,94 @@
+/**
+ * What limits look at of a decision: read from the snapshot and the parties that were decided. Invariant: the service
+ * reads no second state of the directory for it, and a credential never becomes a fact.
+ */
+import type { DirectoryEntity } from '../directory/view.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import { NAMESPACE } from '../domain/ids.ts';
+import { type LimitFacts, type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
+import type { Parties } from './parties.ts';
+import { qualify } from './plan.ts';
+import type { Snapshot } from './snapshot.ts';
+
+const MODEL_TYPE = `${NAMESPACE}::Model`;
+const NO_ANCESTORS: ReadonlySet<string> = new Set();
+
+/** What else the engine knows of a request. */
+export interface LimitedRequest {
+  /** As it was decided: its `auth` is verified, or asserted by a gateway that may. */
+  readonly request: Omit<DecisionRequest, 'explain'>;
+  readonly parties: Parties;
+  /** Sets that the determining permits name. */
+  readonly limitSets: readonly string[];
+  /** Id of the key of the gateway. */
+  readonly pep: string;
+}
+
+/** Reads facts. What it read of a model it keeps for as long as the directory has that revision of it. */
+export class LimitFactReader {
+  readonly #models = new WeakMap<DirectoryEntity, ModelFacts>();
+
+  read(snapshot: Snapshot, { request, parties, limitSets, pep }: LimitedRequest): LimitFacts {
+    const { principal, principalEntity, resource, resourceEntity, tenant } = parties;
+    const owner = tenant === '' ? undefined : snapshot.directory.get(qualify('Tenant', tenant).key);
+    return {
+      principal,
+      principalAncestors: principalEntity?.ancestors ?? NO_ANCESTORS,
+      tier: textOf(principalEntity, 'tier'),
+      tenant,
+      plan: textOf(owner, 'plan'),
+      model:
+        resourceEntity === undefined || resource.type !== MODEL_TYPE
+          ? undefined
+          : this.#model(resourceEntity),
+      operation: request.action,
+      address: addressOf(request),
+      key: keyOf(request.auth),
+      pep,
+      inputTokens: request.input?.tokens,
+      maxOutputTokens: request.params?.maxOutputTokens,
+      limitSets,
+    };
+  }
+
+  #model(entity: DirectoryEntity): ModelFacts {
+    let facts = this.#models.get(entity);
+    if (facts === undefined) this.#models.set(entity, (facts = modelFacts(entity)));
+    return facts;
+  }
+}
+
+/** `context.ip`, where it is a text. */
+export function addressOf({ context }: Pick<DecisionRequest, 'context'>): string | undefined {
+  const address = context?.['ip'];
+  return typeof address === 'string' ? address : undefined;
+}
+
+function modelFacts(entity: DirectoryEntity): ModelFacts {
+  const { uid, ancestors } = entity;
+  const at = uid.id.lastIndexOf('@');
+  return {
+    uid,
+    ancestors,
+    version: at === -1 ? NO_VERSION : uid.id.slice(at + 1),
+    stage: textOf(entity, 'stage'),
+    risk: countOf(entity, 'risk'),
+    maxOutputTokens: countOf(entity, 'maxOutputTokens'),
+    contextWindow: countOf(entity, 'contextWindow'),
+  };
+}
+
+/** The key that a caller came with. Of a token `keyId` is the key of its issuer, which many callers share. */
+function keyOf(auth: DecisionRequest['auth']): string | undefined {
+  return auth === undefined || auth.method === 'jwt' ? undefined : auth.keyId;
+}
+
+function textOf(entity: DirectoryEntity | undefined, name: string): string | undefined {
+  const value = entity?.attributes.entries.get(name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function countOf(entity: DirectoryEntity, name: string): number | undefined {
+  const value = entity.attributes.entries.get(name);
+  return typeof value === 'number' ? value : undefined;
+}
