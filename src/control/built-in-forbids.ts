@@ -43,6 +43,8 @@ unless {
      Duramen::Role::"approver",
      Duramen::Role::"directory",
      Duramen::Role::"keys",
+     Duramen::Role::"limits",
+     Duramen::Role::"load",
      Duramen::Role::"admin"])
 };
 

@@ -4,7 +4,17 @@ import { type CallerRules, callerRulesSchema } from './caller-rules.ts';
 import type { ClientCertificate } from './client-certificate.ts';
 import { idSchema } from './ids.ts';
 
-export const ROLES = ['pep', 'author', 'approver', 'directory', 'auditor', 'keys', 'admin'] as const;
+export const ROLES = [
+  'pep',
+  'author',
+  'approver',
+  'directory',
+  'auditor',
+  'keys',
+  'limits',
+  'load',
+  'admin',
+] as const;
 export const roleSchema = z.enum(ROLES).meta({ id: 'Role' });
 /** What a credential may do (api.md, Roles of a credential). `admin` holds all of them. */
 export type Role = z.infer<typeof roleSchema>;

@@ -11,7 +11,7 @@ import { makeRoutes } from '../../src/edge/http/routes.ts';
 import { requireAccess } from '../../src/edge/http/authentication.ts';
 import { declaredOperations, gateOf, keyWith, shippedPlane } from './shipped-control.ts';
 
-/** Every set of roles but the empty one: 127. */
+/** Every set of roles but the empty one: 511. */
 const ROLE_SETS: readonly (readonly Role[])[] = Array.from({ length: 2 ** ROLES.length - 1 }, (_, at) =>
   ROLES.filter((_role, bit) => ((at + 1) & (1 << bit)) !== 0),
 );
