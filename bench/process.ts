@@ -40,7 +40,7 @@ export async function startService(
 ): Promise<RunningService> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [pathOf('../src/cli.ts'), 'serve'], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=16', pathOf('../src/cli.ts'), 'serve'], {
     env: {
       ...process.env,
       DURAMEN_HTTP_LISTEN: `127.0.0.1:${port}`,

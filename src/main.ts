@@ -13,19 +13,18 @@ import { Metrics } from './telemetry/metrics.ts';
 import { type Anchors, openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
 import { assembleCertificates, type Certificates } from './wiring/certificates.ts';
 import { Cleanup } from './wiring/cleanup.ts';
-import { assembleControl } from './wiring/control.ts';
+import { assembleControl, readControlPlane } from './wiring/control.ts';
 import { prepareFolder } from './wiring/data-folder.ts';
 import { assembleEdge } from './wiring/edge.ts';
 import { makeEraser } from './wiring/erasure.ts';
 import { Events } from './wiring/events.ts';
-import { serveGrpc } from './wiring/grpc.ts';
 import { listenHttp } from './wiring/http.ts';
 import { UuidSource } from './wiring/ids.ts';
 import { assembleIdentity } from './wiring/identity.ts';
 import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
 import { continueRequest } from './wiring/log-succession.ts';
 import { assembleProfiles } from './wiring/pep-profiles.ts';
-import { assemblePolicy } from './wiring/policy.ts';
+import { assemblePolicy, startPolicyThreads } from './wiring/policy.ts';
 import { openStores, type Stores } from './wiring/stores.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
 
@@ -85,8 +84,20 @@ async function start(
 
   prepareFolder(config.dataDir);
   const waiting = await continueRequest(config.dataDir, config.log.signingKey);
-  const stores = await openStores(config.dataDir, clock, randomBytes, logger, metrics, config.log);
-  cleanup.add(() => stores.close());
+  const opening = openStores(config.dataDir, clock, randomBytes, logger, metrics, config.log);
+  cleanup.add(() =>
+    opening.then(
+      stores => stores.close(),
+      () => undefined,
+    ),
+  );
+  const threads = startPolicyThreads(logger);
+  cleanup.add(() => threads.oracleThread.close());
+  // compiled while the threads start
+  const plane = readControlPlane(config.control, clock, error =>
+    logger.error({ err: error }, 'a decision of the control plane failed and was denied'),
+  );
+  const stores = await opening;
 
   // before anything is written to the log or served from it
   const { log, tree, reader, verifierKey } = stores;
@@ -94,10 +105,10 @@ async function start(
   cleanup.add(() => anchors.close());
 
   const events = await startEvents(stores, logger, cleanup);
-  const control = assembleControl({ ...core, log });
+  const control = assembleControl({ ...core, log, plane });
   cleanup.add(() => control.close());
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const policy = assemblePolicy({ ...core, stores, events, control, schemaText, cedarVersion });
+  const policy = assemblePolicy({ ...core, stores, events, control, threads, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
@@ -146,6 +157,9 @@ async function openListeners(
     return http.close(config.shutdown.graceSeconds * 1000);
   });
   const { url, adminUrl } = http;
+  if (config.grpc.listen === '') return { url, adminUrl, grpcAddress: undefined };
+  // much code that nobody waits for who has turned the listener off
+  const { serveGrpc } = await import('./wiring/grpc.ts');
   return { url, adminUrl, grpcAddress: await serveGrpc(config, services, cleanup) };
 }
 

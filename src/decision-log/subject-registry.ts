@@ -45,17 +45,24 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
   #saltsUsed = 0;
   #missedAt = Number.NEGATIVE_INFINITY;
 
-  private constructor(options: SubjectRegistryOptions) {
+  /** Knows nobody before `load` has resolved: nothing may be logged until then. */
+  constructor(options: SubjectRegistryOptions) {
     this.#options = options;
   }
 
-  /** Loads everything, and makes the shared keys of this month and the next. Rejects as the store. */
+  /** A registry that is loaded. Rejects as the store. */
   static async open(options: SubjectRegistryOptions): Promise<SubjectRegistry> {
     const registry = new SubjectRegistry(options);
-    for await (const chunk of options.store.load()) registry.#table.add(chunk);
-    registry.#months.add(await options.store.monthKeys());
-    await registry.makeMonthKeys();
+    await registry.load();
     return registry;
+  }
+
+  /** Loads everything, once, and makes the shared keys of this month and the next. Rejects as the store. */
+  async load(): Promise<void> {
+    const { store } = this.#options;
+    for await (const chunk of store.load()) this.#table.add(chunk);
+    this.#months.add(await store.monthKeys());
+    await this.makeMonthKeys();
   }
 
   /** Registered principals. */

@@ -22,7 +22,6 @@ import { AppError, messageOf } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import { credentialOf } from '../identity/key-ring.ts';
 import type { KeyGuard, KeyService } from '../identity/key-service.ts';
-import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 const SCHEMA = new URL('../../schema/control-plane.cedarschema', import.meta.url);
@@ -37,7 +36,8 @@ export interface ControlParts {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Pick<Metrics, 'controlDenied'>;
-  readonly logger: Pick<Logger, 'error'>;
+  /** From `readControlPlane`. */
+  readonly plane: ControlPlane;
 }
 
 export interface Control {
@@ -51,11 +51,7 @@ export interface Control {
   close(): Promise<void>;
 }
 
-/** @throws AppError BUNDLE_INVALID with every problem of the policies */
-export function assembleControl({ config, log, clock, ids, metrics, logger }: ControlParts): Control {
-  const plane = readControlPlane(config.control, clock, error =>
-    logger.error({ err: error }, 'a decision of the control plane failed and was denied'),
-  );
+export function assembleControl({ config, log, clock, ids, metrics, plane }: ControlParts): Control {
   const recorder = new ControlDenialRecorder({ log, clock, ids });
   recorder.start();
   const replacedBy = config.control.policies;

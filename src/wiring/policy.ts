@@ -39,6 +39,8 @@ export interface PolicyParts {
   /** Version of cedar-wasm, logged with each decision. */
   readonly cedarVersion: string;
   readonly control: Pick<Control, 'bundles'>;
+  /** Ended with the policy. */
+  readonly threads: PolicyThreads;
 }
 
 export interface Policy {
@@ -55,7 +57,7 @@ export interface Policy {
 
 export function assemblePolicy(parts: PolicyParts): Policy {
   const { config, stores, events, clock, ids, metrics, logger, schemaText } = parts;
-  const { compilerThread, oracleThread } = makeThreads(logger);
+  const { compilerThread, oracleThread } = parts.threads;
   const snapshots = new SnapshotHolder();
   stores.subjects.setPersonalKeys(config.privacy.personalContextKeys, () => snapshots.current?.schema);
   const directory = new DirectoryService({
@@ -120,7 +122,13 @@ function observerOf(metrics: Metrics, logger: Logger): DecisionObserver {
 }
 
 /** One thread checks what is pushed; the other, always at hand, builds what is activated and asks cedar-wasm. */
-function makeThreads(logger: Logger) {
+export interface PolicyThreads {
+  readonly compilerThread: PolicyThread<PolicyWorkerApi>;
+  readonly oracleThread: PolicyThread<PolicyWorkerApi & OracleWorkerApi>;
+}
+
+/** The second thread starts at once: loading its code takes longer than all else that a start waits for. */
+export function startPolicyThreads(logger: Logger): PolicyThreads {
   const onHealth = (healthy: boolean, detail: string) => {
     if (healthy) logger.info({ detail }, 'worker recovered');
     else logger.error({ detail }, 'worker failed');
@@ -135,6 +143,7 @@ function makeThreads(logger: Logger) {
     script: WORKER,
     onHealth,
   });
+  oracleThread.start();
   return { compilerThread, oracleThread };
 }
 

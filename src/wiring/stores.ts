@@ -77,10 +77,8 @@ export async function openStores(
     else logger.error({ store, detail }, 'store failed');
   };
   const state = await StateStore.open({ folder, at: timestamp(clock.now()), onHealth: onHealth('state') });
-  const subjects = await openAfter(
-    () => Subjects.open({ store: state.subjects, directory: state.directory, clock, random, logger }),
-    [state],
-  );
+  const { directory } = state;
+  const subjects = new Subjects({ store: state.subjects, directory, clock, random, logger });
   const observer = {
     onHealth: onHealth('log'),
     onFatal: (detail: string) => broken.resolve(detail),
@@ -88,8 +86,9 @@ export async function openStores(
     onCommit: ({ entries, commitSeconds }: { entries: number; commitSeconds: number }) =>
       metrics.logCommitted(entries, commitSeconds),
   };
-  const log = await openAfter(
-    () => LogClient.open({ ...newLog(subjects, random), signingKey, shardEntries, folder, clock, observer }),
+  const log = await openLoading(
+    LogClient.open({ ...newLog(subjects, random), signingKey, shardEntries, folder, clock, observer }),
+    subjects.load(),
     [state],
   );
   const reader = await openAfter(
@@ -167,4 +166,18 @@ async function openAfter<T>(
     for (const store of opened) await store.close();
     throw error;
   }
+}
+
+/** A store that opens while something else is loaded; when either fails, closes what was opened. */
+async function openLoading<T extends { close(): Promise<void> }>(
+  opening: Promise<T>,
+  loading: Promise<void>,
+  opened: readonly { close(): Promise<void> }[],
+): Promise<T> {
+  const [store, loaded] = await Promise.allSettled([opening, loading]);
+  if (store.status === 'fulfilled' && loaded.status === 'fulfilled') return store.value;
+  if (store.status === 'fulfilled') await store.value.close();
+  for (const other of opened) await other.close();
+  await loading;
+  return opening;
 }

@@ -34,30 +34,28 @@ export class Subjects {
   readonly registry: SubjectRegistry;
   /** The directory's store, which registers whoever comes into the directory. */
   readonly directory: DirectoryStore;
-  readonly #personal: PersonalKeys;
+  readonly #personal = new PersonalKeys();
   readonly #parts: SubjectParts;
   #stop: () => void = () => undefined;
   #upkeep: Promise<void> = Promise.resolve();
 
-  private constructor(parts: SubjectParts, registry: SubjectRegistry, personal: PersonalKeys) {
-    this.#parts = parts;
-    this.registry = registry;
-    this.directory = registering(parts.directory, registry);
-    this.#personal = personal;
-  }
-
-  /** Loads the registry. Rejects as the store. */
-  static async open(parts: SubjectParts): Promise<Subjects> {
+  /** Knows nobody before `load` has resolved. */
+  constructor(parts: SubjectParts) {
     const { store, clock, random, logger } = parts;
-    const personal = new PersonalKeys();
-    const registry = await SubjectRegistry.open({
+    this.#parts = parts;
+    this.registry = new SubjectRegistry({
       store,
       clock,
       random,
-      personalKeys: () => personal.current,
+      personalKeys: () => this.#personal.current,
       onError: error => logger.error({ err: error }, 'month keys could not be made: older ones stay in use'),
     });
-    return new Subjects(parts, registry, personal);
+    this.directory = registering(parts.directory, this.registry);
+  }
+
+  /** Loads the registry, once. Rejects as the store. */
+  load(): Promise<void> {
+    return this.registry.load();
   }
 
   /** Says which context keys are personal: those configured, and those of the schema at the time of a decision. */

@@ -25,9 +25,17 @@ beforeEach(() => {
   state = new MemoryState();
 });
 
-function open(directory: DirectoryStore = state.directory): Promise<Subjects> {
+async function open(directory: DirectoryStore = state.directory): Promise<Subjects> {
   const logger = makeLogger('silent', CLOCK, { write: () => undefined });
-  return Subjects.open({ store: state.subjects, directory, clock: CLOCK, random: randomBytes, logger });
+  const subjects = new Subjects({
+    store: state.subjects,
+    directory,
+    clock: CLOCK,
+    random: randomBytes,
+    logger,
+  });
+  await subjects.load();
+  return subjects;
 }
 
 async function put({ directory }: Subjects, refs: readonly EntityRef[], id = 'e1'): Promise<void> {
