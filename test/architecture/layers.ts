@@ -63,6 +63,13 @@ export const LAYERS: readonly Layer[] = [
     node: ['node:fs', 'node:fs/promises', 'node:os', 'node:path', 'node:url', 'node:worker_threads', CRYPTO],
   },
   {
+    name: 'store/redis',
+    layers: ['domain', 'limits'],
+    packages: ['ioredis'],
+    // reads its scripts, which are files beside it
+    node: ['node:fs'],
+  },
+  {
     name: 'store/anchors',
     layers: ['domain', 'decision-log'],
     packages: [],
