@@ -43,8 +43,11 @@ export interface SettledCharge {
 }
 
 export interface SettlementResult {
-  /** `unknown`: no such decision, or it was forgotten; `repeated`: settled before, nothing changed. */
-  readonly state: 'settled' | 'repeated' | 'unknown';
+  /**
+   * `unknown`: no such decision, or it was forgotten; `repeated`: settled before, nothing changed; `deferred`: the
+   * shared store does not answer, and learns of it when it does.
+   */
+  readonly state: 'settled' | 'repeated' | 'unknown' | 'deferred';
   readonly charges: readonly SettledCharge[];
   readonly journal: Uint8Array | undefined;
 }
