@@ -9,6 +9,7 @@ import { anchorSettings } from './anchor-settings.ts';
 import { controlSettings } from './control-settings.ts';
 import { grpcSettings } from './grpc-settings.ts';
 import { identitySettings } from './identity-settings.ts';
+import { limitSettings } from './limit-settings.ts';
 import { parseListenAddress } from './listen-address.ts';
 import { settingNotes } from './setting-notes.ts';
 import { adminSettings, tlsSettings } from './tls-settings.ts';
@@ -215,6 +216,7 @@ export const configSchema = z.strictObject({
   auth: auth.prefault({}),
   identity: identitySettings.prefault({}),
   control: controlSettings.prefault({}),
+  limits: limitSettings.prefault({}),
   log: log.prefault({}),
   anchor: anchorSettings.prefault({}),
   privacy: privacy.prefault({}),
