@@ -9,6 +9,7 @@ import { timestamp } from '../domain/clock.ts';
 import { LEVELS } from '../domain/reason.ts';
 import { openDisclosure } from './commitment.ts';
 import { impliedResource } from './leaf.ts';
+import { limitsView } from './leaf-limits.ts';
 import { messageOfCode } from './messages.ts';
 
 /** What opens a leaf for a reader who may see it. */
@@ -43,6 +44,7 @@ export function entryView(leaf: JsonObject, opened: Opened): JsonObject {
     ...leaf,
     entities: entitiesView(leaf['entities'], opened),
     levels,
+    ...(leaf['limits'] === undefined ? {} : { limits: limitsView(leaf['limits']) }),
     obligations: leaf['obligations'] ?? [],
     reason,
     request,
@@ -181,6 +183,15 @@ function checkView(check: JsonObject, implied: string, opened: Opened): JsonObje
 function reasonView(reason: JsonObject, levels: JsonObject): JsonObject {
   const checks = listOf(objectOf(levels[textOf(reason['level'])])['checks']).map(objectOf);
   const deciding = checks.find(check => check['decision'] === 'deny') ?? checks.at(-1);
+  // after an allow of the policies something else denied
+  const isTheirs = deciding?.['decision'] === 'deny' || reason['code'] === 'POLICY_ALLOW';
+  if (!isTheirs) {
+    return {
+      ...reason,
+      message: reason['message'] ?? messageOfCode(textOf(reason['code']), []),
+      policies: [],
+    };
+  }
   return {
     ...reason,
     message: reason['message'] ?? deciding?.['message'] ?? messageOfCode(textOf(reason['code']), []),

@@ -23,9 +23,10 @@ import {
   type LogEntry,
   type LoggedRequest,
 } from '../domain/log-entry.ts';
-import type { Level } from '../domain/reason.ts';
+import type { Level, ReasonCode } from '../domain/reason.ts';
 import { canonicalJson, canonicalNumber, canonicalString } from './canonical-json.ts';
 import { commit } from './commitment.ts';
+import { writeLimits } from './leaf-limits.ts';
 import type { LeafPrivacy, PlainOpening, Subject } from './leaf-privacy.ts';
 
 /** Longest leaf in bytes. An entry of a C2SP tlog-tiles bundle has a 16-bit length; this leaves headroom. */
@@ -93,7 +94,7 @@ export class LeafWriter {
   }
 
   #decision(entry: DecisionEntry): WrittenLeaf {
-    const { caller, httpRequestId, trace, obligations, time, request } = entry;
+    const { caller, httpRequestId, limits, trace, obligations, time, request } = entry;
     const { principal } = request.asked;
     const principalKey = `${NAMESPACE}::${principal.type}::"${principal.id}"`;
     const subject = this.#privacy.subject(principalKey);
@@ -104,6 +105,7 @@ export class LeafWriter {
       `"entities":${this.#entities(entry.entities, time)},` +
       (httpRequestId === undefined ? '' : `"httpRequestId":${canonicalString(httpRequestId)},`) +
       `"id":${canonicalString(entry.id)},"kind":"decision","levels":${this.#levels(entry)},` +
+      (limits === undefined || limits.length === 0 ? '' : `"limits":${writeLimits(limits)},`) +
       (obligations.length === 0 ? '' : `"obligations":${writeList(obligations, writeObligation)},`) +
       `"pep":${canonicalString(entry.pep)},"reason":${writeReason(entry.reason)},` +
       `"request":${this.#request(request, pseudonym, shown, time)},` +
@@ -181,6 +183,7 @@ export class LeafWriter {
     return (
       `{"action":${canonicalString(asked.action)}` +
       (auth === undefined ? '' : `,"auth":${writeAuth(auth)}`) +
+      (asked.consume === false ? ',"consume":false' : '') +
       (shown === undefined ? '' : `,"context":${canonicalJson(shown)}`) +
       (defaultEnv === undefined ? '' : `,"env":${canonicalString(defaultEnv)}`) +
       (input === undefined ? '' : this.#input(input, request, time)) +
@@ -292,9 +295,20 @@ function keyOf({ id, type }: EntityRef): string {
   return `${NAMESPACE}::${type}::"${id}"`;
 }
 
-/** The text that a policy gives is kept; every other message follows from the code, and could name a principal. */
+/** Codes whose messages are kept: the text that a policy gives, and what limits say, which names nobody. */
+const KEPT_MESSAGES: ReadonlySet<ReasonCode> = new Set([
+  'POLICY_ALLOW',
+  'FORBIDDEN_BY_POLICY',
+  'RATE_LIMITED',
+  'BUDGET_EXHAUSTED',
+  'CONCURRENCY_LIMITED',
+  'PENALTY_BLOCKED',
+  'OVERLOADED',
+]);
+
+/** Every other message follows from the code, and could name a principal. */
 function writeReason({ code, level, message }: Reason): string {
-  const kept = code === 'POLICY_ALLOW' || code === 'FORBIDDEN_BY_POLICY';
+  const kept = KEPT_MESSAGES.has(code);
   return `{"code":"${code}","level":"${level}"${kept ? `,"message":${canonicalString(message)}` : ''}}`;
 }
 

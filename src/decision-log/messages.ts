@@ -13,6 +13,11 @@ const MESSAGES: Readonly<Record<string, string>> = {
   TENANT_SUSPENDED: 'the tenant is suspended',
   PRINCIPAL_DISABLED: 'the principal is disabled',
   NO_ACTIVE_BUNDLE: 'no bundle is active for a layer that the check needs',
+  RATE_LIMITED: 'a limit is reached',
+  BUDGET_EXHAUSTED: 'a budget is used up',
+  CONCURRENCY_LIMITED: 'too many requests are under way',
+  PENALTY_BLOCKED: 'limits were violated again and again, so nothing is admitted for a time',
+  OVERLOADED: 'there is no capacity now',
   INTERNAL_ERROR: 'the decision failed inside the service',
 };
 

@@ -99,7 +99,7 @@ function windowMs(rule: LimitRule): number | undefined {
       if (typeof period !== 'string') return period.rollingMs;
       return period === 'month' ? undefined : PERIOD_SECONDS[period] * SECOND_MS;
     }
-    case 'concurrency':
+    default:
       return undefined;
   }
 }

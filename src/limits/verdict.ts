@@ -72,7 +72,7 @@ function codeOf(rule: LimitRule): LimitCode {
       return 'RATE_LIMITED';
     case 'quota':
       return 'BUDGET_EXHAUSTED';
-    case 'concurrency':
+    default:
       return rule.fair === undefined ? 'CONCURRENCY_LIMITED' : 'OVERLOADED';
   }
 }
@@ -108,7 +108,7 @@ function spanOf(rule: LimitRule): string {
       return typeof rule.period === 'string'
         ? ` a ${rule.period}`
         : ` in any ${rule.period.rollingMs / 1000} s`;
-    case 'concurrency':
+    default:
       return '';
   }
 }

@@ -1,6 +1,7 @@
 /** Entries for tests of the log: realistic ones, one with every field, and arbitrary ones for properties. */
 import * as fc from 'fast-check';
 import type { CheckResult, LevelResult } from '../../src/domain/decision.ts';
+import type { LimitResult } from '../../src/domain/limit-answer.ts';
 import {
   type DecisionEntry,
   EVENT_KINDS,
@@ -131,6 +132,7 @@ export function fullDecisionEntry(sequence: number): DecisionEntry {
       tools: [{ id: 'acme/refund', amountCents: 1200 }, { id: 'acme/search' }],
       outputs: [{ id: 'acme/s3', path: 'a/ü.csv', classification: 1 }],
       levels: ['endpoint', 'action'],
+      consume: false,
       input: { tokens: 3, hash: DIGEST },
       params: { maxOutputTokens: 256, stream: false },
       context: {
@@ -155,11 +157,40 @@ export function fullDecisionEntry(sequence: number): DecisionEntry {
       ),
       action: level(check()),
     },
+    limits: [
+      limitResult(),
+      limitResult({
+        name: 'tenant:acme/money',
+        unit: 'micro_usd',
+        mode: 'shadow',
+        violated: true,
+        reserved: 0,
+      }),
+      limitResult({ kind: 'concurrency', remaining: 0, reserved: 0, degraded: true, violated: true }),
+    ],
     obligations: [{ type: 'require_approval', policy: 'platform/guard.agent' }],
     trace: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
     httpRequestId: 'http-1',
     caller: { mode: 'verify', method: 'jwt', binding: 'dpop', cause: 'proof_replayed' },
   });
+}
+
+/** A limit as an answer tells it. */
+export function limitResult(over: Partial<LimitResult> = {}): LimitResult {
+  return {
+    name: 'platform/user-burst',
+    kind: 'window',
+    unit: 'requests',
+    scope: ['principal'],
+    mode: 'enforce',
+    limit: 24,
+    used: 4,
+    remaining: 20,
+    resetSeconds: 60,
+    reserved: 1,
+    source: 'base 24',
+    ...over,
+  };
 }
 
 const TENANTS = ['acme', 'beta', 'gamma'] as const;

@@ -14,7 +14,14 @@ import { leafHash } from '../../src/decision-log/leaf-hash.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { CheckResult } from '../../src/domain/decision.ts';
 import { type DecisionEntry, EVENT_KINDS, LEAF_VERSION, type LogEntry } from '../../src/domain/log-entry.ts';
-import { arbitraryEntries, decisionEntry, eventEntry, fullDecisionEntry, requestOf } from './entries.ts';
+import {
+  arbitraryEntries,
+  decisionEntry,
+  eventEntry,
+  fullDecisionEntry,
+  limitResult,
+  requestOf,
+} from './entries.ts';
 import { pseudonymOf, testPrivacy } from './test-privacy.ts';
 
 const { tenant: _, ...serviceEvent } = eventEntry(4, { kind: 'service.start', details: { z: 1, a: [null] } });
@@ -78,6 +85,9 @@ function viewForm(entry: LogEntry) {
     ...rest,
     trace,
     httpRequestId,
+    limits: entry.limits?.map(({ name, unit, limit, reserved, remaining, mode, violated, degraded }) =>
+      defined({ name, unit, limit, reserved, remaining, mode, violated, degraded }),
+    ),
     v: LEAF_VERSION,
     entities: Object.fromEntries(entry.entities.map(({ entity, revision }) => [entity.key, revision])),
     reason: { code: reason.code, level: reason.level },
@@ -343,6 +353,7 @@ function filled(text: string, number: number): DecisionEntry {
       tenant: { decision: 'deny', checks: [checked, checked] },
       action: { decision: 'allow', checks: [] },
     },
+    limits: [limitResult({ name: text, limit: number, reserved: number, remaining: number })],
     obligations: [
       { type: text, policy: text },
       { type: 'b', policy: 'a' },
