@@ -107,8 +107,15 @@ export class RedisConnection {
   async #connect(): Promise<void> {
     const { status } = this.#client;
     if (status === 'ready') return;
-    if (status === 'wait' || status === 'end') await guarded(this.#client.connect());
-    else throw new RedisFailure(this.#lastError ?? 'there is no connection yet');
+    if (status !== 'wait' && status !== 'end')
+      throw new RedisFailure(this.#lastError ?? 'there is no connection yet');
+    this.#lastError = undefined;
+    try {
+      await this.#client.connect();
+    } catch (error) {
+      // the driver says here that the connection was closed, and by an event why
+      throw new RedisFailure(this.#lastError ?? plainMessage(error));
+    }
   }
 }
 
