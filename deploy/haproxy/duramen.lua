@@ -6,6 +6,7 @@ local OWN = {
   ["host"] = true, ["content-length"] = true, ["connection"] = true, ["transfer-encoding"] = true,
   ["x-original-method"] = true, ["x-original-uri"] = true, ["x-original-host"] = true,
   ["x-original-content-length"] = true, ["x-user"] = true, ["x-duramen-key"] = true, ["expect"] = true,
+  ["x-ssl-client-verify"] = true, ["x-ssl-client-cert"] = true,
 }
 
 local function first(headers, name)
@@ -25,8 +26,13 @@ core.register_action("duramen", { "http-req" }, function(txn)
   end
   local body = txn.sf:req_body() or ""
   headers["host"] = { "duramen" }
-  headers["x-duramen-key"] = { key }
-  headers["x-user"] = { txn:get_var("txn.caller") or "" }
+  if key then headers["x-duramen-key"] = { key } end
+  local caller, certificate = txn:get_var("txn.caller"), txn:get_var("txn.client_cert")
+  if caller then headers["x-user"] = { caller } end
+  if certificate and certificate ~= "" then
+    headers["x-ssl-client-cert"] = { certificate }
+    headers["x-ssl-client-verify"] = { tostring(txn:get_var("txn.client_verify")) }
+  end
   headers["x-original-method"] = { txn.sf:method() }
   headers["x-original-uri"] = { txn.sf:pathq() }
   headers["x-original-host"] = { first(client, "host") }

@@ -24,12 +24,15 @@ export interface Upstream {
   readonly port: number;
   /** Requests since the last call. */
   take(): Received[];
+  /** Streams stop after their first event until the returned function is called. */
+  hold(): () => void;
   stop(): Promise<void>;
 }
 
 /** Answers in the OpenAI shape, and streams when it is asked to. */
 export async function startUpstream(): Promise<Upstream> {
   let received: Received[] = [];
+  let held: Promise<void> = Promise.resolve();
   const server = createServer((incoming, outgoing) => {
     void readText(incoming).then(body => {
       const headers = Object.fromEntries(
@@ -43,7 +46,7 @@ export async function startUpstream(): Promise<Upstream> {
       }
       outgoing.writeHead(200, { 'content-type': 'text/event-stream' });
       outgoing.write('data: {"object":"chat.completion.chunk"}\n\n');
-      outgoing.end('data: [DONE]\n\n');
+      void held.then(() => outgoing.end('data: [DONE]\n\n'));
     });
   });
   const port = await listenAnywhere(server);
@@ -52,7 +55,12 @@ export async function startUpstream(): Promise<Upstream> {
     received = [];
     return taken;
   };
-  return { port, take, stop: () => closeServer(server) };
+  const hold = (): (() => void) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    held = promise;
+    return resolve;
+  };
+  return { port, take, hold, stop: () => closeServer(server) };
 }
 
 /** A service that accepts questions and never answers them. */
@@ -107,8 +115,17 @@ const PROGRAMS: Readonly<Record<GatewayName, string>> = {
   haproxy: 'haproxy',
 };
 
+/** Whether a gateway can be run here. What cannot is said, and under CI an error. */
+export function runsHere(name: GatewayName): boolean {
+  const reason = missing(name);
+  if (reason === undefined) return true;
+  if (process.env['CI'] === 'true') throw new Error(`${name} must be tested here: ${reason}`);
+  process.stderr.write(`skipped the tests of ${name}: ${reason}\n`);
+  return false;
+}
+
 /** Why a gateway cannot be run here; undefined when it can. */
-export function missing(name: GatewayName): string | undefined {
+function missing(name: GatewayName): string | undefined {
   const program = PROGRAMS[name];
   const found = spawnSync(program, [program === 'haproxy' ? '-v' : program === 'nginx' ? '-v' : 'version']);
   if (found.error !== undefined) return `${program} is not installed`;
@@ -128,17 +145,26 @@ const CALLERS = [
   ['Bearer erin-token', 'globex/erin'],
 ] as const;
 
+export interface GatewaySettings {
+  readonly pdpPort: number;
+  readonly upstreamPort: number;
+  readonly key: string;
+  /** Folder with certificates: the configuration is the one with mutual TLS, and there is no key. */
+  readonly certificates?: string;
+}
+
 /** Starts a gateway with its configuration of deploy/, and waits until it listens. */
-export async function startGateway(
-  name: GatewayName,
-  settings: { readonly pdpPort: number; readonly upstreamPort: number; readonly key: string },
-): Promise<GatewayProcess> {
+export async function startGateway(name: GatewayName, settings: GatewaySettings): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'duramen-gateway-'));
   mkdirSync(join(folder, 'run'));
   const port = await freePort();
   const callers = join(folder, 'callers');
   writeFileSync(callers, CALLERS.map(([header, id]) => callerLine(name, header, id)).join('\n') + '\n');
+  const { certificates } = settings;
+  const askPort = certificates === undefined ? settings.pdpPort : await freePort();
   const values: Readonly<Record<string, string>> = {
+    ASK: `127.0.0.1:${askPort}`,
+    CERTIFICATES: certificates ?? '',
     LISTEN: `127.0.0.1:${port}`,
     HOST: '127.0.0.1',
     PORT: String(port),
@@ -151,7 +177,7 @@ export async function startGateway(
     SCRIPT: name === 'haproxy' ? join(DEPLOY, 'haproxy/duramen.lua') : join(DEPLOY, 'nginx'),
   };
   const file = join(folder, name === 'caddy' ? 'Caddyfile' : 'gateway.conf');
-  const template = readFileSync(join(DEPLOY, TEMPLATES[name]), 'utf8');
+  const template = certificates === undefined ? read(TEMPLATES[name]) : withCertificates(name);
   writeFileSync(
     file,
     template.replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key] ?? `@${key}@`),
@@ -161,8 +187,8 @@ export async function startGateway(
     env: {
       PATH: process.env['PATH'],
       HOME: folder,
-      DURAMEN_URL: `http://127.0.0.1:${settings.pdpPort}/ext-authz/haproxy`,
-      DURAMEN_KEY: settings.key,
+      DURAMEN_URL: `http://127.0.0.1:${askPort}/ext-authz/haproxy`,
+      ...(certificates === undefined ? { DURAMEN_KEY: settings.key } : {}),
     },
   });
   const said: string[] = [];
@@ -177,7 +203,26 @@ export async function startGateway(
     await stop();
     throw new Error(`${name} did not start: ${said.join('')}`, { cause: error });
   }
-  return { url: `http://127.0.0.1:${port}`, stop };
+  return { url: `${certificates === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, stop };
+}
+
+function read(file: string): string {
+  return readFileSync(join(DEPLOY, file), 'utf8');
+}
+
+/** The configuration with mutual TLS on both sides. Of nginx it is the other one, changed as its files say. */
+function withCertificates(name: GatewayName): string {
+  if (name === 'caddy') return read('caddy/mtls.Caddyfile');
+  if (name === 'haproxy') return read('haproxy/mtls.cfg');
+  return [
+    ['proxy_pass http://duramen/', `${read('nginx/ask-over-tls.conf')}\n      proxy_pass https://duramen/`],
+    ['proxy_set_header X-Duramen-Key @KEY@;', ''],
+    ['listen @LISTEN@;', `listen @LISTEN@ ssl;\n${read('nginx/client-certificates.conf')}`],
+  ].reduce((text, [from = '', to = '']) => {
+    if (text.split(from).length !== 2)
+      throw new Error(`\`${from}\` does not stand once in the configuration`);
+    return text.replace(from, () => to);
+  }, read(TEMPLATES[name]));
 }
 
 const TEMPLATES: Readonly<Record<GatewayName, string>> = {

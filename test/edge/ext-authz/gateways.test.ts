@@ -2,6 +2,7 @@
  * Real gateways in front of a real upstream, with the configurations of deploy/. What is not installed is skipped
  * and said so; under CI it fails.
  */
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import type { TestService } from '../service.ts';
@@ -10,7 +11,7 @@ import {
   freePort,
   type GatewayName,
   type GatewayProcess,
-  missing,
+  runsHere,
   startGateway,
   startSilentService,
   startUpstream,
@@ -61,14 +62,6 @@ afterAll(async () => {
   await upstream.stop();
   await service.stop();
 });
-
-function runsHere(name: GatewayName): boolean {
-  const reason = missing(name);
-  if (reason === undefined) return true;
-  if (process.env['CI'] === 'true') throw new Error(`${name} must be tested here: ${reason}`);
-  process.stderr.write(`skipped the tests of ${name}: ${reason}\n`);
-  return false;
-}
 
 for (const gateway of GATEWAYS) {
   describe.skipIf(!runsHere(gateway.name)).each([gateway])('$name', ({ name, showsBody }) => {
@@ -188,6 +181,25 @@ function protects(name: GatewayName, showsBody: boolean): void {
     const reply = await send({ path, headers: ALICE, body: chatOf('support-llm', { stream: true }) });
     expect(reply).toMatchObject({ status: 200, headers: { 'content-type': 'text/event-stream' } });
     expect(reply.text).toBe('data: {"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n');
+  });
+
+  test('hands on each event of a stream before the next one is there', async () => {
+    const release = upstream.hold();
+    const path = showsBody ? CHAT : PREDICT;
+    const events: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const outgoing = request(`${gateway.url}${path}`, { method: 'POST', headers: ALICE }, incoming => {
+        incoming.setEncoding('utf8').on('data', (text: string) => {
+          events.push(text);
+          // the upstream waits for this
+          release();
+        });
+        incoming.on('end', resolve).on('error', reject);
+      });
+      outgoing.on('error', reject).end(chatOf('support-llm', { stream: true }));
+    });
+    expect(events[0]).toBe('data: {"object":"chat.completion.chunk"}\n\n');
+    expect(events.join('')).toContain('[DONE]');
   });
 
   test('lets nothing pass while the service is down or silent', async () => {
