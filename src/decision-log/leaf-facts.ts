@@ -4,7 +4,8 @@
  *
  * `tenant` is the tenant whose data is used; `principal` is written `User::acme/alice`; `model` is the resource
  * when it is a model; `code` and `level` are those of the reason; `policy` are the determining and erroring
- * policies of all checks; `bundle` the digests of all layers.
+ * policies of all checks; `bundle` the digests of all layers; `outcome` is `none` where no call follows the decision, and
+ * `reported` from the entry on that says how the call ended; a decision without either misses its outcome.
  */
 import { tenantPrefix } from '../domain/ids.ts';
 import { isJsonList, type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
@@ -16,6 +17,9 @@ export type FactField = DecisionFilterName | 'kind' | 'visible';
 
 /** The kind of every event, so that all of them can be listed. */
 export const ANY_EVENT = '*';
+
+/** States of `outcome`; the first one is the absence of the others. */
+export const OUTCOME_STATES = ['missing', 'reported', 'none'] as const;
 
 export interface LeafFacts {
   readonly id: string;
@@ -66,6 +70,11 @@ export function isEventLeaf(leaf: JsonObject): boolean {
   return leaf['kind'] !== 'decision';
 }
 
+/** The decision that an entry reports the outcome of; undefined for every other entry. */
+export function reportedDecision(leaf: JsonObject): string | undefined {
+  return leaf['kind'] === 'decision.outcome' ? textOf(leaf['subject']) : undefined;
+}
+
 /** The id in a principal as it is indexed: `acme/alice` of `User::acme/alice`. */
 export function principalId(principal: string): string {
   const mark = principal.indexOf(TYPE_MARK);
@@ -94,6 +103,7 @@ function visitDecision(leaf: JsonObject, visit: FactVisitor): void {
   if (resource['type'] === 'Model') visit('model', textOf(resource['id']));
   visit('action', textOf(request['action']));
   visit('decision', textOf(leaf['decision']));
+  if (leaf['decision'] !== 'allow' || request['consume'] === false) visit('outcome', 'none');
   visit('code', textOf(reason['code']));
   visit('level', textOf(reason['level']));
   visitTexts('policy', reason['policies'], visit);

@@ -72,6 +72,7 @@ export const DECISION_FILTERS = [
   'bundle',
   'requestId',
   'level',
+  'outcome',
 ] as const;
 export type DecisionFilterName = (typeof DECISION_FILTERS)[number];
 
@@ -141,6 +142,8 @@ export interface Page<T> {
 export interface LogReader {
   decisions(query: DecisionQuery): Promise<Page<LoggedLeaf>>;
   decision(id: string, tenants?: readonly string[]): Promise<LoggedLeaf | undefined>;
+  /** The first `decision.outcome` of a decision. @param id of the decision */
+  outcome(id: string): Promise<LoggedLeaf | undefined>;
   /** An event that was appended twice (its append was repeated after a crash) is answered once. */
   events(query: EventQuery): Promise<Page<LoggedLeaf>>;
   /** Exact leaf bytes. */

@@ -8,6 +8,7 @@
  */
 import type { Problem } from '../domain/errors.ts';
 import { NAMESPACE } from '../domain/ids.ts';
+import { OUTCOME_STATES } from './leaf-facts.ts';
 import { EVENT_KINDS } from '../domain/log-entry.ts';
 import { LEVELS, REASON_CODES } from '../domain/reason.ts';
 import { nearest } from '../domain/spelling.ts';
@@ -34,6 +35,7 @@ const WORDS: Partial<Record<DecisionFilterName | 'kind', readonly string[]>> = {
   decision: ['allow', 'deny'],
   code: REASON_CODES,
   level: LEVELS,
+  outcome: OUTCOME_STATES,
   kind: EVENT_KINDS,
 };
 

@@ -4,7 +4,7 @@
  */
 import { AppError } from '../domain/errors.ts';
 import { canonicalJson, type Encodable } from './canonical-json.ts';
-import { ANY_EVENT, type FactField, type LeafFacts, meansFact } from './leaf-facts.ts';
+import { ANY_EVENT, type FactField, type LeafFacts, meansFact, OUTCOME_STATES } from './leaf-facts.ts';
 import { leafHash } from './leaf-hash.ts';
 import { DECISION_FILTERS, type DecisionQuery, type EventQuery, type ValueFilter } from './ports.ts';
 
@@ -36,7 +36,8 @@ export interface QueryPlan {
 export function planDecisions(query: DecisionQuery): QueryPlan {
   const asked = DECISION_FILTERS.flatMap((field): Condition[] => {
     const filter = query.filters[field];
-    return filter === undefined ? [] : [{ field, ...filter }];
+    if (filter === undefined) return [];
+    return [field === 'outcome' ? outcomeCondition(filter) : { field, ...filter }];
   });
   const planned = plan(query, false, asked);
   const { pseudonyms = [] } = query;
@@ -48,6 +49,15 @@ export function planDecisions(query: DecisionQuery): QueryPlan {
       : condition,
   );
   return { ...planned, conditions };
+}
+
+/** No leaf says that its outcome is missing: it is the want of the other states. */
+function outcomeCondition({ values, negated }: ValueFilter): Condition {
+  const wanted = OUTCOME_STATES.filter(state => values.includes(state) !== negated);
+  const isWanted = new Set<string>(wanted);
+  return isWanted.has('missing')
+    ? { field: 'outcome', values: OUTCOME_STATES.filter(state => !isWanted.has(state)), negated: true }
+    : { field: 'outcome', values: wanted, negated: false };
 }
 
 /** @throws AppError as `planDecisions` */

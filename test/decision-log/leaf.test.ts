@@ -10,7 +10,6 @@ import { checkEvent, MAX_LEAF_BYTES, writeLeaf } from '../../src/decision-log/le
 import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
 import { timestamp } from '../../src/domain/clock.ts';
 import { EntityUid } from '../../src/domain/value.ts';
-import { leafHash } from '../../src/decision-log/leaf-hash.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { CheckResult } from '../../src/domain/decision.ts';
 import { type DecisionEntry, EVENT_KINDS, LEAF_VERSION, type LogEntry } from '../../src/domain/log-entry.ts';
@@ -269,15 +268,6 @@ function comparable(entry: LogEntry): object {
   const { levels: _levels, ...form } = { levels: undefined, ...viewForm(entry) };
   return form;
 }
-
-describe('leafHash', () => {
-  test.each([
-    ['', '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d'],
-    ['L123456', '395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56'],
-  ])('of %j is that of RFC 6962', (leaf, expected) => {
-    expect(Buffer.from(leafHash(Buffer.from(leaf))).toString('hex')).toBe(expected);
-  });
-});
 
 describe('schema/log-entry.schema.json', () => {
   test.each(ENTRIES)('describes %s', (_name, entry) => {

@@ -2,7 +2,7 @@
  * The decision log in memory: the reference for what every backend answers, and the log of tests. Invariant:
  * entries are encoded, hashed and filtered by the same functions as in a durable log; only durability is missing.
  */
-import { leafFacts, type LeafFacts } from '../../decision-log/leaf-facts.ts';
+import { leafFacts, type LeafFacts, reportedDecision } from '../../decision-log/leaf-facts.ts';
 import { leafHash } from '../../decision-log/leaf-hash.ts';
 import { LeafWriter, MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
 import type { LeafPrivacy } from '../../decision-log/leaf-privacy.ts';
@@ -56,6 +56,8 @@ export class MemoryLog implements DecisionLog, LogReader {
   private readonly rows: Row[] = [];
   private readonly sealed = new Map<number, SealedOpening>();
   private readonly eventIds = new Set<string>();
+  /** The first entry that reports the outcome of a decision, by its id. */
+  private readonly outcomes = new Map<string, LoggedLeaf>();
   private closed = false;
 
   constructor(origin: string, { privacy = UNREGISTERED, seed }: MemoryLogOptions = {}) {
@@ -85,6 +87,8 @@ export class MemoryLog implements DecisionLog, LogReader {
     const facts = leafFacts(leaf.content);
     const repeated = facts.isEvent && this.eventIds.has(facts.id);
     if (facts.isEvent) this.eventIds.add(facts.id);
+    const reported = reportedDecision(leaf.content);
+    if (reported !== undefined && !repeated) this.report(reported, leaf);
     this.rows.push({ bytes, hash, time: facts.time, leaf, facts, repeated });
     if (opening !== undefined) {
       this.sealed.set(index, {
@@ -128,6 +132,10 @@ export class MemoryLog implements DecisionLog, LogReader {
       : undefined;
   }
 
+  async outcome(id: string): Promise<LoggedLeaf | undefined> {
+    return this.outcomes.get(id);
+  }
+
   async leaf(index: number): Promise<Uint8Array | undefined> {
     return this.rows[index]?.bytes;
   }
@@ -138,6 +146,17 @@ export class MemoryLog implements DecisionLog, LogReader {
 
   async close(): Promise<void> {
     this.closed = true;
+  }
+
+  /** Gives the decision a fact that its own leaf does not have. */
+  private report(id: string, leaf: LoggedLeaf): void {
+    if (!this.outcomes.has(id)) this.outcomes.set(id, leaf);
+    const at = this.rows.findIndex(({ facts }) => !facts.isEvent && facts.id === id);
+    const row = this.rows[at];
+    if (row === undefined) return;
+    const known = row.facts.values.get('outcome') ?? [];
+    const values = new Map(row.facts.values).set('outcome', [...known, 'reported']);
+    this.rows[at] = { ...row, facts: { ...row.facts, values } };
   }
 
   private page(plan: QueryPlan): Page<LoggedLeaf> {

@@ -61,6 +61,11 @@ export class QueryClient implements LogReader, LogTree {
     return leaf === undefined ? undefined : receiveLeaf(leaf);
   }
 
+  async outcome(id: string): Promise<LoggedLeaf | undefined> {
+    const leaf = await this.rpc.call('outcome', id);
+    return leaf === undefined ? undefined : receiveLeaf(leaf);
+  }
+
   leaf(index: number): Promise<Uint8Array | undefined> {
     return this.rpc.call('leaf', index);
   }

@@ -9,6 +9,7 @@ import {
   leafId,
   leafTime,
   principalId,
+  reportedDecision,
   visitFacts,
 } from '../../decision-log/leaf-facts.ts';
 import { parseLeaf } from '../../decision-log/logged-leaf.ts';
@@ -26,6 +27,8 @@ export const LOOKUP_FIELDS: ReadonlySet<string> = new Set<FactField>(['requestId
 /** Lookup field of entry ids; events and decisions apart. */
 export const DECISION_ID = 'decisionId';
 const EVENT_ID = 'eventId';
+/** Lookup field of entries that report an outcome, by their decision. */
+export const OUTCOME_OF = 'outcomeOf';
 
 /** Field, value and index. */
 type LookupColumn = string | number;
@@ -35,6 +38,8 @@ const LOOKUP_COLUMNS = 3;
 interface Chunk {
   readonly slots: Map<number, number[]>;
   readonly times: number[];
+  /** Decisions whose outcome is reported: they can be in blocks before. */
+  readonly reported: number[];
   /** Columns of lookups that are not written yet. */
   lookups: LookupColumn[];
 }
@@ -45,6 +50,7 @@ export class QueryIndexer {
   private readonly addLookup: Statement<[LookupColumn[]]>;
   private readonly addLookups: Statement<[LookupColumn[]]>;
   private readonly hasLookup: Statement<[string, string], number>;
+  private readonly findLookup: Statement<[string, string], number>;
   private readonly addTerm: Statement<[string, string, string | null]>;
   private readonly findTerm: Statement<[string, string], number>;
   private readonly findSlots: Statement<[number, number], Buffer>;
@@ -64,6 +70,9 @@ export class QueryIndexer {
     this.addLookups = db.prepare<[LookupColumn[]]>(insertLookups(ROWS_PER_INSERT));
     this.hasLookup = db
       .prepare<[string, string], number>('SELECT 1 FROM lookup WHERE field = ? AND value = ? LIMIT 1')
+      .pluck();
+    this.findLookup = db
+      .prepare<[string, string], number>('SELECT idx FROM lookup WHERE field = ? AND value = ? LIMIT 1')
       .pluck();
     this.addTerm = db.prepare('INSERT INTO term (field, value, alias) VALUES (?, ?, ?)');
     this.findTerm = db
@@ -111,7 +120,7 @@ export class QueryIndexer {
   }
 
   private write(rows: readonly LeafRow[]): void {
-    const chunk: Chunk = { slots: new Map(), times: [], lookups: [] };
+    const chunk: Chunk = { slots: new Map(), times: [], reported: [], lookups: [] };
     let expected = this.nextIndex;
     for (const { idx, json } of rows) {
       if (idx !== expected) throw new Error(`entry ${expected} of the log is missing`);
@@ -130,9 +139,22 @@ export class QueryIndexer {
         encodeSlots(before === undefined ? slots : [...decodeSlots(before), ...slots]),
       );
     }
+    this.writeReported(chunk);
     this.writeTimes(block, chunk.times);
     const next = this.nextIndex + rows.length;
     this.setNext.run(next, this.leaves.leaf(next - 1)?.hash ?? null);
+  }
+
+  /** Decisions get a fact that their own leaf does not have. */
+  private writeReported({ reported }: Chunk): void {
+    if (reported.length === 0) return;
+    const term = this.termOf('outcome', 'reported');
+    for (const [block, indexes] of Map.groupBy(reported, blockOf)) {
+      const before = this.findSlots.get(term, block);
+      const slots = new Set(before === undefined ? [] : decodeSlots(before));
+      for (const index of indexes) slots.add(index % BLOCK_ENTRIES);
+      this.setSlots.run(term, block, encodeSlots([...slots].sort((one, other) => one - other)));
+    }
   }
 
   /** Times are found by their place, so entries of the block that were never indexed get one too. */
@@ -153,6 +175,7 @@ export class QueryIndexer {
       // An event that is in the log already keeps its place and its time, but has no facts: no query finds it.
       this.writeLookups(chunk);
       if (this.hasLookup.get(EVENT_ID, id) !== undefined) return;
+      this.report(leaf, idx, chunk);
     }
     this.lookUp(chunk, isEvent ? EVENT_ID : DECISION_ID, id, idx);
     const slot = idx % BLOCK_ENTRIES;
@@ -160,6 +183,15 @@ export class QueryIndexer {
       if (LOOKUP_FIELDS.has(field)) this.lookUp(chunk, field, value, idx);
       else addSlot(chunk, this.termOf(field, value), slot);
     });
+  }
+
+  /** What an entry says of the outcome of a decision before it. */
+  private report(leaf: JsonObject, idx: number, chunk: Chunk): void {
+    const decision = reportedDecision(leaf);
+    if (decision === undefined) return;
+    this.lookUp(chunk, OUTCOME_OF, decision, idx);
+    const index = this.findLookup.get(DECISION_ID, decision);
+    if (index !== undefined) chunk.reported.push(index);
   }
 
   private lookUp(chunk: Chunk, field: string, value: string, idx: number): void {

@@ -5,7 +5,7 @@
 import type { Database, Statement } from 'better-sqlite3';
 import { cursorAfter, type Condition, type QueryPlan } from '../../decision-log/query-plan.ts';
 import { BLOCK_ENTRIES, blockOf } from './query-block.ts';
-import { DECISION_ID, LOOKUP_FIELDS } from './query-indexer.ts';
+import { DECISION_ID, LOOKUP_FIELDS, OUTCOME_OF } from './query-indexer.ts';
 import type { LeafSource } from './query-leaves.ts';
 import {
   countedSeek,
@@ -111,6 +111,12 @@ export class QuerySearch {
       if (this.seekOf(visible, 'asc', new WorkBudget())(index) !== index) return undefined;
     }
     return this.leaf(index);
+  }
+
+  /** The first entry that reports the outcome of a decision. */
+  outcome(decision: string): SentLeaf | undefined {
+    const index = this.searches.asc.lookup.get(OUTCOME_OF, decision, this.leaves.firstKept());
+    return index === undefined ? undefined : this.leaf(index);
   }
 
   /** Undefined when retention removed it. @throws Error when the log should have it */

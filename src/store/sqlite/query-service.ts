@@ -29,6 +29,7 @@ export interface QueryApi extends LogTree {
   decisions(query: DecisionQuery): SentPage;
   events(query: EventQuery): SentPage;
   decision(id: string, tenants: readonly string[] | undefined): SentLeaf | undefined;
+  outcome(decision: string): SentLeaf | undefined;
   leaf(index: number): Uint8Array | undefined;
   openings(indexes: readonly number[]): ReadonlyMap<number, SealedOpening>;
   lag(): number;
@@ -59,6 +60,11 @@ export class QueryService {
         this.guarded(() => {
           this.catchUp();
           return this.index.search.decision(id, tenants);
+        }),
+      outcome: decision =>
+        this.guarded(() => {
+          this.catchUp();
+          return this.index.search.outcome(decision);
         }),
       leaf: index => (index < this.log.size() ? this.log.leaf(index)?.body : undefined),
       openings: indexes => this.openings(indexes),

@@ -2,6 +2,7 @@
 import { MemoryLog } from '../../../src/store/memory/log.ts';
 import { testPrivacy } from '../../decision-log/test-privacy.ts';
 import { decisionLogConformance } from '../../conformance/decision-log.ts';
+import { decisionLogOutcomeConformance } from '../../conformance/decision-log-outcomes.ts';
 import { decisionLogQueryConformance } from '../../conformance/decision-log-queries.ts';
 import { decisionLogTreeConformance } from '../../conformance/decision-log-tree.ts';
 
@@ -12,4 +13,5 @@ async function open() {
 
 decisionLogConformance('memory', open);
 decisionLogQueryConformance('memory', open);
+decisionLogOutcomeConformance('memory', open);
 decisionLogTreeConformance('memory', open);
