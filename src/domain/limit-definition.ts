@@ -3,6 +3,7 @@
  * percentages and amounts as integers, and no member that its kind does not read.
  */
 import { z } from 'zod';
+import { guardMembers } from './guard-rules.ts';
 import { type EntityRef, entityRefSchema, idSchema } from './ids.ts';
 import { CALENDAR_PERIODS, EXPIRY_MODES, limitUnitSchema, STORE_FAILURE_MODES } from './limit.ts';
 import { MAX_SPAN_MS, spanSchema } from './limit-duration.ts';
@@ -274,6 +275,7 @@ export type LimitTightening = Readonly<z.output<typeof tighteningSchema>>;
 /** The file limits.json of a bundle. */
 export const limitsFileSchema = z
   .strictObject({
+    ...guardMembers,
     limits: z.array(limitDefinitionSchema).max(MAX_LIMITS).default([]),
     modelClasses: z.array(modelClassSchema).max(MAX_FACTORS).default([]),
     prices: priceListSchema.optional(),

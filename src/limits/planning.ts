@@ -27,7 +27,7 @@ export interface UsageHistory {
    * @param principal key of its uid
    * @param model key of its uid
    */
-  expected(principal: string, model: string, unit: 'output_tokens' | 'compute_ms'): number | undefined;
+  expected(principal: string, model: string, unit: keyof CallSize): number | undefined;
 }
 
 /** The size of a call: what is known, what was estimated. */
