@@ -27,7 +27,7 @@ export const penaltyRulesSchema = z
       .prefault('60s')
       .meta({ description: 'the first block; each further one lasts twice as long' }),
     maxBlock: spanSchema(SECOND, MAX_BLOCK_MS).prefault('24h'),
-    forget: spanSchema(SECOND, 365 * DAY)
+    forget: spanSchema(SECOND, 30 * DAY)
       .prefault('1h')
       .meta({ description: 'quiet time after which one doubling is forgotten' }),
   })

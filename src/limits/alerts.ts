@@ -2,7 +2,8 @@
  * Alerts when a limit is used to some per cent. Invariants: memory is bounded; what is used and stays used alerts once
  * until it has gone; a limit that is idle costs nothing.
  */
-import type { LimitCharge, LimitRule, LimitStanding } from '../domain/limit.ts';
+import type { LimitRule, LimitStanding } from '../domain/limit.ts';
+import type { StandingLimit } from './answer-headers.ts';
 
 /** Most alerts that are remembered so that they are not repeated; some 150 bytes each. */
 export const MAX_REMEMBERED_ALERTS = 100_000;
@@ -47,23 +48,15 @@ export class AlertBook {
 
   /**
    * The alerts that an admission raises; on the path of each decision.
-   * @param standings one for each charge, after the admission @param now milliseconds since the epoch
+   * @param limits where each stands after the admission @param now milliseconds since the epoch
    */
-  observe(
-    charges: readonly LimitCharge[],
-    standings: readonly LimitStanding[],
-    now: number,
-  ): readonly LimitAlert[] {
+  observe(limits: readonly StandingLimit[], now: number): readonly LimitAlert[] {
     let alerts: LimitAlert[] | undefined;
-    for (let at = 0; at < charges.length; at++) {
-      const charge = charges[at];
-      const standing = standings[at];
-      if (charge === undefined || standing === undefined) throw new Error('a charge without a standing');
+    for (const { charge, standing } of limits) {
       const percent = reached(charge.rule, standing);
       if (percent === 0 || !this.#isNew(charge.key, percent, standing, now)) continue;
-      alerts ??= [];
       const { key, rule } = charge;
-      alerts.push({ rule, key, percent, used: standing.used, violated: standing.violated });
+      (alerts ??= []).push({ rule, key, percent, used: standing.used, violated: standing.violated });
     }
     return alerts ?? NONE;
   }

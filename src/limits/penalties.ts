@@ -48,6 +48,11 @@ export class PenaltyBox {
     this.#maxSubjects = maxSubjects;
   }
 
+  /** Whether anything is known of a kind, so that nobody need name what is none. */
+  remembers(kind: PenaltyKind): boolean {
+    return this.#tables[kind].size > 0;
+  }
+
   /** The block that a subject is under; on the path of each decision. @param now milliseconds since the epoch */
   blocked(kind: PenaltyKind, id: string, now: number): Penalty | undefined {
     const penalty = this.#tables[kind].get(id)?.penalty;
@@ -86,35 +91,26 @@ export class PenaltyBox {
   }
 
   /** The blocks that last, those that end first in front. */
-  list(now: number): readonly Penalty[] {
-    return this.#kept((penalty, at) => at < penalty.until, now).toSorted(
-      (one, other) => one.until - other.until || (one.id < other.id ? -1 : 1),
-    );
-  }
-
-  /** How many blocks last. */
-  count(now: number): number {
-    return this.#kept((penalty, at) => at < penalty.until, now).length;
-  }
-
-  /** Every block that lasts or whose doublings are not forgotten: what a restart must not lose. */
-  records(now: number): readonly Penalty[] {
-    const rules = this.#rules();
-    return this.#kept((penalty, at) => {
-      const own = rules?.[penalty.kind];
-      return at < penalty.until || (own !== undefined && remembered(penalty, own, at) > 0);
-    }, now);
+  list(at: number): readonly Penalty[] {
+    const now = this.#clock(at);
+    const lasting: Penalty[] = [];
+    for (const kind of PENALTY_KINDS) {
+      for (const { penalty } of this.#tables[kind].values()) {
+        if (penalty !== undefined && now < penalty.until) lasting.push(penalty);
+      }
+    }
+    return lasting.toSorted((one, other) => one.until - other.until || (one.id < other.id ? -1 : 1));
   }
 
   /** Takes over a block that was kept: the newest of a subject counts. */
   restore(penalty: Penalty): void {
     const table = this.#tables[penalty.kind];
-    const known = table.get(penalty.id);
-    if (known === undefined) table.set(penalty.id, { violations: [], penalty });
-    else if (known.penalty === undefined || known.penalty.since <= penalty.since) known.penalty = penalty;
+    const known = table.get(penalty.id)?.penalty;
+    if (known === undefined || known.since <= penalty.since)
+      table.set(penalty.id, { violations: [], penalty });
   }
 
-  /** Forgets a subject: its block was lifted before a restart, or it was erased. */
+  /** Forgets a subject that was erased. */
   forget(kind: PenaltyKind, id: string): void {
     this.#tables[kind].delete(id);
   }
@@ -132,15 +128,6 @@ export class PenaltyBox {
     if (!table.delete(id) && table.size >= this.#maxSubjects && !makeRoom(table, rules, now)) return false;
     table.set(id, standing);
     return true;
-  }
-
-  #kept(isKept: (penalty: Penalty, now: number) => boolean, at: number): Penalty[] {
-    const now = this.#clock(at);
-    return PENALTY_KINDS.flatMap(kind =>
-      [...this.#tables[kind].values()].flatMap(({ penalty }) =>
-        penalty !== undefined && isKept(penalty, now) ? [penalty] : [],
-      ),
-    );
   }
 }
 

@@ -33,8 +33,9 @@ export interface Shed {
 
 /** What of a request decides whether it is turned away. */
 export interface ShedFacts {
-  /** Entity keys of the model and of the groups that it is in. */
-  readonly subjects: Iterable<string>;
+  /** Entity keys of the model and of all that it is in; undefined: the request is for no model. */
+  readonly model: string | undefined;
+  readonly ancestors: ReadonlySet<string> | undefined;
   /** Undefined: it has none, which is in no list. */
   readonly tier: string | undefined;
   readonly operation: string;
@@ -79,23 +80,35 @@ export class LoadShedder {
     return move(subject, known, rules, now, false);
   }
 
-  /** Whether a request is turned away now; on the path of each decision. */
-  shed({ subjects, tier, operation }: ShedFacts, now: number): Shed | undefined {
-    if (this.#states.size === 0) return undefined;
+  /** Whether anything is known of any load; on the path of each decision. */
+  get isIdle(): boolean {
+    return this.#states.size === 0;
+  }
+
+  /** Whether a request is turned away now: for its model, or for a group that the model is in. */
+  shed(facts: ShedFacts, now: number): Shed | undefined {
+    const { model, ancestors } = facts;
     const rules = this.#rules();
-    if (rules === undefined) return undefined;
-    for (const subject of subjects) {
-      const state = this.#states.get(subject);
-      if (state === undefined || state.step === 0 || state.expiresAt <= now) continue;
-      if (!isListed(rules.steps, state.step, tier, operation)) continue;
-      return {
-        subject,
-        step: state.step,
-        loadPercent: percentOf(state.level),
-        retryAfterMs: rules.retryAfter,
-      };
+    if (rules === undefined || model === undefined) return undefined;
+    const shed = this.#shedBy(model, facts, rules, now);
+    if (shed !== undefined || ancestors === undefined) return shed;
+    for (const ancestor of ancestors) {
+      const byGroup = this.#shedBy(ancestor, facts, rules, now);
+      if (byGroup !== undefined) return byGroup;
     }
     return undefined;
+  }
+
+  #shedBy(
+    subject: string,
+    { tier, operation }: ShedFacts,
+    { steps, retryAfter }: SheddingRules,
+    now: number,
+  ): Shed | undefined {
+    const state = this.#states.get(subject);
+    if (state === undefined || state.step === 0 || state.expiresAt <= now) return undefined;
+    if (!isListed(steps, state.step, tier, operation)) return undefined;
+    return { subject, step: state.step, loadPercent: percentOf(state.level), retryAfterMs: retryAfter };
   }
 
   /** Ends the steps of models whose load is not reported any more, and forgets them. @returns those that were in one */

@@ -5,6 +5,7 @@ import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
 import type { CallerKeyStore } from '../identity/caller-keys/ports.ts';
+import type { PenaltyStore } from '../limits/penalty-store.ts';
 import type { ProfileStore } from '../identity/pep-profiles/ports.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../identity/ports.ts';
 import { LogClient } from '../store/sqlite/log-client.ts';
@@ -39,6 +40,7 @@ export interface Stores {
   readonly keys: KeyStore;
   readonly callerKeys: CallerKeyStore;
   readonly profiles: ProfileStore;
+  readonly penalties: PenaltyStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
@@ -122,9 +124,12 @@ export async function openStores(
 /** What is the state store's own. */
 function portsOf(
   state: StateStore,
-): Pick<Stores, 'bundles' | 'keys' | 'callerKeys' | 'profiles' | 'revocations' | 'outbox' | 'idempotency'> {
-  const { bundles, keys, callerKeys, profiles, revocations, outbox, idempotency } = state;
-  return { bundles, keys, callerKeys, profiles, revocations, outbox, idempotency };
+): Pick<
+  Stores,
+  'bundles' | 'keys' | 'callerKeys' | 'profiles' | 'penalties' | 'revocations' | 'outbox' | 'idempotency'
+> {
+  const { bundles, keys, callerKeys, profiles, penalties, revocations, outbox, idempotency } = state;
+  return { bundles, keys, callerKeys, profiles, penalties, revocations, outbox, idempotency };
 }
 
 function problemsOf(state: StateStore, log: LogClient, reader: QueryClient): Stores['problems'] {

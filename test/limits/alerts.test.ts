@@ -29,7 +29,7 @@ function standing(used: number, changes: Partial<LimitStanding> = {}): LimitStan
 }
 
 function percents(book: AlertBook, used: number, now: number, of = charge()): readonly number[] {
-  return book.observe([of], [standing(used)], now).map(({ percent }) => percent);
+  return book.observe([{ charge: of, standing: standing(used) }], now).map(({ percent }) => percent);
 }
 
 describe('an alert', () => {
@@ -43,7 +43,7 @@ describe('an alert', () => {
   test('is not repeated while what was counted has not left', () => {
     const book = new AlertBook();
     const day = 86_400_000;
-    book.observe([charge()], [standing(80, { resetMs: day })], 0);
+    book.observe([{ charge: charge(), standing: standing(80, { resetMs: day }) }], 0);
     expect(percents(book, 90, day - 1)).toEqual([]);
     expect(percents(book, 90, day)).toEqual([80]);
   });
@@ -58,14 +58,14 @@ describe('an alert', () => {
 
   test('is of 100 per cent when the limit denies, though something smaller would fit', () => {
     const book = new AlertBook();
-    const [alert] = book.observe([charge()], [standing(60, { violated: true })], 0);
+    const [alert] = book.observe([{ charge: charge(), standing: standing(60, { violated: true }) }], 0);
     expect(alert).toMatchObject({ percent: 100, used: 60, violated: true, key: 'k' });
   });
 
   test('is of a limit of 0 when it denies, and never before', () => {
     const book = new AlertBook();
     expect(percents(book, 0, 0, charge('k', 0))).toEqual([]);
-    const denied = book.observe([charge('k', 0)], [standing(0, { violated: true })], 0);
+    const denied = book.observe([{ charge: charge('k', 0), standing: standing(0, { violated: true }) }], 0);
     expect(denied).toHaveLength(1);
   });
 

@@ -22,7 +22,7 @@ function shedder(rules: SheddingRules | undefined = ABRUPT): LoadShedder {
 }
 
 function isShed(one: LoadShedder, tier: string | undefined, now: number, operation = 'generate'): boolean {
-  return one.shed({ subjects: [MODEL], tier, operation }, now) !== undefined;
+  return one.shed({ model: MODEL, ancestors: undefined, tier, operation }, now) !== undefined;
 }
 
 describe('who is turned away', () => {
@@ -45,9 +45,10 @@ describe('who is turned away', () => {
   test('is told which model, the load and when to try again', () => {
     const one = shedder();
     one.observe(load(90, 10_000, { subject: GROUP }), 0);
-    const facts = { subjects: [MODEL, GROUP], tier: 'free', operation: 'generate' };
+    const facts = { model: MODEL, ancestors: new Set(['x', GROUP]), tier: 'free', operation: 'generate' };
     expect(one.shed(facts, 0)).toEqual({ subject: GROUP, step: 1, loadPercent: 90, retryAfterMs: 7_000 });
-    expect(one.shed({ ...facts, subjects: [MODEL] }, 0)).toBeUndefined();
+    expect(one.shed({ ...facts, ancestors: undefined }, 0)).toBeUndefined();
+    expect(one.shed({ ...facts, model: undefined }, 0), 'for no model').toBeUndefined();
   });
 
   test('is nobody without rules, and nobody any more when they are taken away', () => {

@@ -6,6 +6,7 @@ import { MemoryDirectoryStore } from './directory.ts';
 import { MemoryIdempotencyStore } from './idempotency.ts';
 import { MemoryKeyStore } from './keys.ts';
 import { MemoryOutbox } from './outbox.ts';
+import { MemoryPenaltyStore } from './penalties.ts';
 import { MemoryProfileStore } from './pep-profiles.ts';
 import { MemoryRevocationStore } from './revocations.ts';
 import { MemorySubjectStore } from './subjects.ts';
@@ -17,6 +18,7 @@ export class MemoryState {
   readonly keys = new MemoryKeyStore(this.outbox);
   readonly callerKeys = new MemoryCallerKeyStore(this.outbox);
   readonly profiles = new MemoryProfileStore(this.outbox);
+  readonly penalties = new MemoryPenaltyStore(this.outbox);
   readonly revocations = new MemoryRevocationStore(this.outbox);
   readonly idempotency: MemoryIdempotencyStore;
   readonly subjects: MemorySubjectStore;

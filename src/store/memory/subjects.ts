@@ -16,6 +16,7 @@ import type { MemoryCallerKeyStore } from './caller-keys.ts';
 import type { MemoryDirectoryStore } from './directory.ts';
 import type { MemoryIdempotencyStore } from './idempotency.ts';
 import type { MemoryOutbox } from './outbox.ts';
+import type { MemoryPenaltyStore } from './penalties.ts';
 
 interface Stores {
   readonly outbox: MemoryOutbox;
@@ -23,6 +24,7 @@ interface Stores {
   readonly bundles: MemoryBundleStore;
   readonly callerKeys: MemoryCallerKeyStore;
   readonly idempotency: MemoryIdempotencyStore;
+  readonly penalties: MemoryPenaltyStore;
 }
 
 interface Secrets {
@@ -78,7 +80,7 @@ export class MemorySubjectStore implements SubjectStore {
   }
 
   async erase({ principal, unregistered }: Erasure, event: EventEntry): Promise<ErasedTraces> {
-    const { outbox, directory, bundles, callerKeys, idempotency } = this.#stores;
+    const { outbox, directory, bundles, callerKeys, idempotency, penalties } = this.#stores;
     const text = JSON.stringify(principal.id);
     if (directory.isLive(principal)) {
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first');
@@ -93,6 +95,7 @@ export class MemorySubjectStore implements SubjectStore {
       if (this.#unregistered.has(kid)) this.#unregistered.set(kid, key);
     const erased = { revisions: directory.forget(principal), answers: idempotency.forget(text) };
     callerKeys.forgetOwner(principal);
+    penalties.forget('principal', entityKey(principal));
     this.#subjects.delete(entityKey(principal));
     outbox.add({ ...event, details: { ...event.details, erased } });
     return { ...erased, namedBy: { entities: directory.naming(text), bundles: bundles.naming(text) } };

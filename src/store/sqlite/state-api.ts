@@ -7,11 +7,13 @@ import type { ApiKey } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
 import type { CallerKeyChange } from '../../identity/caller-keys/ports.ts';
+import type { Penalty, PenaltyKind } from '../../limits/penalties.ts';
 import type { ProfileChange } from '../../identity/pep-profiles/ports.ts';
 import type { Revocation, StoredAnswer } from '../../identity/ports.ts';
 import type { BundlePage } from './state-bundles.ts';
 import type { LoadedCallerKeys } from './state-caller-keys.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+import type { PenaltyRow } from './state-penalties.ts';
 import type { LoadedProfiles } from './state-pep-profiles.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
 
@@ -48,6 +50,10 @@ export interface StateApi {
 
   profilesLoad(): LoadedProfiles;
   profilesWrite(change: ProfileChange, event: EventEntry): void;
+
+  penaltyList(): readonly PenaltyRow[];
+  penaltySave(penalty: Penalty, endedBefore: number, event: EventEntry): void;
+  penaltyRemove(kind: PenaltyKind, id: string, event: EventEntry): void;
 
   outboxPending(limit: number): readonly EventEntry[];
   outboxAcknowledge(ids: readonly string[]): void;

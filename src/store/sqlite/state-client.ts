@@ -11,11 +11,13 @@ import type { EntityRef } from '../../domain/ids.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../identity/ports.ts';
 import type { CallerKeyStore, StoredCallerKey } from '../../identity/caller-keys/ports.ts';
 import type { ProfileStore } from '../../identity/pep-profiles/ports.ts';
+import type { PenaltyStore } from '../../limits/penalty-store.ts';
 import { RpcClient } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import { type LoadedCallerKeys, parseCallerKeys } from './state-caller-keys.ts';
 import type { StateFolder } from './state-database.ts';
 import type { LoadedChunk, StagedChunk } from './state-directory.ts';
+import { parsePenalty } from './state-penalties.ts';
 import { parseProfile } from './state-pep-profiles.ts';
 import type { LoadedSubjects } from './state-subjects.ts';
 import { isObject, parseStored } from './stored-json.ts';
@@ -32,6 +34,7 @@ export class StateStore {
   readonly keys: KeyStore;
   readonly callerKeys: CallerKeyStore;
   readonly profiles: ProfileStore;
+  readonly penalties: PenaltyStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
@@ -66,6 +69,11 @@ export class StateStore {
         return { revision, profiles: rows.map(parseProfile) };
       },
       write: (change, event) => rpc.call('profilesWrite', change, event),
+    };
+    this.penalties = {
+      load: async () => (await rpc.call('penaltyList')).map(parsePenalty),
+      save: (penalty, endedBefore, event) => rpc.call('penaltySave', penalty, endedBefore, event),
+      remove: (kind, id, event) => rpc.call('penaltyRemove', kind, id, event),
     };
     this.outbox = {
       pending: limit => rpc.call('outboxPending', limit),

@@ -5,7 +5,7 @@
  */
 import type { Statement } from 'better-sqlite3';
 import type { ErasedTraces, Erasure } from '../../decision-log/ports.ts';
-import { isPrincipalType } from '../../decision-log/subject-name.ts';
+import { entityKey, isPrincipalType } from '../../decision-log/subject-name.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
 import type { AnswerTable } from './state-idempotency.ts';
@@ -30,6 +30,7 @@ export class ErasureTable {
   readonly #end: Statement<[]>;
   readonly #history: Statement<[string]>;
   readonly #callerKeys: Statement<[string]>;
+  readonly #penalties: Statement<[string]>;
   readonly #entitiesNaming: Statement<[string], { total: number }>;
   readonly #bundlesNaming: Statement<[string], { total: number }>;
 
@@ -42,6 +43,7 @@ export class ErasureTable {
     this.#end = db.prepare('DELETE FROM erasing');
     this.#history = db.prepare('DELETE FROM entity_revision WHERE name = ?');
     this.#callerKeys = db.prepare('DELETE FROM caller_key WHERE owner = ?');
+    this.#penalties = db.prepare(`DELETE FROM penalty WHERE kind = 'principal' AND subject = ?`);
     this.#entitiesNaming = db.prepare(
       `SELECT count(*) AS total FROM entity JOIN entity_revision USING (name, revision)
         WHERE instr(body, ?) > 0`,
@@ -71,6 +73,7 @@ export class ErasureTable {
       this.#begin.run(pseudonym ?? null);
       const revisions = this.#history.run(name).changes;
       this.#callerKeys.run(name);
+      this.#penalties.run(entityKey(principal));
       const removed = { revisions, answers: answers.forget(quoted(id)) };
       outbox.add({ ...event, details: { ...event.details, erased: removed } });
       return { ...removed, namedBy: this.#namedBy(...quoted(id)) };

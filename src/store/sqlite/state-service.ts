@@ -10,6 +10,7 @@ import { ErasureTable } from './state-erasure.ts';
 import { AnswerTable } from './state-idempotency.ts';
 import { KeyTable } from './state-keys.ts';
 import { OutboxTable } from './state-outbox.ts';
+import { PenaltyTable } from './state-penalties.ts';
 import { ProfileTable } from './state-pep-profiles.ts';
 import { RevocationTable } from './state-revocations.ts';
 import { SubjectTables } from './state-subjects.ts';
@@ -35,6 +36,7 @@ function serviceOf(
   const bundles = new BundleTables(state, outbox);
   const revocations = new RevocationTable(state, outbox);
   const profiles = new ProfileTable(state, outbox);
+  const penalties = new PenaltyTable(state, outbox);
   const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
   const subjects = new SubjectTables(subjectsFile);
   const erasures = new ErasureTable({ state, subjectsFile, subjects, outbox, answers });
@@ -70,6 +72,10 @@ function serviceOf(
 
       profilesLoad: () => profiles.load(),
       profilesWrite: (change, event) => profiles.write(change, event),
+
+      penaltyList: () => penalties.list(),
+      penaltySave: (penalty, endedBefore, event) => penalties.save(penalty, endedBefore, event),
+      penaltyRemove: (kind, id, event) => penalties.remove(kind, id, event),
 
       outboxPending: limit => outbox.pending(limit),
       outboxAcknowledge: ids => outbox.acknowledge(ids),

@@ -6,6 +6,7 @@ import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
 import { describeOutbox } from '../../conformance/outbox.ts';
+import { describePenaltyStore } from '../../conformance/penalty-store.ts';
 import { describeProfileStore } from '../../conformance/pep-profile-store.ts';
 import { describeRevocationStore } from '../../conformance/revocation-store.ts';
 import { describeSubjectStore } from '../../conformance/subject-store.ts';
@@ -14,14 +15,16 @@ import type { OpenState, StateBackend } from '../../conformance/state-backend.ts
 const memory: StateBackend = {
   name: 'memory',
   async open(maxAnswers): Promise<OpenState> {
-    const { directory, bundles, keys, callerKeys, profiles, revocations, outbox, idempotency, subjects } =
-      new MemoryState(maxAnswers);
+    const state = new MemoryState(maxAnswers);
+    const { directory, bundles, keys, callerKeys, profiles, penalties, revocations } = state;
+    const { outbox, idempotency, subjects } = state;
     const ports = {
       directory,
       bundles,
       keys,
       callerKeys,
       profiles,
+      penalties,
       revocations,
       outbox,
       idempotency,
@@ -36,6 +39,7 @@ describeBundleStore(memory);
 describeKeyStore(memory);
 describeCallerKeyStore(memory);
 describeProfileStore(memory);
+describePenaltyStore(memory);
 describeRevocationStore(memory);
 describeOutbox(memory);
 describeIdempotencyStore(memory);

@@ -9,6 +9,7 @@ import { describeDirectoryStore } from '../../conformance/directory-store.ts';
 import { describeIdempotencyStore } from '../../conformance/idempotency.ts';
 import { describeKeyStore } from '../../conformance/key-store.ts';
 import { describeOutbox } from '../../conformance/outbox.ts';
+import { describePenaltyStore } from '../../conformance/penalty-store.ts';
 import { describeProfileStore } from '../../conformance/pep-profile-store.ts';
 import { describeRevocationStore } from '../../conformance/revocation-store.ts';
 import { describeSubjectStore } from '../../conformance/subject-store.ts';
@@ -23,8 +24,8 @@ const sqlite: StateBackend = {
       at: AT,
       ...(maxAnswers === undefined ? {} : { maxAnswers }),
     });
-    const { directory, bundles, keys, callerKeys, profiles, revocations, outbox, idempotency, subjects } =
-      store;
+    const { directory, bundles, keys, callerKeys, profiles, penalties, revocations } = store;
+    const { outbox, idempotency, subjects } = store;
     const close = async (): Promise<void> => {
       await store.close();
       rmSync(folder, { recursive: true });
@@ -35,6 +36,7 @@ const sqlite: StateBackend = {
       keys,
       callerKeys,
       profiles,
+      penalties,
       revocations,
       outbox,
       idempotency,
@@ -49,6 +51,7 @@ describeBundleStore(sqlite);
 describeKeyStore(sqlite);
 describeCallerKeyStore(sqlite);
 describeProfileStore(sqlite);
+describePenaltyStore(sqlite);
 describeRevocationStore(sqlite);
 describeOutbox(sqlite);
 describeIdempotencyStore(sqlite);
