@@ -4,7 +4,6 @@
  */
 import { z } from 'zod';
 import { guardMembers } from './guard-rules.ts';
-import { guardMembers } from './guard-rules.ts';
 import { type EntityRef, entityRefSchema, idSchema } from './ids.ts';
 import { CALENDAR_PERIODS, EXPIRY_MODES, limitUnitSchema, STORE_FAILURE_MODES } from './limit.ts';
 import { MAX_SPAN_MS, spanSchema } from './limit-duration.ts';
@@ -280,7 +279,6 @@ export const limitsFileSchema = z
     limits: z.array(limitDefinitionSchema).max(MAX_LIMITS).default([]),
     modelClasses: z.array(modelClassSchema).max(MAX_FACTORS).default([]),
     prices: priceListSchema.optional(),
-    ...guardMembers,
     tighten: z
       .array(tighteningSchema)
       .max(MAX_LIMITS)
