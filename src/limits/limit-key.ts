@@ -6,21 +6,32 @@
 import type { LimitFacts } from '../domain/limit-facts.ts';
 import type { LimitDefinition, LimitDimension } from '../domain/limit-definition.ts';
 import { GROUP_PREFIX } from './model-class.ts';
-import { addressKey } from './network-address.ts';
+import { addressKey, UNKNOWN_ADDRESS } from './network-address.ts';
 import { modelName } from './price-book.ts';
 
-/** The value of a dimension in a request; undefined: it has none, and the limit is not for it. */
-type ReadValue = (facts: LimitFacts) => string | undefined;
+/** What a request has of a dimension; undefined: nothing, and the limit is not for it. */
+interface Dimension {
+  /** As the request or the directory has it: strings that live long, so that looking them up costs no hashing. */
+  readonly raw: (facts: LimitFacts) => string | undefined;
+  /** What is counted together. */
+  readonly value: (facts: LimitFacts) => string | undefined;
+}
 /** A model may be in several groups: they are visited, and not read. */
 type ReadDimension = Exclude<LimitDimension, 'model_group'>;
+
+/** Keys of one limit that are remembered; a key that is made anew costs a few hundred nanoseconds more. */
+const MAX_REMEMBERED = 8_192;
 
 /** Makes the keys of one limit. */
 export class LimitKeys {
   readonly #head: string;
-  readonly #values: readonly ReadValue[];
+  readonly #dimensions: readonly Dimension[];
   /** Whether a request is counted once for every group of its model. */
   readonly #byGroup: boolean;
   readonly #groups: ReadonlySet<string> | undefined;
+  /** By the raw value of each dimension in turn, and in the end by nothing: the key without its group. */
+  #memo: KeyMemo = new Map();
+  #remembered = 0;
 
   /**
    * @param name `<layer>/<id>`
@@ -32,18 +43,14 @@ export class LimitKeys {
     this.#head = part(name) + part(shapeOf(definition)) + part(dimensions.join(','));
     this.#byGroup = dimensions.includes('model_group');
     this.#groups = groups === undefined ? undefined : new Set(groups);
-    const read = readers(definition.prefix);
-    this.#values = dimensions.flatMap(dimension => (dimension === 'model_group' ? [] : [read[dimension]]));
+    const known = dimensionsOf(definition.prefix);
+    this.#dimensions = dimensions.flatMap(name => (name === 'model_group' ? [] : [known[name]]));
   }
 
   /** Calls `visit` with each key under which the request is counted: none, one, or one for each group of its model. */
   visit(facts: LimitFacts, visit: (key: string) => void): void {
-    let key = this.#head;
-    for (const read of this.#values) {
-      const value = read(facts);
-      if (value === undefined) return;
-      key += part(value);
-    }
+    const key = this.#find(facts);
+    if (key === undefined) return;
     if (!this.#byGroup) {
       visit(key);
       return;
@@ -54,6 +61,75 @@ export class LimitKeys {
       visit(key + part(group.slice(GROUP_PREFIX.length, -1)));
     }
   }
+
+  /** The key without its group; undefined when a dimension has no value. */
+  #find(facts: LimitFacts): string | undefined {
+    let node = this.#memo;
+    for (const { raw } of this.#dimensions) {
+      const value = raw(facts);
+      if (value === undefined) return undefined;
+      const next = node.get(value);
+      if (next === undefined) return this.#make(facts);
+      if (typeof next === 'string') return next;
+      node = next;
+    }
+    return this.#head;
+  }
+
+  #make(facts: LimitFacts): string | undefined {
+    let key = this.#head;
+    for (const { value } of this.#dimensions) {
+      const text = value(facts);
+      if (text === undefined) return undefined;
+      key += part(text);
+    }
+    this.#remember(facts, key);
+    return key;
+  }
+
+  #remember(facts: LimitFacts, key: string): void {
+    if (this.#remembered >= MAX_REMEMBERED) {
+      this.#memo = new Map();
+      this.#remembered = 0;
+    }
+    this.#remembered += 1;
+    let node = this.#memo;
+    for (const [at, { raw }] of this.#dimensions.entries()) {
+      const value = raw(facts) ?? '';
+      if (at === this.#dimensions.length - 1) {
+        node.set(value, key);
+        return;
+      }
+      const next = node.get(value);
+      const inner: KeyMemo = next === undefined || typeof next === 'string' ? new Map() : next;
+      node.set(value, inner);
+      node = inner;
+    }
+  }
+}
+
+type KeyMemo = Map<string, KeyMemo | string>;
+
+function dimensionsOf({ ipv4, ipv6 }: LimitDefinition['prefix']): Readonly<Record<ReadDimension, Dimension>> {
+  return {
+    principal: plain(facts => facts.principal.key),
+    key: plain(facts => facts.key),
+    tenant: plain(facts => facts.tenant),
+    model: {
+      raw: ({ model }) => model?.uid.id,
+      value: ({ model }) => (model === undefined ? undefined : modelName(model)),
+    },
+    operation: plain(facts => facts.operation),
+    address: {
+      raw: ({ address }) => address ?? UNKNOWN_ADDRESS,
+      value: ({ address }) => addressKey(address, ipv4, ipv6),
+    },
+    pep: plain(facts => facts.pep),
+  };
+}
+
+function plain(read: (facts: LimitFacts) => string | undefined): Dimension {
+  return { raw: read, value: read };
 }
 
 function part(text: string): string {
@@ -67,16 +143,4 @@ function shapeOf(definition: LimitDefinition): string {
   const counted = `${kind} ${definition.unit}`;
   if (kind === 'rate') return counted;
   return `${counted} ${kind === 'window' ? definition.per : definition.period}`;
-}
-
-function readers({ ipv4, ipv6 }: LimitDefinition['prefix']): Readonly<Record<ReadDimension, ReadValue>> {
-  return {
-    principal: facts => facts.principal.key,
-    key: facts => facts.key,
-    tenant: facts => facts.tenant,
-    model: ({ model }) => (model === undefined ? undefined : modelName(model)),
-    operation: facts => facts.operation,
-    address: facts => addressKey(facts.address, ipv4, ipv6),
-    pep: facts => facts.pep,
-  };
 }

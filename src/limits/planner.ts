@@ -44,7 +44,7 @@ export class LimitPlanner implements LimitPlanning {
   }
 
   price(model: LimitFacts['model'], layers: LimitLayers, size: CallSize): number | undefined {
-    return priceOf(model, layers, size);
+    return priceOf(model, layers, size.input_tokens, size.output_tokens, size.compute_ms);
   }
 
   priceVersions(layers: LimitLayers): readonly string[] {
@@ -100,10 +100,10 @@ class PlanScene implements ChargeScene {
   }
 
   cost(inputAlone: boolean): number | undefined {
-    const { estimate, facts } = this;
-    if (!inputAlone) return priceOf(facts.model, this.#layers, estimate);
-    const size = { input_tokens: estimate.input_tokens, output_tokens: 0, compute_ms: 0 };
-    return priceOf(facts.model, this.#layers, size);
+    const { input_tokens, output_tokens, compute_ms } = this.estimate;
+    return inputAlone
+      ? priceOf(this.facts.model, this.#layers, input_tokens, 0, 0)
+      : priceOf(this.facts.model, this.#layers, input_tokens, output_tokens, compute_ms);
   }
 
   tightened(limit: CompiledLimit, rule: LimitRule): LimitRule {
@@ -120,13 +120,19 @@ class PlanScene implements ChargeScene {
 }
 
 /** The highest price of the layers: a tenant's list can make a call dearer than the platform's, never cheaper. */
-function priceOf(model: LimitFacts['model'], layers: LimitLayers, size: CallSize): number | undefined {
+function priceOf(
+  model: LimitFacts['model'],
+  layers: LimitLayers,
+  input: number,
+  output: number,
+  computeMs: number,
+): number | undefined {
   if (model === undefined) return undefined;
   let highest: number | undefined;
   for (const layer of layers) {
     const price = compiled(layer).prices?.find(model);
     if (price === undefined) continue;
-    const cost = costOf(price, size);
+    const cost = costOf(price, input, output, computeMs);
     if (highest === undefined || cost > highest) highest = cost;
   }
   return highest;

@@ -4,9 +4,10 @@
  */
 import type { ModelFacts } from '../domain/limit-facts.ts';
 import type { Price, PriceList } from '../domain/limit-definition.ts';
-import type { CallSize } from './planning.ts';
 
 const MILLION = 1_000_000;
+/** Models whose price is remembered. */
+const MAX_REMEMBERED = 4_096;
 
 /** One price list, indexed. */
 export class PriceBook {
@@ -15,6 +16,8 @@ export class PriceBook {
   readonly #byModel = new Map<string, Price>();
   readonly #byVersion = new Map<string, Map<string, Price>>();
   readonly #fallback: Price | undefined;
+  /** By id of the model with its version, those that were asked for. */
+  readonly #found = new Map<string, Price>();
 
   constructor(list: PriceList) {
     this.version = list.version;
@@ -30,6 +33,18 @@ export class PriceBook {
 
   /** The price of a model: of its version, else of the model, else the default; undefined when there is none. */
   find(model: ModelFacts): Price | undefined {
+    const { id } = model.uid;
+    const known = this.#found.get(id);
+    if (known !== undefined) return known;
+    const found = this.#search(model);
+    if (found !== undefined) {
+      if (this.#found.size >= MAX_REMEMBERED) this.#found.clear();
+      this.#found.set(id, found);
+    }
+    return found;
+  }
+
+  #search(model: ModelFacts): Price | undefined {
     const name = modelName(model);
     return this.#byVersion.get(name)?.get(model.version) ?? this.#byModel.get(name) ?? this.#fallback;
   }
@@ -41,11 +56,11 @@ export function modelName({ uid, version }: ModelFacts): string {
 }
 
 /** What a call costs in micro-dollars. */
-export function costOf(price: Price, { input_tokens, output_tokens, compute_ms }: CallSize): number {
+export function costOf(price: Price, input: number, output: number, computeMs: number): number {
   const cost =
     price.perRequest +
-    tokenCost(price, input_tokens, output_tokens) +
-    Math.ceil(Math.min(compute_ms * price.perComputeSecond, Number.MAX_SAFE_INTEGER) / 1000);
+    tokenCost(price, input, output) +
+    Math.ceil(Math.min(computeMs * price.perComputeSecond, Number.MAX_SAFE_INTEGER) / 1000);
   return Math.min(cost, Number.MAX_SAFE_INTEGER);
 }
 
