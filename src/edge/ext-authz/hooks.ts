@@ -61,10 +61,13 @@ const LITELLM: Hook = {
     if (body['input_type'] !== 'request') {
       deny('INPUT_REJECTED', 'only requests are decided: configure the guardrail with `mode: pre_call`');
     }
-    const named = [body['model'], objectOf(body['additional_provider_specific_params'])['model']];
-    const [model, other] = named.filter(value => value !== undefined && value !== null);
-    if (other !== undefined && other !== model) deny('MODEL_AMBIGUOUS', 'the guardrail is told two models');
-    const request = { model: model ?? null, messages: messagesOf(body), tools: body['tools'] ?? null };
+    const model = body['model'] ?? null;
+    if (model === null)
+      deny('MODEL_UNKNOWN', 'this version of LiteLLM does not tell the model: use a newer one');
+    // clients can write these: they prove nothing, and what they contradict is not decided
+    const claimed = objectOf(body['additional_provider_specific_params'])['model'] ?? model;
+    if (claimed !== model) deny('MODEL_AMBIGUOUS', 'the guardrail is told two models');
+    const request = { model, messages: messagesOf(body), tools: body['tools'] ?? null };
     return {
       client: clientOf(CHAT_PATH, request),
       principal: fieldOf(objectOf(body['request_data']), principalField),

@@ -127,7 +127,8 @@ const byLitellm: Edge['ask'] = async ({ url, profile, ...asker }, request) => {
     structured_messages: messages,
     tools,
     request_data: { user_api_key_user_id: request.principal },
-    additional_provider_specific_params: { model },
+    model,
+    additional_provider_specific_params: {},
   };
   const reply = z.object({ action: z.enum(['NONE', 'BLOCKED']) });
   const { action } = reply.parse(await hook(path, asker, body));

@@ -80,22 +80,40 @@ describe('LiteLLM', () => {
     litellm_call_id: 'c',
     texts: ['hi'],
     request_data: { user_api_key_hash: 'h', user: 'acme/alice' },
-    additional_provider_specific_params: { model: 'support-llm' },
+    // the request model of 2026: what is not there is null
+    litellm_trace_id: null,
+    structured_messages: null,
+    images: null,
+    tools: null,
+    request_headers: { 'user-agent': '[present]' },
+    litellm_version: '1.90.0',
+    tool_calls: null,
+    model: 'support-llm',
+    additional_provider_specific_params: {},
     ...extra,
   });
   const ask = (body: unknown) => verdictOf('/hooks/litellm/litellm/beta/litellm_basic_guardrail_api', body);
 
   test('lets pass what policy allows', async () => {
     expect(await ask(hook())).toEqual({ action: 'NONE' });
-    expect(await ask(hook({ structured_messages: MESSAGES, model: 'support-llm' }))).toEqual({
-      action: 'NONE',
-    });
+    expect(await ask(hook({ structured_messages: MESSAGES }))).toEqual({ action: 'NONE' });
+    const same = { additional_provider_specific_params: { model: 'support-llm', threshold: 0.8 } };
+    expect(await ask(hook(same))).toEqual({ action: 'NONE' });
   });
 
   test.each([
-    ['a foreign model', hook({ additional_provider_specific_params: { model: 'globex/demand' } }), /.+/],
-    ['two models', hook({ model: 'research-llm' }), /"MODEL_AMBIGUOUS/],
-    ['no model', hook({ additional_provider_specific_params: {} }), /"MODEL_UNKNOWN/],
+    ['a foreign model', hook({ model: 'globex/demand' }), /.+/],
+    [
+      'a model that the client claims',
+      hook({ model: 'globex/demand', additional_provider_specific_params: { model: 'support-llm' } }),
+      /"MODEL_AMBIGUOUS/,
+    ],
+    [
+      'a model that the client alone could have named',
+      hook({ model: null, additional_provider_specific_params: { model: 'support-llm' } }),
+      /"MODEL_UNKNOWN/,
+    ],
+    ['no model', hook({ model: null }), /"MODEL_UNKNOWN/],
     ['an answer', hook({ input_type: 'response' }), /"INPUT_REJECTED/],
     ['nobody', hook({ request_data: {} }), /"UNAUTHENTICATED/],
     [
