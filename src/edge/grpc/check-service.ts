@@ -39,6 +39,8 @@ const ROUTE = '/envoy.service.auth.v3.Authorization/Check';
 /** Names the profile: in the context extensions of a route, and in the metadata of the call. */
 const EXTENSION = 'duramen_profile';
 const PROFILE_HEADER = 'x-duramen-profile';
+/** The key of a gateway that cannot add metadata: extensions are its operator's, never its client's. */
+const KEY_EXTENSION = 'duramen_key';
 
 type Call = ServerUnaryCall<Buffer, Buffer>;
 
@@ -131,7 +133,7 @@ export class CheckService {
       const { profile, gateway, authentication, trusted } = endpoint;
       const credential = authentication.authenticatePeer(
         addressOf(call.getPeer()),
-        header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? '',
+        header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? keyIn(attributes),
       );
       isKnown = true;
       const { question, fault } = readQuestion(attributes.request?.http, profile);
@@ -219,6 +221,11 @@ function metadataOf({ metadata }: Call, key: string): string | undefined {
 function addressOf(peer: string): string {
   const end = peer.lastIndexOf(':');
   return end === -1 ? peer : peer.slice(0, end);
+}
+
+/** The key in the context extensions; empty: none. */
+function keyIn({ context_extensions: extensions }: CheckAttributes): string {
+  return (Object.hasOwn(extensions, KEY_EXTENSION) ? extensions[KEY_EXTENSION] : undefined) ?? '';
 }
 
 /** The `:authority` of the call without its port. */
