@@ -8,6 +8,7 @@ import type { Config } from './config/settings.ts';
 import { EventRelay } from './decision-log/event-relay.ts';
 import { type Clock, type IdSource, timestamp } from './domain/clock.ts';
 import type { Services } from './edge/http/services.ts';
+import { SnapshotHolder } from './pdp/snapshot.ts';
 import { type Logger, makeLogger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import { type Anchors, openAnchors, PROCESS_TIMERS } from './wiring/anchors.ts';
@@ -20,7 +21,9 @@ import { makeEraser } from './wiring/erasure.ts';
 import { Events } from './wiring/events.ts';
 import { listenHttp } from './wiring/http.ts';
 import { UuidSource } from './wiring/ids.ts';
+import { assembleGuard } from './wiring/guard.ts';
 import { assembleIdentity } from './wiring/identity.ts';
+import { assembleLimits } from './wiring/limits.ts';
 import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
 import { continueRequest } from './wiring/log-succession.ts';
 import { assembleProfiles } from './wiring/pep-profiles.ts';
@@ -108,7 +111,13 @@ async function start(
   const control = assembleControl({ ...core, log, plane });
   cleanup.add(() => control.close());
   const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const policy = assemblePolicy({ ...core, stores, events, control, threads, schemaText, cedarVersion });
+  const snapshots = new SnapshotHolder();
+  const guarding = await assembleGuard({ ...core, stores, events, snapshots });
+  cleanup.add(() => guarding.close());
+  const limits = assembleLimits({ ...core, stores, snapshots, guard: guarding.guard });
+  cleanup.add(() => limits.close());
+  const loaded = { stores, events, control, threads, snapshots, limits: limits.desk };
+  const policy = assemblePolicy({ ...core, ...loaded, schemaText, cedarVersion });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
@@ -124,7 +133,7 @@ async function start(
   cleanup.add(() => identity.close());
 
   const profiles = await assembleProfiles({ ...core, stores, events, control });
-  const parts = { ...core, stores, anchors, events, policy, control, profiles, version };
+  const parts = { ...core, stores, anchors, events, policy, guarding, limits, control, profiles, version };
   const services = assembleEdge({ ...parts, identity, startedAt: timestamp(clock.now()) });
   await goLive({ ...core, version }, stores, anchors, events, cleanup);
 

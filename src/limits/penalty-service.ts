@@ -32,11 +32,18 @@ export interface PenaltyViewer {
   readonly tenants: ReadonlySet<string> | undefined;
 }
 
+/** Where a page ends: after so many of the blocks that end at this instant. It names nobody. */
+export interface PenaltyPosition {
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly passed: number;
+}
+
 /** One page of blocks. */
 export interface PenaltyPage {
   readonly items: readonly Penalty[];
-  /** Whether more follow. */
-  readonly more: boolean;
+  /** Undefined on the last page. */
+  readonly next: PenaltyPosition | undefined;
 }
 
 export class PenaltyService {
@@ -68,11 +75,16 @@ export class PenaltyService {
     );
   }
 
-  /** The blocks that a viewer may see, those that end first in front. @param after how many to pass over */
-  page(viewer: PenaltyViewer, limit: number, after: number): PenaltyPage {
+  /** The blocks that a viewer may see, those that end first in front. */
+  page(viewer: PenaltyViewer, limit: number, after?: PenaltyPosition): PenaltyPage {
     const { box, clock } = this.#options;
     const visible = box.list(clock.now()).filter(penalty => this.#isVisible(penalty, viewer));
-    return { items: visible.slice(after, after + limit), more: visible.length > after + limit };
+    const start = after === undefined ? 0 : startAfter(visible, after);
+    const items = visible.slice(start, start + limit);
+    const last = items.at(-1);
+    if (last === undefined || visible.length <= start + limit) return { items, next: undefined };
+    const same = visible.slice(0, start + limit).filter(({ until }) => until === last.until);
+    return { items, next: { until: last.until, passed: same.length } };
   }
 
   /**
@@ -147,4 +159,12 @@ export class PenaltyService {
       details: { of: penalty.kind, ...details },
     };
   }
+}
+
+/** @param blocks in the order of their ends */
+function startAfter(blocks: readonly Penalty[], { until, passed }: PenaltyPosition): number {
+  const first = blocks.findIndex(block => block.until >= until);
+  if (first === -1) return blocks.length;
+  const same = blocks.filter(block => block.until === until).length;
+  return first + Math.min(passed, same);
 }

@@ -1,5 +1,6 @@
 /** What the routes use, put together. */
 import type { Config } from '../config/settings.ts';
+import { entityKey } from '../decision-log/subject-name.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { Health } from '../edge/http/health.ts';
 import type { Services } from '../edge/http/services.ts';
@@ -11,9 +12,11 @@ import type { Control } from './control.ts';
 import { QuarantineKeeper } from './engine-trust.ts';
 import { makeEraser } from './erasure.ts';
 import type { Events } from './events.ts';
+import type { GuardDesk } from './guard.ts';
 import { healthChecks } from './health-checks.ts';
 import type { Identity } from './identity.ts';
 import { InputVerifier } from './input-verifier.ts';
+import type { Limits } from './limits.ts';
 import { ExportKeeper } from './log-exports.ts';
 import type { Policy } from './policy.ts';
 import type { Profiles } from './pep-profiles.ts';
@@ -25,6 +28,8 @@ export interface EdgeParts {
   readonly anchors: Anchors;
   readonly events: Events;
   readonly policy: Policy;
+  readonly guarding: Pick<GuardDesk, 'guard' | 'penalties'>;
+  readonly limits: Limits;
   readonly identity: Identity;
   readonly certificates: Pick<Certificates, 'checks'>;
   readonly control: Control;
@@ -52,6 +57,7 @@ export function assembleEdge(parts: EdgeParts): Services {
   });
   return {
     engine: policy.engine,
+    outcomes: parts.limits.outcomes,
     authenticator: identity.authenticator,
     keys: identity.keys,
     control: parts.control.gate,
@@ -61,6 +67,8 @@ export function assembleEdge(parts: EdgeParts): Services {
     revocations: identity.callers.revocations,
     profiles: parts.profiles.service,
     gateways: parts.profiles.registry,
+    guard: parts.guarding.guard,
+    penalties: parts.guarding.penalties,
     directory: policy.directory,
     bundles: policy.bundles,
     trust: new QuarantineKeeper(policy.quarantine, events, clock, ids),
@@ -118,7 +126,7 @@ function statusOf(
 }
 
 function auditOf(parts: EdgeParts): Services['audit'] {
-  const { stores, identity, events, clock, ids } = parts;
+  const { stores, identity, events, clock, ids, guarding } = parts;
   const { registry } = stores.subjects;
   const eraser = makeEraser(parts);
   const verifier = new InputVerifier({ log: stores.reader, registry, events, clock, ids });
@@ -128,6 +136,7 @@ function auditOf(parts: EdgeParts): Services['audit'] {
       const erased = await eraser.erase(request, actor);
       // the store has forgotten them with their owner
       identity.callers.keys.dropOwner(request.principal);
+      guarding.penalties.forgetPrincipal(entityKey(request.principal));
       return erased;
     },
   };

@@ -17,9 +17,10 @@ import { DecisionEngine, type DecisionObserver } from '../pdp/engine.ts';
 import { type Check, ModalEvaluator, Quarantine, WasmOracle } from '../pdp/evaluator.ts';
 import { IdempotencyWindow } from '../pdp/idempotency.ts';
 import { SnapshotPublisher } from '../pdp/policy-publisher.ts';
-import { SnapshotHolder } from '../pdp/snapshot.ts';
+import type { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { LimitGate } from '../limits/desk.ts';
 import type { Control } from './control.ts';
 import type { Events } from './events.ts';
 import { objectDigest } from './object-digest.ts';
@@ -35,12 +36,16 @@ export interface PolicyParts {
   readonly ids: IdSource;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Empty: what is loaded is published into it. */
+  readonly snapshots: SnapshotHolder;
   readonly schemaText: string;
   /** Version of cedar-wasm, logged with each decision. */
   readonly cedarVersion: string;
   readonly control: Pick<Control, 'bundles'>;
   /** Ended with the policy. */
   readonly threads: PolicyThreads;
+  /** What counts beside the policies. */
+  readonly limits: LimitGate;
 }
 
 export interface Policy {
@@ -56,9 +61,8 @@ export interface Policy {
 }
 
 export function assemblePolicy(parts: PolicyParts): Policy {
-  const { config, stores, events, clock, ids, metrics, logger, schemaText } = parts;
+  const { config, stores, events, clock, ids, metrics, logger, snapshots, schemaText } = parts;
   const { compilerThread, oracleThread } = parts.threads;
-  const snapshots = new SnapshotHolder();
   stores.subjects.setPersonalKeys(config.privacy.personalContextKeys, () => snapshots.current?.schema);
   const directory = new DirectoryService({
     store: stores.directory,
@@ -95,6 +99,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     observer: observerOf(metrics, logger),
     defaultEnv: config.decision.defaultEnv,
     engineVersion: `1+cedar-${parts.cedarVersion}`,
+    limits: parts.limits,
   });
   return {
     snapshots,

@@ -112,6 +112,9 @@ const OBJECTS: readonly (readonly [
   ['key of all', { kind: 'key', key: { roles: ['pep'], mayAssert: false } }, undefined],
 ];
 
+/** Routes that name what they are about in the body. */
+const NAMED_IN_BODIES = ['pushBundle', 'erasePrincipal', 'createKey', 'liftPenalty', 'reportLoad'];
+
 describe('once it is known what a call is about', () => {
   const types = {
     service: 'Service',
@@ -127,7 +130,7 @@ describe('once it is known what a call is about', () => {
     const byPath = /^\/v1\/(?!caller-keys\/).*\{(?:layer|digest|id)\}/;
     const named = managed.filter(({ path }) => byPath.test(path)).map(({ operation }) => operation);
     const asked = (['layer', 'entity', 'key'] as const).flatMap(about).map(({ operation }) => operation);
-    expect(asked.toSorted()).toEqual([...named, 'pushBundle', 'erasePrincipal', 'createKey'].toSorted());
+    expect(asked.toSorted()).toEqual([...named, ...NAMED_IN_BODIES].toSorted());
   });
 
   /** The rule that services applied: role, tenants, and no key with a role that its maker does not hold. */

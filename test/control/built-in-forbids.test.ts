@@ -95,7 +95,7 @@ describe('auditors', () => {
     expect(others).toContain('pushBundle');
   });
 
-  test.each(['author', 'approver', 'directory', 'keys', 'admin'] as const)(
+  test.each(['author', 'approver', 'directory', 'keys', 'limits', 'load', 'admin'] as const)(
     'that have the role %s too are more than auditors',
     role => expect(ask(keyWith(['auditor', role]), 'putModel', model('acme'))).toBe('allowed'),
   );

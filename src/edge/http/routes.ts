@@ -8,10 +8,13 @@ import { decisionRoutes } from '../admin/decisions.ts';
 import { directoryRoutes } from '../admin/directory.ts';
 import { importRoutes } from '../admin/directory-import.ts';
 import { keyRoutes } from '../admin/keys.ts';
+import { loadRoutes } from '../admin/load.ts';
 import { logExportRoutes } from '../admin/log-exports.ts';
 import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
+import { penaltyRoutes } from '../admin/penalties.ts';
 import { pepProfileRoutes } from '../admin/pep-profiles.ts';
+import { outcomeRoutes } from '../admin/outcomes.ts';
 import { revocationRoutes } from '../admin/revocations.ts';
 import { extAuthzRoutes } from '../ext-authz/routes.ts';
 import { decideRoutes } from './decide-routes.ts';
@@ -32,7 +35,10 @@ export function makeRoutes(version: string): readonly Route[] {
     ...callerKeyLeakRoutes(),
     ...callerKeySelfRoutes(),
     ...revocationRoutes(),
+    ...penaltyRoutes(),
+    ...loadRoutes(),
     ...decisionRoutes(),
+    ...outcomeRoutes(),
     ...auditRoutes(),
     ...logTreeRoutes(),
     ...logExportRoutes(),

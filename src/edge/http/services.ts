@@ -24,7 +24,10 @@ import type { ProfileService } from '../../identity/pep-profiles/profile-service
 import type { RevocationService } from '../../identity/callers/revocation-service.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
+import type { Guard } from '../../limits/guard.ts';
+import type { PenaltyService } from '../../limits/penalty-service.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
+import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
 import type { Authenticator } from './authentication.ts';
@@ -126,6 +129,8 @@ export interface Services {
   /** Decides who may do what to Duramen itself. */
   readonly control: ControlGate;
   readonly engine: Pick<DecisionEngine, 'decide' | 'refuse'>;
+  /** What becomes of calls that were allowed. */
+  readonly outcomes: Pick<OutcomeDesk, 'report' | 'extend' | 'withdraw'>;
   readonly authenticator: Authenticator;
   readonly keys: KeyService;
   /** Verifies the credentials of end callers. */
@@ -139,6 +144,10 @@ export interface Services {
   readonly profiles: Pick<ProfileService, 'list' | 'get' | 'put' | 'remove'>;
   /** The same, as those who answer gateways look them up. */
   readonly gateways: Pick<ProfileRegistry, 'derive'>;
+  /** Loads that are reported. */
+  readonly guard: Pick<Guard, 'report' | 'loads'>;
+  /** Who is blocked after violations of limits. */
+  readonly penalties: Pick<PenaltyService, 'page' | 'lift'>;
   readonly directory: DirectoryService;
   readonly bundles: BundleService;
   readonly trust: EngineTrust;
