@@ -13,6 +13,7 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY schema ./schema
 COPY migrations ./migrations
 COPY policies ./policies
+COPY deploy ./deploy
 COPY src ./src
 RUN mkdir -m 0700 /data && chown node:node /data
 USER node

@@ -12,6 +12,7 @@ import { addCallerKeys } from './caller-keys.ts';
 import { printConfig } from './config.ts';
 import { decide, decideOptionsSchema } from './decide.ts';
 import type { ExitCode } from './exit-code.ts';
+import { addGatewayConfig } from './gateway-config.ts';
 import { importFile } from './import.ts';
 import { createKey, listKeys, revokeKey } from './keys.ts';
 import { addLogEvidence } from './log-program.ts';
@@ -43,6 +44,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addKeys(program, terminal);
   addCallerKeys(program, terminal, { withServer, collect });
   addProfiles(program, terminal, { withServer });
+  addGatewayConfig(program, terminal);
   addAudit(program, terminal, exit, withServer);
   return program;
 }

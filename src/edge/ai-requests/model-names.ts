@@ -131,7 +131,7 @@ export function readParameterModels(
 }
 
 /** Headers by which requests change method, path or upstream somewhere behind the gateway. */
-const OVERRIDES: ReadonlySet<string> = new Set([
+export const OVERRIDES: ReadonlySet<string> = new Set([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',

@@ -104,6 +104,9 @@ const NO_DECISION = {
   'x-duramen-tool': '',
 } as const;
 
+/** Their names. */
+export const ANSWER_HEADERS: readonly string[] = Object.keys(NO_DECISION);
+
 function decisionHeaders({ decision, request, requestedName }: Outcome): Record<string, string> {
   const { principal, action, resource } = request;
   const isModel = resource.type === 'Model';
