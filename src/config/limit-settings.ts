@@ -96,6 +96,11 @@ const redisSettings = z.strictObject({
 });
 
 export const limitSettings = z.strictObject({
+  holdSeconds: z.int().min(1).max(3600).default(300).register(settingNotes, {
+    description:
+      'How long what an allow reserved waits for the outcome of its call. Longer calls are extended by the gateway; leases have a time of their own.',
+    unit: 'seconds',
+  }),
   redis: redisSettings
     .refine(({ topology, nodes }) => topology === 'cluster' || nodes.length <= 1, {
       path: ['nodes'],

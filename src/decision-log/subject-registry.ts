@@ -86,6 +86,11 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
     return this.#months.digest(input, time);
   }
 
+  /** As `inputMac`, of what was generated. */
+  outputMac(output: InputReference, time: number): InputDigest {
+    return this.#months.digest(output, time, 'output');
+  }
+
   salt(): string {
     if (this.#saltsUsed + SALT_BYTES > this.#salts.length) {
       this.#salts = Buffer.from(this.#options.random(SALT_POOL_BYTES));

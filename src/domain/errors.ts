@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   ALREADY_EXISTS: { status: 409, title: 'the object exists already' },
   PRINCIPAL_EXISTS: { status: 409, title: 'the principal is still in the directory' },
   INPUT_NOT_VERIFIABLE: { status: 409, title: 'the entry has no input that could be verified' },
+  NO_OPEN_CALL: { status: 409, title: 'no call of the decision is open' },
   PROFILE_READ_ONLY: { status: 409, title: 'the profile stands in the configuration' },
   LAST_ADMIN_KEY: { status: 409, title: 'the last admin key cannot be revoked' },
   PRECONDITION_FAILED: { status: 412, title: 'the object changed since it was read' },

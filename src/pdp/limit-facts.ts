@@ -6,6 +6,7 @@ import type { DirectoryEntity } from '../directory/view.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { NAMESPACE } from '../domain/ids.ts';
 import { type LimitFacts, type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
+import type { EntityUid } from '../domain/value.ts';
 import type { Parties } from './parties.ts';
 import { qualify } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -37,10 +38,7 @@ export class LimitFactReader {
       tier: textOf(principalEntity, 'tier'),
       tenant,
       plan: textOf(owner, 'plan'),
-      model:
-        resourceEntity === undefined || resource.type !== MODEL_TYPE
-          ? undefined
-          : this.#model(resourceEntity),
+      model: this.modelOf(resource, resourceEntity),
       operation: request.action,
       address: addressOf(request),
       key: keyOf(request.auth),
@@ -51,7 +49,9 @@ export class LimitFactReader {
     };
   }
 
-  #model(entity: DirectoryEntity): ModelFacts {
+  /** Undefined: it is no model, or the directory has none. */
+  modelOf({ type }: EntityUid, entity: DirectoryEntity | undefined): ModelFacts | undefined {
+    if (entity === undefined || type !== MODEL_TYPE) return undefined;
     let facts = this.#models.get(entity);
     if (facts === undefined) this.#models.set(entity, (facts = modelFacts(entity)));
     return facts;

@@ -31,7 +31,11 @@ export class LimitLayerLists {
   }
 
   /** Empty: nothing limits the request. */
-  of({ tenant, principalEntity, resourceEntity }: Parties): LimitLayers {
+  of({
+    tenant,
+    principalEntity,
+    resourceEntity,
+  }: Pick<Parties, 'tenant' | 'principalEntity' | 'resourceEntity'>): LimitLayers {
     if (this.#byTenant.size === 0) return this.#platform;
     const own = this.#nameOf(tenant, '', '');
     const principals = this.#nameOf(principalEntity?.tenant, own, '');

@@ -244,7 +244,9 @@ const arbitraryDecision: fc.Arbitrary<Omit<DecisionEntry, 'id'>> = fc
 const arbitraryEvent: fc.Arbitrary<Omit<EventEntry, 'id'>> = fc
   .record({
     time: halfMinutes,
-    kind: fc.constantFrom(...EVENT_KINDS),
+    kind: fc.oneof(fc.constantFrom(...EVENT_KINDS), fc.constant('decision.outcome' as const)),
+    /** Of an outcome: the decision that it ends. */
+    ended: fc.integer({ min: 0, max: 8 }),
     tenant: fc.option(tenant, { nil: undefined }),
   })
   .map(one => {
@@ -252,6 +254,7 @@ const arbitraryEvent: fc.Arbitrary<Omit<EventEntry, 'id'>> = fc
     return {
       ...base,
       kind: one.kind,
+      ...(one.kind === 'decision.outcome' ? { subject: entryId(one.ended) } : {}),
       time: TIME + one.time,
       ...(one.tenant === undefined ? {} : { tenant: one.tenant }),
     };

@@ -8,6 +8,7 @@ import {
   type EventQuery,
   type ValueFilter,
 } from '../../src/decision-log/ports.ts';
+import { OUTCOME_STATES } from '../../src/decision-log/leaf-facts.ts';
 import { planDecisions, planEvents } from '../../src/decision-log/query-plan.ts';
 import { EVENT_KINDS, type LogEntry } from '../../src/domain/log-entry.ts';
 import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
@@ -28,6 +29,7 @@ const VALUES: Readonly<Record<DecisionFilterName, readonly string[]>> = {
   bundle: ['b1', 'b3', 'x'],
   requestId: ['r1', 'r2', 'x'],
   level: LEVELS,
+  outcome: OUTCOME_STATES,
 };
 
 function filterOf(values: readonly string[]): fc.Arbitrary<ValueFilter> {

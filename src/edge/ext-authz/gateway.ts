@@ -3,8 +3,11 @@
  * deny with its code; an allow comes from decisions that all allow, for every model that the request names.
  */
 import type { Credential } from '../../domain/credential.ts';
+import { tenantPrefix } from '../../domain/ids.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller, DecisionEngine } from '../../pdp/engine.ts';
+import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { AiRequest } from '../ai-requests/ai-request.ts';
 import { AiRequestReader } from '../ai-requests/request-reader.ts';
 import type { Outcome } from './answer.ts';
@@ -25,6 +28,8 @@ import { TrustedHeaders } from './trusted-headers.ts';
 /** What a gateway needs of the service. */
 export interface GatewayServices extends IdentityServices {
   readonly engine: Pick<DecisionEngine, 'decide' | 'refuse'>;
+  readonly outcomes: Pick<OutcomeDesk, 'withdraw'>;
+  readonly logger: Logger;
   readonly isRegistered: Registry;
 }
 
@@ -140,16 +145,36 @@ export class Gateway {
     const hash = body.kind === 'whole' && body.bytes.byteLength > 0 ? hashInput(body.bytes) : undefined;
     const { engine, isRegistered } = this.#services;
     const planned = planDecisions(ai, caller, this.profile, isRegistered, hash);
-    let first: Outcome | undefined;
-    for (const { request, name } of planned) {
-      const decision = await engine.decide(request, pep);
-      const outcome = { decision, request, requestedName: name, dialect: ai.dialect };
-      // the first deny is the answer; the models after it were not asked for
-      if (decision.decision !== 'allow') return outcome;
-      first ??= outcome;
+    const allowed: Outcome[] = [];
+    let isAnswered = false;
+    try {
+      for (const { request, name } of planned) {
+        const decision = await engine.decide(request, pep);
+        const outcome = { decision, request, requestedName: name, dialect: ai.dialect };
+        // the first deny is the answer; the models after it were not asked for
+        if (decision.decision !== 'allow') return outcome;
+        allowed.push(outcome);
+      }
+      isAnswered = true;
+    } finally {
+      if (!isAnswered) await this.#withdraw(allowed, pep.credential);
     }
+    const [first] = allowed;
     if (first === undefined) throw new Error(`dialect ${ai.dialect} asks for nothing`);
     return first;
+  }
+
+  /** The request does not go on, so nothing is to be held for the models that were allowed. */
+  async #withdraw(allowed: readonly Outcome[], pep: Credential): Promise<void> {
+    const { outcomes, logger } = this.#services;
+    for (const { decision, request } of allowed) {
+      try {
+        await outcomes.withdraw(decision, request.tenant ?? tenantPrefix(request.principal.id) ?? '', pep);
+      } catch (error) {
+        // what it holds expires by itself
+        logger.warn({ err: error, decisionId: decision.decisionId }, 'an allow could not be withdrawn');
+      }
+    }
   }
 }
 

@@ -73,6 +73,11 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
       'The decision was made without a hash of its input, or the key of its digest was destroyed with its month.',
     remedy: 'Nothing can be verified for this entry any more: no answer would mean anything.',
   },
+  NO_OPEN_CALL: {
+    meaning:
+      'The decision was a deny or was only tried out, its outcome was reported, or what it held has expired: there is nothing to extend or to settle.',
+    remedy: 'Ask for a new decision before the call goes on.',
+  },
   PROFILE_READ_ONLY: {
     meaning:
       'A profile of this name stands in the configuration of the service, which the API does not change.',
