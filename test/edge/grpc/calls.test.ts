@@ -96,6 +96,17 @@ describe('the gateway', () => {
     expect(await call(profile, metadata())).toBe(expected);
   });
 
+  test('proves itself by a key in the context of the route, unless the metadata has one', async () => {
+    const ask = async (key: string, metadata: Readonly<Record<string, string>> = {}): Promise<string> => {
+      const extensions = { duramen_profile: 'envoy', duramen_key: key };
+      return endOf(await callWith(scene.client, checkRequest({ ...GOOD, extensions }), metadata));
+    };
+    expect(await ask(scene.key)).toBe('OK');
+    expect(await ask('dmn_x')).toBe('UNAUTHENTICATED');
+    expect(await ask(scene.key, { authorization: 'Bearer dmn_x' })).toBe('UNAUTHENTICATED');
+    expect(await ask('dmn_x', bearer())).toBe('OK');
+  });
+
   test('without the role gets an error', async () => {
     const auditor = await scene.service.makeKey(['auditor']);
     expect(await call('envoy', { authorization: `Bearer ${auditor}` })).toBe('PERMISSION_DENIED');
