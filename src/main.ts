@@ -169,7 +169,7 @@ async function openListeners(
   if (config.grpc.listen === '') return { url, adminUrl, grpcAddress: undefined };
   // much code that nobody waits for who has turned the listener off
   const { serveGrpc } = await import('./wiring/grpc.ts');
-  return { url, adminUrl, grpcAddress: await serveGrpc(config, services, cleanup) };
+  return { url, adminUrl, grpcAddress: await serveGrpc(config, services, certificates, cleanup) };
 }
 
 /** Brings events that were left over into the log, and those to come. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseListenAddress } from './listen-address.ts';
 import { settingNotes } from './setting-notes.ts';
+import { tlsOf } from './tls-settings.ts';
 
 const MIB = 1024 * 1024;
 
@@ -28,6 +29,11 @@ export const grpcSettings = z.strictObject({
         'Largest message. A larger one is an error, which a gateway that fails open takes for an allow: keep it above the largest body that gateways send, and 1 MiB more.',
       unit: 'bytes',
     }),
+  maxConnections: z.int().min(1).max(1_000_000).default(10_000).register(settingNotes, {
+    description: 'Most open connections. A further one is closed at once.',
+    unit: 'connections',
+  }),
+  tls: tlsOf('the gRPC listener').prefault({}),
   maxConcurrentStreams: z.int().min(1).max(10_000).default(256).register(settingNotes, {
     description: 'Most open calls of one connection. Gateways queue further ones.',
     unit: 'calls',

@@ -1,4 +1,4 @@
-/** TLS of the listeners: the settings `tls.*` and `admin.*`. */
+/** TLS of the listeners: the settings `tls.*`, `admin.*` and `grpc.tls.*`. */
 import { z } from 'zod';
 import { parseListenAddress } from './listen-address.ts';
 import { settingNotes } from './setting-notes.ts';
@@ -6,7 +6,7 @@ import { settingNotes } from './setting-notes.ts';
 const path = z.string().min(1).max(4096);
 
 /** @param what these settings are for, in descriptions. */
-function tlsOf(what: string) {
+export function tlsOf(what: string) {
   return z.strictObject({
     certificate: path.optional().register(settingNotes, {
       description: `Certificate of ${what}, PEM, with the chain behind it. Without it there is no TLS. Read again when the file changes and at SIGHUP.`,

@@ -26,7 +26,7 @@ import type { ReloadedPart } from './reloaded-part.ts';
 const EXPIRY_NOTICE_DAYS = 7;
 const DAY_MS = 86_400_000;
 export interface CertificateParts {
-  readonly config: Pick<Config, 'tls' | 'admin' | 'identity'>;
+  readonly config: Pick<Config, 'tls' | 'admin' | 'grpc' | 'identity'>;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly metrics: Metrics;
@@ -36,6 +36,7 @@ export interface CertificateParts {
 interface Listeners {
   readonly http: TlsListener | undefined;
   readonly admin: TlsListener | undefined;
+  readonly grpc: TlsListener | undefined;
 }
 
 export interface Certificates {
@@ -59,6 +60,7 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
     ...ruleProblems(identity.authorities, identity.certificates),
     ...listenerProblems('tls', config.tls, config),
     ...listenerProblems('admin.tls', config.admin.tls, config),
+    ...listenerProblems('grpc.tls', config.grpc.tls, config),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
   const files = openTrust(config);
@@ -71,8 +73,9 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
   const servers = {
     http: openListener('http', config.tls, common),
     admin: openListener('admin', config.admin.tls, common),
+    grpc: openListener('grpc', config.grpc.tls, common),
   };
-  const opened = [servers.http, servers.admin].filter(server => server !== undefined);
+  const opened = [servers.http, servers.admin, servers.grpc].filter(server => server !== undefined);
   metrics.observe(sourcesOf(opened, () => trust, clock));
   const trustParts = [files.authorities, files.lists, files.denied];
   const all = [...trustParts, ...opened.map(({ pair }) => pair)];
@@ -92,7 +95,11 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
   return {
     clients,
     requesters,
-    listeners: { http: servers.http?.listener, admin: servers.admin?.listener },
+    listeners: {
+      http: servers.http?.listener,
+      admin: servers.admin?.listener,
+      grpc: servers.grpc?.listener,
+    },
     checks: [
       ...all.filter(part => part.files.length > 0).map(reloadCheck),
       ...opened.map(server => expiryCheck(server, clock)),

@@ -7,6 +7,7 @@ import { AppError, messageOf } from '../domain/errors.ts';
 import { type GrpcServer, listenGrpc } from '../edge/grpc/server.ts';
 import type { Services } from '../edge/http/services.ts';
 import { PROCESS_TIMERS } from './anchors.ts';
+import type { Certificates } from './certificates.ts';
 import type { Cleanup } from './cleanup.ts';
 
 /**
@@ -17,10 +18,11 @@ import type { Cleanup } from './cleanup.ts';
 export async function serveGrpc(
   config: Config,
   services: Services,
+  certificates: Pick<Certificates, 'listeners'>,
   cleanup: Cleanup,
 ): Promise<string | undefined> {
   if (config.grpc.listen === '') return undefined;
-  const server = await listenOn(config, services);
+  const server = await listenOn(config, services, certificates);
   cleanup.add(() => {
     services.health.beginShutdown();
     return server.close(config.shutdown.graceSeconds * 1000);
@@ -28,8 +30,12 @@ export async function serveGrpc(
   return server.address;
 }
 
-async function listenOn(config: Config, services: Services): Promise<GrpcServer> {
-  const { listen, ...limits } = config.grpc;
+async function listenOn(
+  config: Config,
+  services: Services,
+  { listeners }: Pick<Certificates, 'listeners'>,
+): Promise<GrpcServer> {
+  const { listen, tls: _settings, ...limits } = config.grpc;
   const address = parseListenAddress(listen);
   if (address === undefined) throw new Error(`\`${listen}\` is no address`);
   // what the library has to say is a line of the service's log like any other
@@ -40,6 +46,7 @@ async function listenOn(config: Config, services: Services): Promise<GrpcServer>
     return await listenGrpc(services, {
       ...address,
       ...limits,
+      tls: listeners.grpc,
       protoFolder: fileURLToPath(new URL('../../schema/protos', import.meta.url)),
       pepProfiles: services.gateways,
       logSampleRate: config.log.requestSampleRate,

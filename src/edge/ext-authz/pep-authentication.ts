@@ -7,7 +7,7 @@ import { BlockList, isIP } from 'node:net';
 import type { Credential } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
-import { type Authenticator, requireRole } from '../http/authentication.ts';
+import { type Authenticator, type Peer, requireRole } from '../http/authentication.ts';
 
 /** Tells the gateway of a question. */
 export class PepAuthentication {
@@ -45,18 +45,17 @@ export class PepAuthentication {
 
   /**
    * The same for a question that is no HTTP request.
-   * @param address of the peer, as the socket sees it.
    * @param valueOf a header of the call, which only the gateway writes.
    * @throws AppError CREDENTIAL_REQUIRED, ROLE_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS
    */
-  authenticatePeer(address: string, valueOf: (header: string) => string): Credential {
+  authenticatePeer(peer: Peer, valueOf: (header: string) => string): Credential {
     const { authentication } = this.#profile;
-    if (authentication.kind === 'network') return this.#ofNetwork(address);
+    if (authentication.kind === 'network') return this.#ofNetwork(peer.address);
     if (authentication.kind === 'certificate') {
-      return this.#ofCertificate(this.#authenticator.authenticatePeer(address, ''));
+      return this.#ofCertificate(this.#authenticator.authenticatePeer(peer, ''));
     }
     return this.#ofKey(valueOf(authentication.header), bearer =>
-      this.#authenticator.authenticatePeer(address, bearer),
+      this.#authenticator.authenticatePeer(peer, bearer),
     );
   }
 

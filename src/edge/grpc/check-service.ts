@@ -16,11 +16,13 @@ import { Gateway, type GatewayServices } from '../ext-authz/gateway.ts';
 import { PepAuthentication } from '../ext-authz/pep-authentication.ts';
 import { deny } from '../ext-authz/request-denied.ts';
 import { TrustedHeaders } from '../ext-authz/trusted-headers.ts';
+import type { Peer } from '../http/authentication.ts';
 import { logFailure } from '../http/problem.ts';
 import { saneRequestId, saneTrace } from '../http/request-headers.ts';
 import type { Services } from '../http/services.ts';
 import { failureOf } from './call-failure.ts';
 import { CheckCodec } from './check-codec.ts';
+import type { GrpcConnections } from './connections.ts';
 import type { CheckAttributes } from './check-messages.ts';
 import { readQuestion } from './check-question.ts';
 import { type EncodedCheck, encodeFailure, encodeOutcome } from './check-response.ts';
@@ -31,6 +33,12 @@ import type { Protos } from './protos.ts';
 /** What the service needs. */
 export type CheckServices = Omit<GatewayServices, 'isRegistered'> &
   Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
+
+export interface CheckOptions {
+  readonly pepProfiles: Pick<ProfileRegistry, 'derive'>;
+  /** One check in this many is written to the request log. */
+  readonly logSampleRate: number;
+}
 
 /** Kinds of gateways that ask in this way; profiles of others are not to be found here. */
 const KINDS: readonly PepKind[] = ['envoy', 'agentgateway'];
@@ -54,6 +62,7 @@ interface Endpoint {
 
 export class CheckService {
   readonly #services: CheckServices;
+  readonly #connections: GrpcConnections;
   /** undefined: a gateway that does not ask in this way. */
   readonly #endpoints: ProfileView<Endpoint | undefined>;
   readonly #codec: CheckCodec;
@@ -61,12 +70,12 @@ export class CheckService {
   #served = 0;
 
   constructor(
-    services: CheckServices,
-    profiles: Pick<ProfileRegistry, 'derive'>,
+    { connections, ...services }: CheckServices & { readonly connections: GrpcConnections },
+    { pepProfiles: profiles, logSampleRate }: CheckOptions,
     check: Protos['check'],
-    logSampleRate: number,
   ) {
     this.#services = services;
+    this.#connections = connections;
     this.#codec = new CheckCodec(check);
     this.#logSampleRate = logSampleRate;
     const known = { ...services, isRegistered: registryOf(services.directory) };
@@ -132,7 +141,7 @@ export class CheckService {
       endpoint = this.#endpointOf(call, attributes);
       const { profile, gateway, authentication, trusted } = endpoint;
       const credential = authentication.authenticatePeer(
-        addressOf(call.getPeer()),
+        this.#peerOf(call),
         header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? keyIn(attributes),
       );
       isKnown = true;
@@ -152,6 +161,14 @@ export class CheckService {
       if (failure === undefined || endpoint === undefined) throw error;
       return encodeFailure(answerFailure(failure, endpoint.profile), failure.code, this.#codec);
     }
+  }
+
+  /** @throws AppError CREDENTIAL_REQUIRED when the connection is gone, and nobody would hear the answer. */
+  #peerOf(call: Call): Peer {
+    const peer = call.getPeer();
+    const socket = this.#connections.of(peer);
+    if (socket === undefined) throw new AppError('CREDENTIAL_REQUIRED', 'the connection of the call is gone');
+    return { address: addressOf(peer), socket };
   }
 
   /** @throws AppError NOT_FOUND or INVALID_REQUEST */

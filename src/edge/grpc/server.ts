@@ -1,14 +1,18 @@
 /**
- * The gRPC listener: checks, health and reflection. Invariant: what was accepted is answered, also while shutting
- * down, unless the grace period ends first; messages, open calls and time have limits.
+ * The gRPC listener: checks, health and reflection. Invariants: what was accepted is answered, also while shutting
+ * down, unless the grace period ends first; connections, messages, open calls and time have limits; sockets are
+ * accepted here, so that TLS and who holds a connection are what they are over HTTP.
  */
+import { type AddressInfo, createServer, type Server as SocketServer, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Timers } from '../../decision-log/timers.ts';
 import type { ProfileRegistry } from '../../identity/pep-profiles/profile-registry.ts';
 import type { Services } from '../http/services.ts';
+import type { TlsListener } from '../http/tls-listener.ts';
 import { CheckService, type CheckServices } from './check-service.ts';
+import { GrpcConnections } from './connections.ts';
 import { limitTime } from './deadline.ts';
 import { CHECK_SERVICE, loadProtos, type Protos } from './protos.ts';
 
@@ -26,6 +30,9 @@ export interface GrpcOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
+  /** undefined: plaintext. */
+  readonly tls: TlsListener | undefined;
+  readonly maxConnections: number;
   readonly maxMessageBytes: number;
   readonly maxConcurrentStreams: number;
   readonly timeoutMs: number;
@@ -50,7 +57,7 @@ export async function listenGrpc(
   services: CheckServices & Pick<Services, 'health'>,
   options: GrpcOptions,
 ): Promise<GrpcServer> {
-  const { host, port, maxMessageBytes, maxConcurrentStreams, timeoutMs, timers } = options;
+  const { host, port, tls, maxMessageBytes, maxConcurrentStreams, timeoutMs, timers } = options;
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': MAX_ANSWER_BYTES,
@@ -63,22 +70,43 @@ export async function listenGrpc(
     interceptors: [limitTime(timeoutMs, timers)],
   });
   const protos = loadProtos(options.protoFolder);
-  addChecks(
-    server,
-    new CheckService(services, options.pepProfiles, protos.check, options.logSampleRate),
-    protos,
-  );
+  const connections = new GrpcConnections();
+  addChecks(server, new CheckService({ ...services, connections }, options, protos.check), protos);
   new ReflectionService(protos.definitions).addToServer(server);
   const stopWatching = addHealth(server, services.health, timers);
-  const authority = host.includes(':') ? `[${host}]` : host;
-  const bound = await bind(server, `${authority}:${port}`);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const accept = (socket: Socket): void => {
+    if (connections.opened(socket)) injector.injectConnection(socket);
+    else socket.destroy();
+  };
+  const listener = tls === undefined ? createServer(accept) : tls.createSocketServer(accept);
+  listener.maxConnections = options.maxConnections;
+  const sockets = trackSockets(listener);
+  try {
+    await bind(listener, host, port);
+  } catch (error) {
+    stopWatching();
+    server.forceShutdown();
+    throw error;
+  }
   return {
-    address: `${authority}:${bound}`,
-    close(graceMs) {
+    address: `${host.includes(':') ? `[${host}]` : host}:${portOf(listener)}`,
+    async close(graceMs) {
       stopWatching();
-      return shutDown(server, graceMs, timers);
+      listener.close();
+      await shutDown(server, sockets, graceMs, timers);
     },
   };
+}
+
+/** Every socket that is open, also those in the middle of a handshake. */
+function trackSockets(listener: SocketServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  listener.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
 }
 
 /** Messages stay bytes outside the check: it decodes and encodes them itself, and looks at what it encoded. */
@@ -119,21 +147,42 @@ function addHealth(server: Server, health: Services['health'], timers: Timers): 
   };
 }
 
-function bind(server: Server, address: string): Promise<number> {
+function bind(listener: SocketServer, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port);
-      else reject(error);
+    listener.once('error', reject);
+    listener.listen(port, host, () => {
+      listener.off('error', reject);
+      resolve();
     });
   });
 }
 
-function shutDown(server: Server, graceMs: number, timers: Timers): Promise<void> {
-  return new Promise(resolve => {
-    const cancel = timers.after(graceMs, () => server.forceShutdown());
+function portOf(listener: SocketServer): number {
+  const address = listener.address();
+  return isBound(address) ? address.port : 0;
+}
+
+function isBound(address: AddressInfo | string | null): address is AddressInfo {
+  return typeof address === 'object' && address !== null;
+}
+
+/** Lets open calls end, until the grace period is over. */
+async function shutDown(
+  server: Server,
+  sockets: ReadonlySet<Socket>,
+  graceMs: number,
+  timers: Timers,
+): Promise<void> {
+  await new Promise<void>(resolve => {
+    const cancel = timers.after(graceMs, () => {
+      server.forceShutdown();
+      for (const socket of sockets) socket.destroy();
+    });
     server.tryShutdown(() => {
       cancel();
       resolve();
     });
   });
+  // what is left has no call: handshakes, and clients that do not hang up
+  for (const socket of sockets) socket.destroy();
 }

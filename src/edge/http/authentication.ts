@@ -18,7 +18,8 @@ import {
 } from '../../identity/key-ring.ts';
 import type { ControlGate } from '../../control/control-gate.ts';
 import { SERVICE } from '../../control/question.ts';
-import { type CertificateCause } from '../../identity/certificates/certificate-cause.ts';
+import type { CertificateCause } from '../../identity/certificates/certificate-cause.ts';
+import type { CertificateOutcome } from '../../identity/client-certificate.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { RequesterCertificates } from './requester-certificates.ts';
 import type { Route } from './route.ts';
@@ -37,6 +38,13 @@ const DETAILS: Readonly<Record<AuthFailureCause, string>> = {
   expired: 'the key has expired',
   revoked: 'the key was revoked',
 };
+
+/** Who holds a connection on which no HTTP requests of ours arrive. */
+export interface Peer {
+  /** As the socket sees it. */
+  readonly address: string;
+  readonly socket: Socket;
+}
 
 /** One sentence for whatever is wrong with a certificate: probing tells nothing apart. */
 const CERTIFICATE_REFUSED = 'the client certificate is not accepted';
@@ -70,7 +78,9 @@ export class Authenticator {
    * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
    */
   authenticate(incoming: IncomingMessage): Credential {
-    return this.#admit(incoming, incoming.headers.authorization, true);
+    const source = (): string => this.#addresses.sourceOf(incoming);
+    const shown = this.#certificates.requester(incoming);
+    return this.#admit(incoming.socket, incoming.headers.authorization, shown, source);
   }
 
   /**
@@ -79,17 +89,29 @@ export class Authenticator {
    * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
    */
   authenticateGateway(incoming: IncomingMessage, header: string): Credential {
-    return this.#admit(incoming, header, false);
+    const source = (): string => this.#addresses.sourceOf(incoming);
+    return this.#admit(incoming.socket, header, this.#certificates.holder(incoming.socket), source);
   }
 
-  #admit(incoming: IncomingMessage, header: string | undefined, isOwn: boolean): Credential {
-    const sourceOf = (): string => this.#addresses.sourceOf(incoming);
-    const shown = this.#certificates.examine(incoming, isOwn);
+  /**
+   * The same for a gateway that does not ask over HTTP/1.1.
+   * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
+   */
+  authenticatePeer({ socket, address }: Peer, header: string | undefined): Credential {
+    return this.#admit(socket, header, this.#certificates.holder(socket), () => address);
+  }
+
+  #admit(
+    socket: Socket,
+    header: string | undefined,
+    shown: CertificateOutcome | undefined,
+    sourceOf: () => string,
+  ): Credential {
     if (shown?.cause !== undefined) {
       const isForwarded = shown.cause.startsWith('forwarded_');
       return this.#refuse(sourceOf(), shown, isForwarded ? FORWARDING_REFUSED : CERTIFICATE_REFUSED);
     }
-    const memory = this.#memoryOf(incoming.socket);
+    const memory = this.#memoryOf(socket);
     if (shown === undefined) return this.#prove(header, memory, sourceOf);
     const { credential, certificate } = shown.identity;
     if (header !== undefined && header !== '') {
@@ -102,15 +124,6 @@ export class Authenticator {
       { cause: 'certificate_unmapped' },
       `the client certificate${name} is valid, and no rule makes it a credential: send a key too`,
     );
-  }
-
-  /**
-   * The same for a listener that has no IncomingMessage.
-   * @param address of the peer, as the socket sees it.
-   * @throws AppError CREDENTIAL_REQUIRED or TOO_MANY_FAILED_AUTHENTICATIONS.
-   */
-  authenticatePeer(address: string, header: string | undefined): Credential {
-    return this.#prove(header, rememberNothing(), () => address);
   }
 
   #prove(header: string | undefined, memory: ConnectionMemory, sourceOf: () => string): Credential {

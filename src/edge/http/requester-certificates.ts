@@ -51,14 +51,22 @@ export class RequesterCertificates {
   }
 
   /**
-   * @param isOwn whether headers speak of who asks; a gateway's question holds the headers of its client.
+   * Who holds the connection itself, whatever headers say: a gateway's question holds the headers of its client.
+   * @returns undefined when no certificate came with the connection.
+   */
+  holder(socket: Socket): CertificateOutcome | undefined {
+    const connection = this.#connections.get(socket);
+    if (connection?.cause !== undefined) return { cause: connection.cause };
+    return connection?.chain === undefined ? undefined : this.#identify(connection, connection.chain);
+  }
+
+  /**
+   * Who asks, by the connection or by what a listed proxy says of its client.
    * @returns undefined when no certificate came with the request.
    */
-  examine(incoming: IncomingMessage, isOwn: boolean): CertificateOutcome | undefined {
-    const connection = this.#connections.get(incoming.socket);
-    if (connection?.cause !== undefined) return { cause: connection.cause };
-    const shown = connection?.chain === undefined ? undefined : this.#identify(connection, connection.chain);
-    if (shown?.cause !== undefined || !isOwn) return shown;
+  requester(incoming: IncomingMessage): CertificateOutcome | undefined {
+    const shown = this.holder(incoming.socket);
+    if (shown?.cause !== undefined) return shown;
     const proxy = shown?.identity.proxy;
     if (proxy !== undefined) return this.#forwarded(incoming, proxy, shown?.identity.certificate.rule ?? '');
     const isSpoofed =

@@ -1,12 +1,18 @@
 /**
- * TLS of one listener. Invariants: TLS 1.3 unless 1.2 is asked for, HTTP/1.1 alone, no session is ever resumed and
- * none renegotiated, so that every connection has had a full handshake; certificates change without a connection
+ * TLS of one listener. Invariants: TLS 1.3 unless 1.2 is asked for, one protocol alone, no session is ever resumed
+ * and none renegotiated, so that every connection has had a full handshake; certificates change without a connection
  * being closed.
  */
 import { constants } from 'node:crypto';
 import { createServer, type Server, type ServerOptions } from 'node:https';
+import type { Socket } from 'node:net';
 import type { RequestListener } from 'node:http';
-import type { SecureContextOptions } from 'node:tls';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+  type TlsOptions,
+} from 'node:tls';
 import { writePem } from '../../identity/certificates/pem.ts';
 import type { Certificate } from '../../identity/certificates/certificate.ts';
 import type { RequesterCertificates } from './requester-certificates.ts';
@@ -39,25 +45,44 @@ export interface TlsListenerOptions {
 
 export class TlsListener {
   readonly #options: TlsListenerOptions;
-  #server: Server | undefined;
+  #server: TlsServer | undefined;
 
   constructor(options: TlsListenerOptions) {
     this.#options = options;
   }
 
+  /** For HTTP/1.1. */
   createServer(options: ServerOptions, listener: RequestListener): Server {
-    const { clientCertificates, requesters, allowed, failed } = this.#options;
-    const server = createServer(
-      {
-        ...options,
-        ...this.#context(),
-        ALPNProtocols: ['http/1.1'],
-        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-        requestCert: clientCertificates !== 'none',
-        rejectUnauthorized: clientCertificates === 'required',
-      },
-      listener,
-    );
+    return this.#watch(createServer({ ...options, ...this.#handshake('http/1.1') }, listener));
+  }
+
+  /**
+   * For HTTP/2, which somebody else speaks.
+   * @param accept gets each connection when its handshake is done.
+   */
+  createSocketServer(accept: (socket: Socket) => void): TlsServer {
+    const server = this.#watch(createTlsServer(this.#handshake('h2')));
+    server.on('secureConnection', socket => {
+      // without the extension a client could mean any protocol
+      if (socket.alpnProtocol === 'h2') accept(socket);
+      else socket.destroy();
+    });
+    return server;
+  }
+
+  #handshake(protocol: string): TlsOptions {
+    const { clientCertificates } = this.#options;
+    return {
+      ...this.#context(),
+      ALPNProtocols: [protocol],
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      requestCert: clientCertificates !== 'none',
+      rejectUnauthorized: clientCertificates === 'required',
+    };
+  }
+
+  #watch<S extends TlsServer>(server: S): S {
+    const { requesters, allowed, failed } = this.#options;
     server.on('secureConnection', socket => requesters.opened(socket, allowed));
     server.on('tlsClientError', (error: NodeJS.ErrnoException) => failed(error.code ?? 'unknown'));
     this.#server = server;

@@ -2,14 +2,21 @@
  * Real gateways with certificates on both sides: clients prove themselves by theirs, the gateway forwards them, and
  * proves itself to the service by its own. What is not installed is skipped and said so; under CI it fails.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import { type ForgedAuthority, type Issued, makeAuthority } from '../../identity/certificates/forge.ts';
-import { type Answer, type Ask, type Scene, send, serverCertificate, startScene } from '../mtls/scene.ts';
-import { ADMIN_KEY, shippedBundle } from '../service.ts';
+import {
+  type Answer,
+  type Ask,
+  fillScene,
+  type Scene,
+  send,
+  serverCertificate,
+  startScene,
+} from '../mtls/scene.ts';
 import { chatOf } from './asking.ts';
 import {
   type GatewayName,
@@ -112,23 +119,13 @@ beforeAll(async () => {
       DURAMEN_PEP_PROFILES: JSON.stringify(PROFILES),
     },
   });
-  for (const name of ['platform', 'tenants/acme', 'tenants/globex']) {
-    await manage('/v1/bundles?activate=true', await shippedBundle(name), 'application/json');
-  }
-  const directory = join(import.meta.dirname, '../../../src/demo/directory.ndjson');
-  await manage('/v1/directory/import', readFileSync(directory, 'utf8'), 'application/x-ndjson');
+  await fillScene(scene);
 });
 afterAll(async () => {
   await scene.stop();
   await upstream.stop();
   for (const folder of folders) rmSync(folder, { recursive: true });
 });
-
-async function manage(path: string, body: unknown, type: string): Promise<void> {
-  const headers = { 'content-type': type };
-  const { status, text } = await scene.ask({ method: 'POST', path, key: ADMIN_KEY, body, headers });
-  if (status >= 300) throw new Error(`${path}: ${text}`);
-}
 
 /** The files of a gateway, whose own certificate is `own`. */
 function certificatesOf(own: Issued, duramenCa: Pick<Issued, 'pem'> = scene.serverCa): string {

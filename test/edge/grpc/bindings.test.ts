@@ -60,6 +60,8 @@ describe('a check', () => {
     server = await listenGrpc(services, {
       host: '127.0.0.1',
       port: 0,
+      tls: undefined,
+      maxConnections: 100,
       maxMessageBytes: 1024 * 1024,
       maxConcurrentStreams: 10,
       timeoutMs: 10_000,

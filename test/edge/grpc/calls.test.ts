@@ -225,6 +225,8 @@ describe('a service that fails', () => {
     const server = await listenGrpc(services, {
       host: '127.0.0.1',
       port: 0,
+      tls: undefined,
+      maxConnections: 100,
       maxMessageBytes: 1024 * 1024,
       maxConcurrentStreams: 100,
       timeoutMs: 10_000,

@@ -1,6 +1,7 @@
 """A second implementation of gRPC and protobuf: asks the checks that stand on its input, prints what came back.
 
-Arguments: address, descriptor set. Input: a JSON list of {request, metadata, gzip, deadline}.
+Arguments: address, descriptor set, and for TLS the files of the CA, the certificate and the key of this side.
+Input: a JSON list of {request, metadata, gzip, deadline}.
 """
 import json
 import sys
@@ -27,11 +28,25 @@ def ended(call):
     return {"code": response.status.code, "kind": response.WhichOneof("http_response"), "response": text}
 
 
-def main(address, descriptors):
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def channel_to(address, files):
+    if not files:
+        return grpc.insecure_channel(address)
+    ca, *own = (read(path) for path in files)
+    certificate, key = own if own else (None, None)
+    credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+    return grpc.secure_channel(address, credentials, (("grpc.ssl_target_name_override", "localhost"),))
+
+
+def main(address, descriptors, *files):
     known = messages(descriptors)
     request = known["envoy.service.auth.v3.CheckRequest"]
     response = known["envoy.service.auth.v3.CheckResponse"]
-    with grpc.insecure_channel(address) as channel:
+    with channel_to(address, files) as channel:
         check = channel.unary_unary(
             CHECK, request_serializer=request.SerializeToString, response_deserializer=response.FromString
         )

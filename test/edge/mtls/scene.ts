@@ -2,7 +2,7 @@
  * A real service with TLS on a real socket, authorities whose certificates are made at run time, and a client that
  * says exactly what it sends.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import {
   makeAuthority,
   SERVER_AUTH,
 } from '../../identity/certificates/forge.ts';
-import { ADMIN_KEY, configFor } from '../service.ts';
+import { ADMIN_KEY, configFor, shippedBundle } from '../service.ts';
 
 export interface Answer {
   readonly status: number;
@@ -105,6 +105,20 @@ export async function startScene({ files = {}, env = {}, clock }: SceneOptions):
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** The shipped bundles and the demo directory, by the admin key. */
+export async function fillScene(scene: Pick<Scene, 'manage'>): Promise<void> {
+  const post = async (path: string, body: unknown, type: string): Promise<void> => {
+    const headers = { 'content-type': type };
+    const { status, text } = await scene.manage({ method: 'POST', path, key: ADMIN_KEY, body, headers });
+    if (status >= 300 || text.includes('"state":"failed"')) throw new Error(`${path}: ${text}`);
+  };
+  for (const name of ['platform', 'tenants/acme', 'tenants/globex']) {
+    await post('/v1/bundles?activate=true', await shippedBundle(name), 'application/json');
+  }
+  const directory = join(import.meta.dirname, '../../../src/demo/directory.ndjson');
+  await post('/v1/directory/import', readFileSync(directory, 'utf8'), 'application/x-ndjson');
 }
 
 /** One request; rejects when there is no answer. */
