@@ -117,7 +117,7 @@ function timeOracle(wasm: CedarWasm, snapshot: Snapshot, asked: readonly Decisio
   return timeDecisions(snapshot, contexts, few);
 }
 
-function compiledEvaluator(): CheckEvaluator {
+export function compiledEvaluator(): CheckEvaluator {
   return new ModalEvaluator({
     mode: { evaluator: 'compiled', crossCheck: 'off' },
     oracle: new WasmOracle(),
@@ -131,14 +131,14 @@ function parseRequests(size: WorldSize): DecisionRequest[] {
   return requests(size, SAMPLE, 11).map(body => decisionRequestSchema.parse(JSON.parse(body)));
 }
 
-function readSchema(wasm: CedarWasm): CedarSchema {
+export function readSchema(wasm: CedarWasm): CedarSchema {
   const text = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
   const result = parseSchema(text, wasm);
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return result.schema;
 }
 
-function buildSnapshot(wasm: CedarWasm, schema: CedarSchema, size: WorldSize): Snapshot {
+export function buildSnapshot(wasm: CedarWasm, schema: CedarSchema, size: WorldSize): Snapshot {
   const layers = new Map<LayerName, CompiledLayer>();
   const platform = Object.entries(platformBundle().files).map(([path, text]) => ({ path, text }));
   layers.set('platform', compileLayer(wasm, schema, 'platform', platform));

@@ -1,6 +1,7 @@
 /** `npm run bench [-- --quick | --in-process | --log [N]]`: measures, prints a table with the bars, writes JSON. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { benchAccess } from './access.ts';
 import { measureFsync } from './fsync.ts';
 import { benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
@@ -32,14 +33,15 @@ if (args.has('--log')) {
 const fsync = measureFsync();
 say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);
 const inProcess = benchInProcess(say);
+const access = await benchAccess(args.has('--quick') ? QUICK.size : FULL.size, say);
 const http = args.has('--in-process') ? undefined : await benchHttp(args.has('--quick') ? QUICK : FULL, say);
 const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
-const table: readonly Bar[] = bars(inProcess, http);
+const table: readonly Bar[] = bars(inProcess, access, http);
 printTable(table, line => {
   process.stdout.write(`${line}\n`);
 });
 mkdirSync(new URL('./results/', import.meta.url), { recursive: true });
-const result = { at: new Date().toISOString(), machine, fsync, inProcess, http, table };
+const result = { at: new Date().toISOString(), machine, fsync, inProcess, access, http, table };
 writeFileSync(new URL('./results/latest.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
 say('written to bench/results/latest.json');
 // 5: a gate failed (api.md, CLI)

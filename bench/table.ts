@@ -1,4 +1,5 @@
 /** The benchmark's table: each bar with what was measured. */
+import type { AccessFigure } from './access.ts';
 import type { HttpFigures } from './http.ts';
 import type { InProcessFigures } from './in-process.ts';
 
@@ -10,7 +11,11 @@ export interface Bar {
 }
 
 /** The bars and whether they were met. */
-export function bars(inProcess: InProcessFigures, http: HttpFigures | undefined): readonly Bar[] {
+export function bars(
+  inProcess: InProcessFigures,
+  access: readonly AccessFigure[],
+  http: HttpFigures | undefined,
+): readonly Bar[] {
   const { microseconds, growth, speedup, wasmMicroseconds } = inProcess;
   const median = microseconds[1_000] ?? Number.NaN;
   const list: Bar[] = [
@@ -22,6 +27,7 @@ export function bars(inProcess: InProcessFigures, http: HttpFigures | undefined)
       '≥ 100',
       speedup >= 100,
     ),
+    ...access.map(accessBar),
   ];
   if (http === undefined) return list;
   const { activation, modes } = http;
@@ -76,6 +82,11 @@ export function bars(inProcess: InProcessFigures, http: HttpFigures | undefined)
       undefined,
     ),
   ];
+}
+
+function accessBar({ name, milliseconds, items, pages, longestStretch }: AccessFigure): Bar {
+  const told = `${milliseconds.toFixed(0)} ms, ${items} items, ${pages} pages; stretch ${longestStretch.toFixed(1)} ms`;
+  return bar(`access, ${name}`, told, 'reported', undefined);
 }
 
 /** Prints the table in columns. */

@@ -91,11 +91,11 @@ export function* entities(size: WorldSize): Generator<BenchEntity> {
   }
 }
 
-function modelName(position: number, size: WorldSize): string {
+export function modelName(position: number, size: WorldSize): string {
   return `${tenantName(position % size.tenants)}/m${Math.floor(position / size.tenants)}`;
 }
 
-function principalName(position: number, size: WorldSize): string {
+export function principalName(position: number, size: WorldSize): string {
   return `${tenantName(position % size.tenants)}/u${Math.floor(position / size.tenants)}`;
 }
 

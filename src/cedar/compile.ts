@@ -6,6 +6,7 @@ import type { Condition, PolicyAst } from './ast.ts';
 import { compileTest, type Test } from './compile-expression.ts';
 import { compileExplanation, type Explain } from './explain.ts';
 import type { ActionGroups } from './operators.ts';
+import { compileOutlook, type Outlook } from './outlook.ts';
 import { dereferenceLevel } from './policy-metrics.ts';
 import { limitSetsOf } from './limit-sets.ts';
 import { compileScope } from './scope.ts';
@@ -23,6 +24,7 @@ export function compilePolicy({ id, policy, actions }: CompileInput): CompiledPo
   const { effect, annotations, scope, conditions } = policy;
   // Most policies are never explained, so that half is compiled when it is first asked for.
   let explain: Explain | undefined;
+  let outlook: Outlook | undefined;
   return {
     id,
     effect,
@@ -37,6 +39,10 @@ export function compilePolicy({ id, policy, actions }: CompileInput): CompiledPo
     explain(request, observe) {
       explain ??= compileExplanation(conditions, actions);
       return explain(request, observe);
+    },
+    get outlook() {
+      outlook ??= compileOutlook(conditions, actions);
+      return outlook;
     },
   };
 }

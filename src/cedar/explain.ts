@@ -46,7 +46,7 @@ function compileClause(kind: Condition['kind'], clause: Expression, actions: Act
 }
 
 /** `a && b && c` as a list; splitting keeps the meaning, because `&&` is associative, errors included. */
-function conjunctsOf(expression: Expression): Expression[] {
+export function conjunctsOf(expression: Expression): Expression[] {
   return expression.kind === 'and'
     ? [...conjunctsOf(expression.left), ...conjunctsOf(expression.right)]
     : [expression];
@@ -130,7 +130,7 @@ function isPath(expression: Expression): boolean {
   }
 }
 
-function shorten(text: string): string {
+export function shorten(text: string): string {
   return text.length <= MAX_EXPLAINED_TEXT
     ? text
     : `${text.slice(0, MAX_EXPLAINED_TEXT - 1).toWellFormed()}…`;

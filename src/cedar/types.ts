@@ -5,6 +5,7 @@
 import type { Clause } from '../domain/decision.ts';
 import type { EntitySource, EntityUid, RecordValue } from '../domain/value.ts';
 import type { Scope } from './ast.ts';
+import type { Outlook } from './outlook.ts';
 
 export type Effect = 'permit' | 'forbid';
 
@@ -48,6 +49,8 @@ export interface CompiledPolicy {
   evaluateConditions(request: EvaluationRequest): boolean;
   /** The conditions one by one, for explanations; never throws. */
   explain(request: EvaluationRequest, observe: boolean): readonly Clause[];
+  /** What the conditions can come to when a part of the context is open. */
+  readonly outlook: Outlook;
 }
 
 /** Finds the policies whose scope can match. Any superset of the matching policies is a sound answer. */

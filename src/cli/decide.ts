@@ -63,7 +63,7 @@ export function requestOf(options: DecideOptions): DecisionRequestInput {
   };
 }
 
-function refOf(option: string, text: string): { type: string; id: string } {
+export function refOf(option: string, text: string): { type: string; id: string } {
   const match = /^([A-Za-z_]\w*):(.+)$/.exec(text);
   if (match?.[1] !== undefined && match[2] !== undefined) return { type: match[1], id: match[2] };
   throw new CliError(`${option} \`${text}\` is not an entity`, {
@@ -73,7 +73,7 @@ function refOf(option: string, text: string): { type: string; id: string } {
 }
 
 /** `acme/payments`, or `acme/payments=write`. */
-function partitionOf(text: string): { id: string; access: 'read' | 'write' | 'export' } {
+export function partitionOf(text: string): { id: string; access: 'read' | 'write' | 'export' } {
   const [id = '', access = 'read', ...rest] = text.split('=');
   if (rest.length === 0 && (access === 'read' || access === 'write' || access === 'export')) {
     return { id, access };
@@ -96,7 +96,7 @@ function toolOf(text: string): { id: string; amountCents?: number } {
   return match[2] === undefined ? { id: match[1] } : { id: match[1], amountCents: Number(match[2]) };
 }
 
-function contextOf(text: string): z.output<typeof jsonObjectSchema> {
+export function contextOf(text: string): z.output<typeof jsonObjectSchema> {
   const parsed = jsonObjectSchema.safeParse(parseJson('--context', text));
   if (parsed.success) return parsed.data;
   throw new CliError('--context is not a JSON object', {

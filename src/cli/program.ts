@@ -6,6 +6,7 @@
 import { Command, Option } from 'commander';
 import { z } from 'zod';
 import { ROLES } from '../domain/credential.ts';
+import { addAccess } from './access.ts';
 import { addAudit } from './audit.ts';
 import { runBench } from './bench.ts';
 import { addCallerKeys } from './caller-keys.ts';
@@ -39,6 +40,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
     );
   addService(program, terminal, exit);
   addDecide(program, terminal, exit);
+  addAccess(program, terminal, { withServer, collect });
   addBundles(program, terminal);
   addLog(program, terminal, exit);
   addKeys(program, terminal);

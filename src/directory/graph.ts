@@ -93,4 +93,13 @@ export class DirectoryGraph implements DirectoryView {
   get(key: string): GraphEntity | undefined {
     return this.parts.entities.get(key);
   }
+
+  *entitiesOf(type: string, after?: string): IterableIterator<GraphEntity> {
+    // the smallest string behind a key is the key and one more
+    const lower = after === undefined ? '' : `${after}\u0000`;
+    for (const key of this.parts.types.get(type)?.from(lower) ?? []) {
+      const entity = this.get(key);
+      if (entity !== undefined) yield entity;
+    }
+  }
 }

@@ -1,22 +1,24 @@
 /** Long work in slices, so that decisions on the same thread wait a few milliseconds at most. */
 import type { Clock } from '../domain/clock.ts';
 
-/** Longest stretch of work without a pause, in milliseconds. */
+/** Longest stretch of work without a pause, in milliseconds, unless less is asked for. */
 const SLICE_MS = 8;
 
 /** Hands the event loop back when a slice is used up. */
 export class Pacer {
   readonly #clock: Clock;
+  readonly #sliceMs: number;
   #since: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, sliceMs = SLICE_MS) {
     this.#clock = clock;
+    this.#sliceMs = sliceMs;
     this.#since = clock.monotonic();
   }
 
   /** Whether the slice is used up; then `pause` should follow. */
   get due(): boolean {
-    return this.#clock.monotonic() - this.#since >= SLICE_MS;
+    return this.#clock.monotonic() - this.#since >= this.#sliceMs;
   }
 
   /** Lets everything else that is ready run first. */

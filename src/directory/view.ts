@@ -16,4 +16,9 @@ export interface DirectoryView extends EntitySource {
   readonly revision: number;
   readonly size: number;
   get(key: string): DirectoryEntity | undefined;
+  /**
+   * Entities of one type in the order of their keys.
+   * @param type fully qualified @param after a key: begins behind it
+   */
+  entitiesOf(type: string, after?: string): IterableIterator<DirectoryEntity>;
 }

@@ -94,6 +94,7 @@ export const EVENT_KINDS = [
   'control.break_glass',
   'audit.erase',
   'audit.verify_input',
+  'access.read',
   'engine.disagreement',
   'engine.restored',
   'service.start',

@@ -2,6 +2,7 @@
  * A decision as a pure function of (snapshot, request): plan, evaluate each check, combine. Invariant: it
  * reads no clock, no store and no randomness, so that the same snapshot and request decide the same again.
  */
+import type { EvaluationRequest } from '../cedar/types.ts';
 import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { type LayerName, tenantPrefix } from '../domain/ids.ts';
@@ -65,8 +66,8 @@ export function evaluateDecision(
 
   const checks = snapshot.planner.plan(request, action, parties);
   const contexts = buildContexts(snapshot.planner, checks, request, inputs);
-  const scene: Scene = { snapshot, evaluator, request, parties };
   const objection = objectToRequest(snapshot, request, parties);
+  const scene: Scene = { snapshot, evaluator, request, parties, objection };
   const entities = startRevisions(parties);
   const outcomes: LeveledOutcome[] = [];
   let previous: EntityUid | undefined;
@@ -82,8 +83,7 @@ export function evaluateDecision(
       entities.push({ entity: resource, revision: entity.revision });
     }
     previous = resource;
-    const outcome =
-      objection === undefined ? runCheck(scene, check, context, entity) : object(check, objection);
+    const outcome = decideCheck(scene, check, context, entity);
     outcomes.push({ level: check.level, outcome });
     if (request.explain === 'none' && outcome.result.decision === 'deny') break;
   }
@@ -97,36 +97,52 @@ export function evaluateDecision(
   };
 }
 
-interface Scene {
+/** What the checks of one request have in common. */
+export interface Scene {
   readonly snapshot: Snapshot;
   readonly evaluator: CheckEvaluator;
   readonly request: DecisionRequest;
   readonly parties: Parties;
+  /** To the request as a whole: every check is denied for it. */
+  readonly objection: Objection | undefined;
 }
 
-function runCheck(
+/** One check of a plan. @param entity the resource of the check as the directory of the snapshot has it */
+export function decideCheck(
   scene: Scene,
   check: PlannedCheck,
   context: RecordValue,
   entity: DirectoryEntity | undefined,
 ): CheckOutcome {
   const { snapshot, evaluator, request, parties } = scene;
+  if (scene.objection !== undefined) return object(check, scene.objection);
   const { action, resource } = check;
-  const { principal, principalEntity } = parties;
+  const { principal } = parties;
   if (!action.principalTypes.has(principal.type) || !action.resourceTypes.has(resource.type)) {
     return object(check, misfit(check, principal));
   }
   const objection = objectToResource(snapshot, resource, entity, parties.tenant);
   if (objection !== undefined) return object(check, objection);
-  // objectToRequest and objectToResource object to what is missing
-  if (entity === undefined || principalEntity === undefined) throw new Error('a party is missing unobjected');
+  // objectToResource objects to what is missing
+  if (entity === undefined) throw new Error('a resource is missing unobjected');
+  return evaluateCheck(snapshot, evaluator, questionOf(scene, check, context, entity), {
+    tenant: entity.tenant,
+    explain: request.explain,
+  });
+}
+
+/** A check as Cedar is asked it. */
+export function questionOf(
+  { snapshot, parties }: Pick<Scene, 'snapshot' | 'parties'>,
+  { action, resource }: PlannedCheck,
+  context: RecordValue,
+  entity: DirectoryEntity,
+): EvaluationRequest {
+  const { principal, principalEntity } = parties;
+  // objectToRequest objects to what is missing
+  if (principalEntity === undefined) throw new Error('a principal is missing unobjected');
   const entities = new CheckEntities(snapshot.entities, principalEntity, entity);
-  return evaluateCheck(
-    snapshot,
-    evaluator,
-    { principal, action: action.uid, resource, context, entities },
-    { tenant: entity.tenant, explain: request.explain },
-  );
+  return { principal, action: action.uid, resource, context, entities };
 }
 
 function misfit({ action, resource }: PlannedCheck, principal: EntityUid): Objection {

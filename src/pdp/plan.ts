@@ -148,6 +148,11 @@ export class Planner {
     return this.#actions.get(id);
   }
 
+  /** Every action that can be asked for, by its bare id. */
+  get actions(): ReadonlyMap<string, PlannableAction> {
+    return this.#actions;
+  }
+
   /**
    * The checks of a request whose action is known, in the order endpoint, tenant, action.
    * @throws AppError INVALID_REQUEST when the request names things that its action or levels never check.

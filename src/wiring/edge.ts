@@ -58,6 +58,7 @@ export function assembleEdge(parts: EdgeParts): Services {
   return {
     engine: policy.engine,
     outcomes: parts.limits.outcomes,
+    access: policy.access,
     authenticator: identity.authenticator,
     keys: identity.keys,
     control: parts.control.gate,
@@ -126,7 +127,7 @@ function statusOf(
 }
 
 function auditOf(parts: EdgeParts): Services['audit'] {
-  const { stores, identity, events, clock, ids, guarding } = parts;
+  const { stores, identity, events, policy, clock, ids, guarding } = parts;
   const { registry } = stores.subjects;
   const eraser = makeEraser(parts);
   const verifier = new InputVerifier({ log: stores.reader, registry, events, clock, ids });
@@ -137,6 +138,7 @@ function auditOf(parts: EdgeParts): Services['audit'] {
       // the store has forgotten them with their owner
       identity.callers.keys.dropOwner(request.principal);
       guarding.penalties.forgetPrincipal(entityKey(request.principal));
+      policy.access.forget();
       return erased;
     },
   };

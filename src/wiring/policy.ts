@@ -12,7 +12,9 @@ import type { CedarAnswer } from '../cedar/types.ts';
 import type { Config } from '../config/settings.ts';
 import { DirectoryService } from '../directory/service.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
+import { FailureLimiter } from '../identity/failure-limiter.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
+import { AccessQueries } from '../pdp/access/access-queries.ts';
 import { DecisionEngine, type DecisionObserver } from '../pdp/engine.ts';
 import { type Check, ModalEvaluator, Quarantine, WasmOracle } from '../pdp/evaluator.ts';
 import { IdempotencyWindow } from '../pdp/idempotency.ts';
@@ -25,6 +27,9 @@ import type { Control } from './control.ts';
 import type { Events } from './events.ts';
 import { objectDigest } from './object-digest.ts';
 import type { Stores } from './stores.ts';
+
+/** Queries of access that one key may start per minute: each is an entry, and people read them. */
+const MAX_ACCESS_QUERIES_PER_MINUTE = 120;
 
 const WORKER = new URL('../policy-worker.ts', import.meta.url);
 
@@ -53,6 +58,7 @@ export interface Policy {
   readonly directory: DirectoryService;
   readonly bundles: BundleService;
   readonly engine: DecisionEngine;
+  readonly access: AccessQueries;
   readonly quarantine: Quarantine;
   /** What is wrong with the policy compiler; undefined: nothing. */
   readonly compilerProblem: () => string | undefined;
@@ -106,6 +112,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     directory,
     bundles,
     engine,
+    access: assembleAccess(parts, snapshots, evaluator),
     quarantine,
     compilerProblem: () =>
       compilerThread.healthy && oracleThread.healthy ? undefined : 'a policy worker is restarting',
@@ -114,6 +121,23 @@ export function assemblePolicy(parts: PolicyParts): Policy {
       await Promise.all([compilerThread.close(), oracleThread.close()]);
     },
   };
+}
+
+function assembleAccess(
+  { config, events, clock, ids }: PolicyParts,
+  snapshots: SnapshotHolder,
+  evaluator: ModalEvaluator,
+): AccessQueries {
+  const queries = new FailureLimiter(clock, MAX_ACCESS_QUERIES_PER_MINUTE);
+  return new AccessQueries({
+    snapshots,
+    evaluator,
+    clock,
+    ids,
+    defaultEnv: config.decision.defaultEnv,
+    record: event => events.record(event),
+    waitOf: keyId => queries.count(keyId),
+  });
 }
 
 function observerOf(metrics: Metrics, logger: Logger): DecisionObserver {

@@ -219,6 +219,7 @@ describe('answers are compared by', () => {
     matchesScope: () => true,
     evaluateConditions: () => true,
     explain: () => [],
+    outlook: { outcomes: () => 1, clauses: () => [] },
   });
   const ours = {
     decision: 'allow',

@@ -83,6 +83,11 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
       'A profile of this name stands in the configuration of the service, which the API does not change.',
     remedy: 'Change `pepProfiles` in the configuration and restart, or choose another name.',
   },
+  CURSOR_EXPIRED: {
+    meaning:
+      'The pages of a query are read from one state of directory and policies, and that of this cursor is not kept any more.',
+    remedy: 'Start again without a cursor, and follow the pages without long pauses.',
+  },
   LAST_ADMIN_KEY: {
     meaning: 'Without this key nobody could make keys any more, so it was not revoked.',
     remedy: 'Make another key with the role `admin` first.',
@@ -131,6 +136,10 @@ export const PROBLEM_PAGES: Readonly<Record<ErrorCode, ProblemPage>> = {
     meaning:
       'This credential verified more inputs within a minute than an auditor needs to, and guessing does.',
     remedy: 'Wait as long as `Retry-After` says.',
+  },
+  TOO_MANY_ACCESS_QUERIES: {
+    meaning: 'Who may do what is computed for each query, and this key, or all together, asked too often.',
+    remedy: 'Wait for `Retry-After`. Follow `nextCursor` instead of asking again.',
   },
   INTERNAL_ERROR: {
     meaning: 'The service failed in a way that it did not foresee. The request may be repeated.',

@@ -1,4 +1,5 @@
 /** Every route of the service: the table from which the application and the OpenAPI document are made. */
+import { accessRoutes } from '../admin/access.ts';
 import { auditRoutes } from '../admin/audit.ts';
 import { bundleRoutes } from '../admin/bundles.ts';
 import { callerKeyLeakRoutes } from '../admin/caller-key-leaks.ts';
@@ -29,6 +30,7 @@ export function makeRoutes(version: string): readonly Route[] {
     ...pepProfileRoutes(),
     ...directoryRoutes(),
     ...importRoutes(),
+    ...accessRoutes(),
     ...bundleRoutes(),
     ...keyRoutes(),
     ...callerKeyRoutes(),

@@ -26,6 +26,7 @@ import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
 import type { Guard } from '../../limits/guard.ts';
 import type { PenaltyService } from '../../limits/penalty-service.ts';
+import type { AccessQueries } from '../../pdp/access/access-queries.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
 import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -131,6 +132,8 @@ export interface Services {
   readonly engine: Pick<DecisionEngine, 'decide' | 'refuse'>;
   /** What becomes of calls that were allowed. */
   readonly outcomes: Pick<OutcomeDesk, 'report' | 'extend' | 'withdraw'>;
+  /** Who may do what on which models. */
+  readonly access: Pick<AccessQueries, 'page'>;
   readonly authenticator: Authenticator;
   readonly keys: KeyService;
   /** Verifies the credentials of end callers. */
