@@ -277,7 +277,8 @@ function stateOf({ revoked, supersededBy, expiresAt, leakedAt }: Key): string {
   return `${marks.join('')}until ${expiresAt}`;
 }
 
-function principalOf(text: string): { type: string; id: string } {
+/** Type and id of `User:acme/alice`. @throws CliError for what is none */
+export function principalOf(text: string): { type: string; id: string } {
   const colon = text.indexOf(':');
   if (colon > 0) return { type: text.slice(0, colon), id: text.slice(colon + 1) };
   throw new CliError(`\`${text}\` is no principal`, {

@@ -16,8 +16,10 @@ import type { ExitCode } from './exit-code.ts';
 import { addGatewayConfig } from './gateway-config.ts';
 import { importFile } from './import.ts';
 import { createKey, listKeys, revokeKey } from './keys.ts';
+import { addLoad } from './load.ts';
 import { addLogEvidence } from './log-program.ts';
 import { getDecision, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
+import { addPenalties } from './penalties.ts';
 import { addProfiles } from './profiles.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -46,6 +48,8 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addKeys(program, terminal);
   addCallerKeys(program, terminal, { withServer, collect });
   addProfiles(program, terminal, { withServer });
+  addPenalties(program, terminal, { withServer });
+  addLoad(program, terminal, { withServer });
   addGatewayConfig(program, terminal);
   addAudit(program, terminal, exit, withServer);
   return program;
