@@ -10,7 +10,9 @@ import type { BundleReport } from '../domain/bundle.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import { invalidBundle } from './archive.ts';
 import { type BundleLayout, readLayout } from './layout.ts';
-import type { BundleContent } from './pipeline.ts';
+import type { BuiltLayer, BundleContent } from './pipeline.ts';
+import { checkLimits } from './limit-checks.ts';
+import { checkReferences } from './limit-references.ts';
 import { runTests, type TestRunner } from './test-runner.ts';
 
 /** What the bundle needs of the PDP: the schema's vocabulary. Empty when decisions can be planned with it. */
@@ -49,10 +51,18 @@ export function checkBundle(bundle: BundleContent, schema: CedarSchema, wasm: Ce
   const layout = readLayout(bundle.manifest, bundle.files, problems);
   const { layer, policies, templates, links } = layout;
   const depth = bundle.checkedBy === schema.digest ? 'parse' : 'all';
+  if (layout.limits !== undefined) checkLimits(layout.limits, layer, schema, problems);
   const checked = checkPolicies({ layer, schema, policies, templates, links }, wasm, depth);
   if (!checked.ok) problems.push(...checked.problems);
   if (!checked.ok || problems.length > 0) throw invalidBundle(problems);
   return { layout, policies: checked.policies };
+}
+
+/** What a bundle and the layers beside it say of each other. @throws AppError BUNDLE_INVALID */
+export function checkBeside({ layout, policies }: CheckedBundle, companions: readonly BuiltLayer[]): void {
+  const { layer, limits } = layout;
+  const problems = checkReferences({ layer, limits, policies }, companions);
+  if (problems.length > 0) throw invalidBundle(problems);
 }
 
 /**

@@ -9,7 +9,11 @@ import { PolicyIndexBuilder } from '../cedar/policy-index.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { BundleReport, Digest } from '../domain/bundle.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { LayerName } from '../domain/ids.ts';
+import type { LimitDefinition } from '../domain/limit-definition.ts';
 import { EntityUid } from '../domain/value.ts';
+import { actionNames, LayerLimitsBuilder, type LimitsHead } from '../limits/layer-limits.ts';
+import type { LayerLimits } from '../limits/planning.ts';
 import type { BundleForm, OpenedBundle } from './archive.ts';
 import type { BuiltLayer, BundleCompiler, BundleContent, CheckJob } from './pipeline.ts';
 import type { PolicyThread } from './policy-thread.ts';
@@ -18,6 +22,8 @@ import type { PolicyThread } from './policy-thread.ts';
 const SLICE_MS = 2;
 /** Policies per message: receiving one must fit in a slice. */
 export const CHUNK_POLICIES = 50;
+/** Names in the limits of one message, after which no further limit is added. */
+export const CHUNK_NAMES = 200;
 
 /** Bundles that the worker keeps although they are no longer active, before it is told to forget them. */
 const MAX_STALE_BUNDLES = 64;
@@ -32,10 +38,13 @@ export interface SentPolicy {
   readonly est: string;
 }
 
-/** A bundle whose policies wait to be fetched. */
+/** A bundle whose limits and policies wait to be fetched, in this order. */
 export interface ParsedBundle {
   readonly token: number;
+  /** How many policies. */
   readonly size: number;
+  /** Of limits.json all but the limits, and how many those are; undefined: the bundle has none. */
+  readonly limits: { readonly head: LimitsHead; readonly size: number } | undefined;
 }
 
 /** What the policy worker does for the main thread. */
@@ -52,8 +61,10 @@ export interface PolicyWorkerApi {
     runTests: boolean,
   ): Promise<BundleReport>;
   schema(text: string): CedarSchema;
-  /** Parses and validates; the policies are then fetched with `take`. */
+  /** Parses and validates; limits are then fetched with `takeLimits`, and after them policies with `take`. */
   parse(bundle: BundleContent, schemaText: string): ParsedBundle;
+  /** The next limits of a parsed bundle, as many as fit in a slice. */
+  takeLimits(token: number, from: number): readonly LimitDefinition[];
   /** The next policies of a parsed bundle, at most `CHUNK_POLICIES`; its last ones end it. */
   take(token: number, from: number): readonly SentPolicy[];
 }
@@ -127,24 +138,67 @@ export class CompilerClient implements BundleCompiler {
   async build(bundle: BundleContent, schema: CedarSchema): Promise<BuiltLayer> {
     const { builder: thread, clock } = this.#options;
     const { digest, manifest } = bundle;
-    const { token, size } = await thread.call('parse', contentOf(bundle), schema.text);
+    const parsed = await thread.call('parse', contentOf(bundle), schema.text);
+    const slices = new Slices(clock);
+    const limits = await this.#buildLimits(manifest.layer, parsed, schema, slices);
+    const { token, size } = parsed;
     const builder = new PolicyIndexBuilder(schema.actions);
     const sources: Record<string, string> = {};
-    let sliceEnd = clock.monotonic() + SLICE_MS;
     for (let from = 0; from < size; from += CHUNK_POLICIES) {
       const policies = await thread.call('take', token, from);
       for (const { id, text, est } of policies) {
         const policy = decodePolicy(JSON.parse(est));
         builder.add(compilePolicy({ id, policy, actions: schema.actions }));
         sources[id] = text;
-        if (clock.monotonic() < sliceEnd) continue;
-        await nextTurn();
-        sliceEnd = clock.monotonic() + SLICE_MS;
+        if (slices.isOver) await slices.next();
       }
     }
     const index = builder.build();
     if (index.size !== size) throw new Error(`the worker announced ${size} policies and sent ${index.size}`);
-    return { name: manifest.layer, digest, index, sources };
+    return { name: manifest.layer, digest, index, sources, limits };
+  }
+
+  async #buildLimits(
+    layer: LayerName,
+    { token, limits }: ParsedBundle,
+    schema: CedarSchema,
+    slices: Slices,
+  ): Promise<LayerLimits | undefined> {
+    if (limits === undefined) return undefined;
+    const builder = new LayerLimitsBuilder(layer, limits.head, actionNames(schema.actions.values()));
+    let size = 0;
+    while (size < limits.size) {
+      const chunk = await this.#options.builder.call('takeLimits', token, size);
+      if (chunk.length === 0) break;
+      for (const definition of chunk) {
+        builder.add(definition);
+        if (slices.isOver) await slices.next();
+      }
+      size += chunk.length;
+    }
+    if (size !== limits.size) throw new Error(`the worker announced ${limits.size} limits and sent ${size}`);
+    return builder.build();
+  }
+}
+
+/** Slices of the main thread's time. */
+class Slices {
+  readonly #clock: Clock;
+  #end: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#end = clock.monotonic() + SLICE_MS;
+  }
+
+  get isOver(): boolean {
+    return this.#clock.monotonic() >= this.#end;
+  }
+
+  /** Lets others run, and begins the next slice. */
+  async next(): Promise<void> {
+    await nextTurn();
+    this.#end = this.#clock.monotonic() + SLICE_MS;
   }
 }
 

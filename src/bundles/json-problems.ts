@@ -27,11 +27,16 @@ export function parseAt<S extends z.ZodType>(
 ): z.output<S> | undefined {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  for (const issue of result.error.issues) problems.push(...describe(issue, place, keys));
+  for (const issue of result.error.issues) problems.push(...describe(issue, value, place, keys));
   return undefined;
 }
 
-function describe(issue: z.core.$ZodIssue, place: JsonPlace, keys: readonly string[]): Problem[] {
+function describe(
+  issue: z.core.$ZodIssue,
+  value: unknown,
+  place: JsonPlace,
+  keys: readonly string[],
+): Problem[] {
   const pointer = place.pointer + issue.path.map(step => pointerStep(String(step))).join('');
   const subject = issue.path.length === 0 ? 'the value' : `\`${printable(issue.path.join('.'))}\``;
   if (issue.code === 'unrecognized_keys') {
@@ -46,15 +51,36 @@ function describe(issue: z.core.$ZodIssue, place: JsonPlace, keys: readonly stri
       };
     });
   }
+  const hint = issue.code === 'invalid_value' ? nearestOf(issue.values, value, issue.path) : undefined;
   const message = issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
   return [
     {
       ...fileOf(place),
       ...place.source.locate(pointer),
       pointer,
-      message: `${subject}: ${printable(message)}`,
+      message: `${subject}: ${message.split('`').map(printable).join('`')}`,
+      ...(hint === undefined ? {} : { hint }),
     },
   ];
+}
+
+/** What was probably meant by a value that is none of those allowed. */
+function nearestOf(
+  allowed: readonly unknown[],
+  root: unknown,
+  path: readonly PropertyKey[],
+): string | undefined {
+  let value = root;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = new Map(Object.entries(value)).get(String(step));
+  }
+  if (typeof value !== 'string') return undefined;
+  const near = nearest(
+    value,
+    allowed.filter(one => typeof one === 'string'),
+  );
+  return near === undefined ? undefined : `did you mean \`${near}\`?`;
 }
 
 function fileOf(place: JsonPlace): { file?: string } {

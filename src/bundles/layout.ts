@@ -1,16 +1,18 @@
 /**
- * From the files of a bundle to its parts: policies, templates, links and tests. Invariant: what is returned
+ * From the files of a bundle to its parts: policies, templates, links, limits and tests. Invariant: what is returned
  * has the right shape; every problem of every file is reported with its place, not only the first.
  */
 import { z } from 'zod';
 import type { BundleManifest } from '../domain/bundle.ts';
 import type { Problem } from '../domain/errors.ts';
 import { type EntityRef, entityRefSchema, idSchema, type LayerName, MAX_ID_LENGTH } from '../domain/ids.ts';
+import { type LimitsFile, limitsFileSchema } from '../domain/limit-definition.ts';
 import { SCHEMA_FILE } from './archive.ts';
 import { sortedPaths } from './digest.ts';
 import { type JsonPlace, parseAt } from './json-problems.ts';
 import { isSource, parseJsonSource, type Position } from './json-source.ts';
 import { printable, roleOf } from './paths.ts';
+import { keysOf } from './schema-keys.ts';
 import { MAX_CASES, overlay, TEST_KEYS, type TestCase, testFileSchema } from './test-case.ts';
 
 /** Most links of one bundle: each is a policy. */
@@ -43,6 +45,12 @@ interface BundleLink extends Position {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** A parsed limits.json that can say where everything in it stands. */
+export interface LimitsSource {
+  readonly file: LimitsFile;
+  readonly place: JsonPlace & { readonly file: string };
+}
+
 /** The parts of a bundle. */
 export interface BundleLayout {
   readonly layer: LayerName;
@@ -52,6 +60,8 @@ export interface BundleLayout {
   readonly templates: readonly SourceFile[];
   readonly links: readonly BundleLink[];
   readonly tests: readonly TestCase[];
+  /** Absent: the bundle has no limits.json. */
+  readonly limits: LimitsSource | undefined;
 }
 
 /** Sorts the files of a bundle into its parts and parses the JSON ones. */
@@ -73,6 +83,7 @@ export function readLayout(
     });
   }
   const links = ofRole('links')[0];
+  const limits = ofRole('limits')[0];
   return {
     layer: manifest.layer,
     schema,
@@ -80,6 +91,7 @@ export function readLayout(
     templates: ofRole('templates'),
     links: links === undefined ? [] : readLinks(links.text, problems),
     tests: readTests(ofRole('tests'), problems),
+    limits: limits === undefined ? undefined : readLimits(limits, problems),
   };
 }
 
@@ -100,6 +112,13 @@ function readLinks(text: string, problems: Problem[]): readonly BundleLink[] {
     seen.add(link.id);
     return { ...link, ...place.source.locate(`/${position}`) };
   });
+}
+
+function readLimits(file: SourceFile, problems: Problem[]): LimitsSource | undefined {
+  const place = openJson(file, problems);
+  if (place === undefined) return undefined;
+  const parsed = parseAt(limitsFileSchema, place.source.value, place, keysOf(limitsFileSchema), problems);
+  return parsed === undefined ? undefined : { file: parsed, place };
 }
 
 function readTests(files: readonly SourceFile[], problems: Problem[]): readonly TestCase[] {

@@ -9,12 +9,13 @@ import { nearest } from '../domain/spelling.ts';
 const MAX_PATH_LENGTH = 256;
 
 /** What a file of a bundle is for. */
-export type FileRole = 'manifest' | 'schema' | 'links' | 'policies' | 'templates' | 'tests';
+export type FileRole = 'manifest' | 'schema' | 'links' | 'limits' | 'policies' | 'templates' | 'tests';
 
 const TOP_FILES: ReadonlyMap<string, FileRole> = new Map([
   ['manifest.json', 'manifest'],
   ['schema.cedarschema', 'schema'],
   ['links.json', 'links'],
+  ['limits.json', 'limits'],
 ]);
 const FOLDERS: ReadonlyMap<string, { readonly role: FileRole; readonly extension: string }> = new Map([
   ['policies', { role: 'policies', extension: '.cedar' }],
@@ -23,7 +24,7 @@ const FOLDERS: ReadonlyMap<string, { readonly role: FileRole; readonly extension
 ]);
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 const LAYOUT =
-  'a bundle holds manifest.json, schema.cedarschema, links.json, policies/**/*.cedar, templates/**/*.cedar and tests/**/*.json';
+  'a bundle holds manifest.json, schema.cedarschema, links.json, limits.json, policies/**/*.cedar, templates/**/*.cedar and tests/**/*.json';
 
 /** User input made safe for a one-line message in backticks. */
 export function printable(text: string): string {

@@ -8,8 +8,11 @@ import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarWasm } from '../cedar/wasm.ts';
 import type { BundleReport, Digest } from '../domain/bundle.ts';
 import { AppError } from '../domain/errors.ts';
+import type { LimitDefinition } from '../domain/limit-definition.ts';
+import { actionNames, compileLimits } from '../limits/layer-limits.ts';
 import { openBundle } from './archive.ts';
 import {
+  checkBeside,
   type CheckedBundle,
   checkBundle,
   type ResolvedSchema,
@@ -18,6 +21,7 @@ import {
   type VocabularyCheck,
 } from './checks.ts';
 import {
+  CHUNK_NAMES,
   CHUNK_POLICIES,
   type ParsedBundle,
   type PolicyWorkerApi,
@@ -47,7 +51,7 @@ export class Workshop {
   readonly #schemas = new RecentMap<ResolvedSchema>(MAX_SCHEMAS);
   readonly #checked = new RecentMap<CheckedBundle>(MAX_CHECKED);
   readonly #companions = new RecentMap<BuiltLayer>(MAX_COMPANIONS);
-  readonly #parsed = new RecentMap<readonly SentPolicy[]>(MAX_PARSED);
+  readonly #parsed = new RecentMap<ParsedContent>(MAX_PARSED);
   readonly #kept = new Map<Digest, BundleContent>();
   #nextToken = 1;
 
@@ -65,6 +69,7 @@ export class Workshop {
         this.#check(bundle, schemaText, companions, runTests),
       schema: text => this.#resolve(text).schema,
       parse: (bundle, schemaText) => this.#parse(bundle, schemaText),
+      takeLimits: (token, from) => this.#takeLimits(token, from),
       take: (token, from) => this.#take(token, from),
     };
   }
@@ -82,13 +87,13 @@ export class Workshop {
     const resolved = this.#resolve(schemaText);
     const { schema, warnings } = resolved;
     const checked = this.#checkOnce(bundle, schema);
+    const beside = companions.map(digest => this.#companion(digest, schema));
+    // without companions and tests, only the bundle itself is asked about
+    if (runTests || beside.length > 0) checkBeside(checked, beside);
     if (!runTests) {
       return { policies: checked.policies.length, tests: { passed: 0, failed: 0 }, warnings };
     }
-    const layers = [
-      buildLayer(bundle, checked, schema),
-      ...companions.map(digest => this.#companion(digest, schema)),
-    ];
+    const layers = [buildLayer(bundle, checked, schema), ...beside];
     return await testBundle(checked, this.#options.runnerFor(schema, layers), resolved);
   }
 
@@ -118,29 +123,85 @@ export class Workshop {
   }
 
   #parse(bundle: BundleContent, schemaText: string): ParsedBundle {
-    const { policies } = this.#checkOnce(bundle, this.#resolve(schemaText).schema);
+    const { policies, layout } = this.#checkOnce(bundle, this.#resolve(schemaText).schema);
     const token = this.#nextToken++;
     const sent = policies.map(({ id, text, est }) => ({ id, text, est: JSON.stringify(est) }));
-    if (sent.length > 0) this.#parsed.set(String(token), sent);
-    return { token, size: sent.length };
+    const size = sent.length;
+    if (layout.limits === undefined) {
+      if (size > 0) this.#parsed.set(String(token), { policies: sent, limits: [] });
+      return { token, size, limits: undefined };
+    }
+    const { limits, ...head } = layout.limits.file;
+    if (size + limits.length > 0) this.#parsed.set(String(token), { policies: sent, limits });
+    return { token, size, limits: { head, size: limits.length } };
   }
 
+  /** The last policies end the bundle: limits are fetched before them. */
   #take(token: number, from: number): readonly SentPolicy[] {
-    const policies = this.#parsed.get(String(token));
-    if (policies === undefined)
-      throw new AppError('NOT_READY', 'the parsed bundle is gone: activate it again');
+    const { policies } = this.#find(token);
     const to = from + CHUNK_POLICIES;
     if (to >= policies.length) this.#parsed.delete(String(token));
     return policies.slice(from, to);
   }
+
+  #takeLimits(token: number, from: number): readonly LimitDefinition[] {
+    const { policies, limits } = this.#find(token);
+    const chunk = chunkOf(limits, from);
+    if (policies.length === 0 && from + chunk.length >= limits.length) this.#parsed.delete(String(token));
+    return chunk;
+  }
+
+  #find(token: number): ParsedContent {
+    const parsed = this.#parsed.get(String(token));
+    if (parsed !== undefined) return parsed;
+    throw new AppError('NOT_READY', 'the parsed bundle is gone: activate it again');
+  }
 }
 
-function buildLayer(bundle: BundleContent, { policies }: CheckedBundle, schema: CedarSchema): BuiltLayer {
+/** What the main thread fetches of a bundle. */
+interface ParsedContent {
+  readonly policies: readonly SentPolicy[];
+  readonly limits: readonly LimitDefinition[];
+}
+
+/** As many limits as one message should have, and at least one. */
+function chunkOf(limits: readonly LimitDefinition[], from: number): readonly LimitDefinition[] {
+  let names = 0;
+  let to = from;
+  while (to < limits.length && names < CHUNK_NAMES) {
+    const limit = limits[to];
+    if (limit === undefined) break;
+    names += weightOf(limit);
+    to += 1;
+  }
+  return limits.slice(from, to);
+}
+
+/** Roughly the names in a limit: what it costs to send and to compile. */
+function weightOf({ match, overrides }: LimitDefinition): number {
+  const matched = Object.values(match).reduce((sum, names) => sum + (names?.length ?? 0), 0);
+  const overridden = overrides.reduce(
+    (sum, { principals, tenants, models }) =>
+      sum + (principals?.length ?? 0) + (tenants?.length ?? 0) + (models?.length ?? 0),
+    0,
+  );
+  return 1 + matched + overridden;
+}
+
+function buildLayer(
+  { manifest, digest }: BundleContent,
+  { policies, layout }: CheckedBundle,
+  schema: CedarSchema,
+): BuiltLayer {
   const builder = new PolicyIndexBuilder(schema.actions);
   for (const { id, ast } of policies)
     builder.add(compilePolicy({ id, policy: ast, actions: schema.actions }));
   const sources = Object.fromEntries(policies.map(({ id, text }) => [id, text]));
-  return { name: bundle.manifest.layer, digest: bundle.digest, index: builder.build(), sources };
+  const limits =
+    layout.limits === undefined
+      ? undefined
+      : compileLimits(manifest.layer, layout.limits.file, actionNames(schema.actions.values()));
+  return { name: manifest.layer, digest, index: builder.build(), sources, limits };
 }
 
 /** A map of bounded size that forgets what was not used for longest. */

@@ -20,9 +20,14 @@ export const MAX_LEVEL = 3;
 /** Most obligations of one policy. */
 const MAX_OBLIGATIONS = 16;
 
+/** Most limit sets of one policy: all of them are looked up when it permits. */
+const MAX_LIMIT_SETS = 16;
+
 /** Printable ASCII without space, double quote, backslash, and slash, which ends the layer in a full id. */
 const POLICY_ID = /^[\x21\x23-\x2e\x30-\x5b\x5d-\x7e]{1,128}$/;
 const OBLIGATION = /^[a-z][a-z0-9_]{0,63}$/;
+/** A limit or a set of the own layer, or of the platform. */
+const LIMIT_SET = /^(?:platform\/)?[a-z0-9][a-z0-9_.-]{0,63}$/;
 /** Characters that make a text look different from what it says (Unicode TR 36). */
 const BIDIRECTIONAL_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 const KNOWN_ANNOTATIONS = ['id', 'reason', 'obligation', 'limits', 'severity', 'owner', 'ticket', 'doc'];
@@ -88,6 +93,30 @@ function checkObligations(annotations: ReadonlyMap<string, string>): PolicyProbl
     .map(name => ({
       message: `the obligation ${quote(name)} is malformed`,
       hint: 'use lower-case names of letters, digits and `_`, separated by commas',
+    }));
+}
+
+/** A permit may name limit sets; a forbid allows nothing that could be limited. */
+export function checkLimitSets(
+  annotations: ReadonlyMap<string, string>,
+  effect: 'permit' | 'forbid',
+): PolicyProblem[] {
+  const list = annotations.get('limits');
+  if (list === undefined) return [];
+  if (effect === 'forbid') {
+    return [
+      { message: 'a forbid has `@limits`', hint: 'it allows nothing that could be limited: remove it' },
+    ];
+  }
+  const names = list.split(',').map(name => name.trim());
+  if (names.length > MAX_LIMIT_SETS) {
+    return [{ message: `the policy names ${names.length} limit sets, the most is ${MAX_LIMIT_SETS}` }];
+  }
+  return names
+    .filter(name => !LIMIT_SET.test(name))
+    .map(name => ({
+      message: `the limit set ${quote(name)} is malformed`,
+      hint: 'name sets or limits of limits.json, separated by commas; those of the platform as `platform/name`',
     }));
 }
 

@@ -11,6 +11,7 @@ import { quote } from './data.ts';
 import {
   checkAnnotations,
   checkLevel,
+  checkLimitSets,
   checkLiterals,
   checkOwnership,
   type PolicyOrigin,
@@ -106,6 +107,7 @@ function hardenDraft(draft: PolicyDraft | TemplateDraft, layer: PolicyOrigin, pr
   const { annotations, scope } = draft.ast;
   addAt(startOf(draft.place), problems, [
     ...checkAnnotations(annotations),
+    ...checkLimitSets(annotations, draft.ast.effect),
     ...checkLevel(draft.ast),
     ...checkLiterals(draft.ast),
     ...checkOwnership(scope, layer),
@@ -134,6 +136,7 @@ function linkAll(
     if (draft === undefined) return [];
     addAt(placeOfLink(link), problems, [
       ...checkAnnotations(draft.ast.annotations),
+      ...checkLimitSets(draft.ast.annotations, draft.ast.effect),
       ...checkOwnership(draft.ast.scope, sources.layer),
     ]);
     return [draft];

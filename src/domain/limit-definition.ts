@@ -6,20 +6,24 @@ import { z } from 'zod';
 import { guardMembers } from './guard-rules.ts';
 import { type EntityRef, entityRefSchema, idSchema } from './ids.ts';
 import { CALENDAR_PERIODS, EXPIRY_MODES, limitUnitSchema, STORE_FAILURE_MODES } from './limit.ts';
+import { priceListSchema } from './price-list.ts';
 import { MAX_SPAN_MS, spanSchema } from './limit-duration.ts';
 
 /** Most limits of one layer: all of them are looked at when one is explained. */
-export const MAX_LIMITS = 1_000;
-/** Most overrides of one limit; who needs more has a tier. */
-export const MAX_OVERRIDES = 1_000;
+const MAX_LIMITS = 1_000;
+/** Most overrides of one limit, and most names in all of them; who needs more has a tier. */
+const MAX_OVERRIDES = 1_000;
+const MAX_OVERRIDE_NAMES = 2_000;
+/** Most tightenings of one tenant. */
+const MAX_TIGHTENINGS = 100;
 /** Most names in one list of a match. */
-export const MAX_MATCH_NAMES = 256;
+const MAX_MATCH_NAMES = 256;
 /** Most tiers, plans or classes that one limit tells apart. */
 const MAX_FACTORS = 64;
 /** Most of anything that is counted: with a factor and a hundred million charges it stays a safe integer. */
 export const MAX_LIMIT = 1_000_000_000_000;
 /** Largest factor in per cent. */
-export const MAX_PERCENT = 100_000;
+const MAX_PERCENT = 100_000;
 /** Shortest window: what is shorter is concurrency. Milliseconds. */
 const MIN_WINDOW_MS = 100;
 const MIN_LEASE_MS = 1_000;
@@ -109,24 +113,33 @@ export const limitOverrideSchema = z
   .meta({ id: 'LimitOverride' });
 export type LimitOverride = Readonly<z.output<typeof limitOverrideSchema>>;
 
+/** How many names an override has. */
+function namesOf({ principals, tenants, models }: LimitOverride): number {
+  return (principals?.length ?? 0) + (tenants?.length ?? 0) + (models?.length ?? 0);
+}
+
 /**
  * How much a call is thought to use before it is known. `maximum`: the input and all the output that may come;
  * `expected`: what such calls used before; `capped`: the maximum, and never more than `at`.
  */
 export const estimateSchema = z
-  .discriminatedUnion('policy', [
-    z.strictObject({ policy: z.literal('maximum') }),
-    z.strictObject({
-      policy: z.literal('expected'),
-      initial: amount.default(DEFAULT_EXPECTED).meta({
-        description: 'output tokens, or milliseconds of a limit in compute_ms, while no such call is known',
+  .discriminatedUnion(
+    'policy',
+    [
+      z.strictObject({ policy: z.literal('maximum') }),
+      z.strictObject({
+        policy: z.literal('expected'),
+        initial: amount.default(DEFAULT_EXPECTED).meta({
+          description: 'output tokens, or milliseconds of a limit in compute_ms, while no such call is known',
+        }),
       }),
-    }),
-    z.strictObject({
-      policy: z.literal('capped'),
-      at: amount.meta({ description: 'output tokens, or milliseconds of a limit in compute_ms' }),
-    }),
-  ])
+      z.strictObject({
+        policy: z.literal('capped'),
+        at: amount.meta({ description: 'output tokens, or milliseconds of a limit in compute_ms' }),
+      }),
+    ],
+    'must be `maximum`, `expected` or `capped`',
+  )
   .meta({ id: 'LimitEstimate' });
 export type LimitEstimate = Readonly<z.output<typeof estimateSchema>>;
 
@@ -148,7 +161,14 @@ const common = {
   byTier: percents.default({}).meta({ description: 'per cent of `limit` by tier of the principal' }),
   byPlan: percents.default({}).meta({ description: 'per cent by plan of the tenant' }),
   byClass: percents.default({}).meta({ description: 'per cent by class of the model; the lowest one holds' }),
-  overrides: z.array(limitOverrideSchema).max(MAX_OVERRIDES).default([]),
+  overrides: z
+    .array(limitOverrideSchema)
+    .max(MAX_OVERRIDES)
+    .refine(
+      overrides => overrides.reduce((sum, one) => sum + namesOf(one), 0) <= MAX_OVERRIDE_NAMES,
+      `must name at most ${MAX_OVERRIDE_NAMES} principals, tenants and models together`,
+    )
+    .default([]),
   prefix: z
     .strictObject({
       ipv4: z.int().min(8).max(32).default(32),
@@ -160,60 +180,65 @@ const common = {
   alertAt: z.array(z.int().min(1).max(100)).max(8).default([80, 100]),
 };
 
+const PERIOD_EXPECTED = 'must be `hour`, `day`, `week`, `month`, or a time from `1m` to `366d` such as `30d`';
 /** What may be estimated: everything but requests. */
 const counted = { unit: limitUnitSchema, estimate: estimateSchema.optional() };
 
 export const limitDefinitionSchema = z
-  .discriminatedUnion('kind', [
-    z.strictObject({
-      kind: z.literal('window'),
-      ...common,
-      ...counted,
-      per: spanSchema(MIN_WINDOW_MS, MAX_SPAN_MS),
-    }),
-    z.strictObject({
-      kind: z.literal('rate'),
-      ...common,
-      ...counted,
-      per: spanSchema(MIN_WINDOW_MS, DAY_MS),
-      burst: amount.min(1).meta({ description: 'most that is admitted at one instant' }),
-    }),
-    z.strictObject({
-      kind: z.literal('quota'),
-      ...common,
-      ...counted,
-      period: z.union([z.enum(CALENDAR_PERIODS), spanSchema(60_000, MAX_SPAN_MS)]).meta({
-        description:
-          '`hour`, `day`, `week` or `month` of the calendar in UTC, or a time such as `30d`: rolling',
+  .discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({
+        kind: z.literal('window'),
+        ...common,
+        ...counted,
+        per: spanSchema(MIN_WINDOW_MS, MAX_SPAN_MS),
       }),
-      onExpiry: z.enum(EXPIRY_MODES).default('charge_input'),
-    }),
-    z.strictObject({
-      kind: z.literal('concurrency'),
-      ...common,
-      lease: spanSchema(MIN_LEASE_MS, DAY_MS).default(300_000),
-      fair: z
-        .strictObject({
-          weights: z
-            .record(idSchema, z.int().min(0).max(1_000_000))
-            .refine(weights => Object.keys(weights).length <= 1_000, 'must have at most 1000 members')
-            .meta({ description: 'weight of each tenant in the pool' }),
-          others: z
-            .int()
-            .min(0)
-            .max(1_000_000)
-            .default(0)
-            .meta({ description: 'weight of all other tenants together' }),
-          highWaterPercent: z
-            .int()
-            .min(1)
-            .max(100)
-            .default(90)
-            .meta({ description: 'how full the pool may get with leases beyond the guaranteed ones' }),
-        })
-        .optional(),
-    }),
-  ])
+      z.strictObject({
+        kind: z.literal('rate'),
+        ...common,
+        ...counted,
+        per: spanSchema(MIN_WINDOW_MS, DAY_MS),
+        burst: amount.min(1).meta({ description: 'most that is admitted at one instant' }),
+      }),
+      z.strictObject({
+        kind: z.literal('quota'),
+        ...common,
+        ...counted,
+        period: z.union([z.enum(CALENDAR_PERIODS), spanSchema(60_000, MAX_SPAN_MS)], PERIOD_EXPECTED).meta({
+          description:
+            '`hour`, `day`, `week` or `month` of the calendar in UTC, or a time such as `30d`: rolling',
+        }),
+        onExpiry: z.enum(EXPIRY_MODES).default('charge_input'),
+      }),
+      z.strictObject({
+        kind: z.literal('concurrency'),
+        ...common,
+        lease: spanSchema(MIN_LEASE_MS, DAY_MS).default(300_000),
+        fair: z
+          .strictObject({
+            weights: z
+              .record(idSchema, z.int().min(0).max(1_000_000))
+              .refine(weights => Object.keys(weights).length <= 1_000, 'must have at most 1000 members')
+              .meta({ description: 'weight of each tenant in the pool' }),
+            others: z
+              .int()
+              .min(0)
+              .max(1_000_000)
+              .default(0)
+              .meta({ description: 'weight of all other tenants together' }),
+            highWaterPercent: z
+              .int()
+              .min(1)
+              .max(100)
+              .default(90)
+              .meta({ description: 'how full the pool may get with leases beyond the guaranteed ones' }),
+          })
+          .optional(),
+      }),
+    ],
+    'must be `window`, `rate`, `quota` or `concurrency`',
+  )
   .meta({ id: 'LimitDefinition' });
 export type LimitDefinition = Readonly<z.output<typeof limitDefinitionSchema>>;
 
@@ -232,35 +257,6 @@ export const modelClassSchema = z
   )
   .meta({ id: 'ModelClass', description: 'one of its members has to hold' });
 export type ModelClass = Readonly<z.output<typeof modelClassSchema>>;
-
-/** Micro-dollars. */
-const money = z.int().min(0).max(1_000_000_000);
-const priceShape = {
-  inputPerMillion: money.default(0).meta({ description: 'micro-dollars per million input tokens' }),
-  outputPerMillion: money.default(0).meta({ description: 'micro-dollars per million output tokens' }),
-  perRequest: money.default(0).meta({ description: 'micro-dollars per request' }),
-  perComputeSecond: money.default(0).meta({ description: 'micro-dollars per second of work' }),
-};
-export const priceSchema = z.strictObject(priceShape).meta({ id: 'Price' });
-export type Price = Readonly<z.output<typeof priceSchema>>;
-
-export const priceListSchema = z
-  .strictObject({
-    version: z.string().min(1).max(64).meta({ description: 'name of the list, as it is logged: `2026-11`' }),
-    default: priceSchema.optional().meta({ description: 'of models that the list does not name' }),
-    models: z
-      .array(
-        z.strictObject({
-          model: idSchema.meta({ description: 'without its version' }),
-          version: z.string().min(1).max(64).optional().meta({ description: 'absent: every version' }),
-          ...priceShape,
-        }),
-      )
-      .max(10_000)
-      .default([]),
-  })
-  .meta({ id: 'PriceList' });
-export type PriceList = Readonly<z.output<typeof priceListSchema>>;
 
 /** A lower number that a tenant gives a limit of the platform for its own part. */
 export const tighteningSchema = z
@@ -281,14 +277,14 @@ export const limitsFileSchema = z
     prices: priceListSchema.optional(),
     tighten: z
       .array(tighteningSchema)
-      .max(MAX_LIMITS)
+      .max(MAX_TIGHTENINGS)
       .default([])
       .meta({ description: 'of tenants alone: lower numbers for limits of the platform' }),
   })
   .meta({ id: 'LimitsFile' });
 export type LimitsFile = Readonly<z.output<typeof limitsFileSchema>>;
 
-/** Whether a reference is this entity: type without its namespace. */
+/** Key of the uid of an entity that is named without its namespace. */
 export function refKey({ type, id }: EntityRef): string {
   return `AI::${type}::"${id}"`;
 }

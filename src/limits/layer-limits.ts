@@ -17,6 +17,47 @@ import { PriceBook } from './price-book.ts';
 const INVOKE = 'invoke';
 const INFERENCE = 'Inference';
 
+/** A file but for its limits, which may be many. */
+export type LimitsHead = Omit<LimitsFile, 'limits'>;
+
+/** Compiles a layer limit by limit, so that a large one can be built in slices of time. */
+export class LayerLimitsBuilder {
+  readonly #layer: LayerName;
+  readonly #head: LimitsHead;
+  readonly #terms: MatchTerms;
+  readonly #definitions: LimitDefinition[] = [];
+  readonly #limits: CompiledLimit[] = [];
+
+  constructor(layer: LayerName, head: LimitsHead, actions: ActionNames) {
+    this.#layer = layer;
+    this.#head = head;
+    this.#terms = {
+      actions,
+      classes: new Map(head.modelClasses.map(one => [one.id, new ModelClassTest(one)])),
+    };
+  }
+
+  add(definition: LimitDefinition): void {
+    this.#definitions.push(definition);
+    if (definition.mode === 'off') return;
+    const name = `${this.#layer}/${definition.id}`;
+    this.#limits.push(new CompiledLimit(name, withOperations(definition), this.#terms));
+  }
+
+  build(): CompiledLayerLimits {
+    const file = { ...this.#head, limits: this.#definitions };
+    return new CompiledLayerLimits(this.#layer, file, this.#limits, this.#terms);
+  }
+}
+
+/** Compiles a whole file at once. */
+export function compileLimits(layer: LayerName, file: LimitsFile, actions: ActionNames): CompiledLayerLimits {
+  const builder = new LayerLimitsBuilder(layer, file, actions);
+  for (const definition of file.limits) builder.add(definition);
+  return builder.build();
+}
+
+/** The limits of a layer as plans read them; `compileLimits` makes them. */
 export class CompiledLayerLimits implements LayerLimits {
   readonly layer: LayerName;
   readonly file: LimitsFile;
@@ -29,20 +70,16 @@ export class CompiledLayerLimits implements LayerLimits {
   readonly sets: ReadonlyMap<string, readonly CompiledLimit[]>;
   readonly #tightenings: ReadonlyMap<string, readonly Tightening[]>;
 
-  constructor(layer: LayerName, file: LimitsFile, actions: ActionNames) {
+  constructor(layer: LayerName, file: LimitsFile, limits: readonly CompiledLimit[], terms: MatchTerms) {
     this.layer = layer;
     this.file = file;
     this.prices = file.prices === undefined ? undefined : new PriceBook(file.prices);
-    const classes = new Map(file.modelClasses.map(one => [one.id, new ModelClassTest(one)]));
-    const terms: MatchTerms = { actions, classes };
-    this.limits = file.limits
-      .filter(({ mode }) => mode !== 'off')
-      .map(one => new CompiledLimit(`${layer}/${one.id}`, withOperations(one), terms));
+    this.limits = limits;
     this.index = new LimitIndex(
-      this.limits.filter(({ definition }) => definition.sets === undefined),
-      actions,
+      limits.filter(({ definition }) => definition.sets === undefined),
+      terms.actions,
     );
-    this.sets = setsOf(layer, file, this.limits);
+    this.sets = setsOf(layer, file, limits);
     this.#tightenings = tighteningsOf(file.tighten, terms);
   }
 

@@ -179,6 +179,15 @@ function scaled(base: number, percents: readonly number[]): number {
   return Number(number > most ? most : number);
 }
 
+/** The highest number that any request can get of a limit, expired overrides included. */
+export function highestNumber({ limit, byTier, byPlan, byClass, overrides }: LimitDefinition): number {
+  const highest = (factors: Readonly<Record<string, number>>): number =>
+    Math.max(100, ...Object.values(factors));
+  const usual = scaled(limit, [highest(byTier), highest(byPlan)]);
+  const overridden = overrides.map(one => one.limit ?? scaled(usual, [one.percent ?? 100]));
+  return scaled(Math.max(usual, ...overridden), [highest(byClass)]);
+}
+
 function indexOverride(override: LimitOverride, position: number): IndexedOverride {
   const { principals, tenants, models } = override;
   return {

@@ -3,7 +3,7 @@
  * than their tokens together, and is at most the largest safe integer.
  */
 import type { ModelFacts } from '../domain/limit-facts.ts';
-import type { Price, PriceList } from '../domain/limit-definition.ts';
+import type { Price, PriceList } from '../domain/price-list.ts';
 
 const MILLION = 1_000_000;
 /** Models whose price is remembered. */

@@ -241,7 +241,7 @@ describe('a tar.gz that is refused', () => {
     [
       'manifest with a bad layer',
       tarGz([{ ...MANIFEST, data: '{"layer":"tenants:acme","version":"1"}' }]),
-      'must be \\u{60}platform\\u{60}',
+      'must be `platform`',
     ],
   ];
   test.each(broken)('%s', async (_, body, message) => {

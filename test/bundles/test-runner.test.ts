@@ -100,6 +100,7 @@ describe('testBundle', () => {
       templates: [],
       links: [],
       tests: cases,
+      limits: undefined,
     } as const,
     policies: [],
   });

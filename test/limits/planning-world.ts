@@ -4,7 +4,7 @@ import type { LimitFacts, ModelFacts } from '../../src/domain/limit-facts.ts';
 import type { LayerName } from '../../src/domain/ids.ts';
 import { EntityUid } from '../../src/domain/value.ts';
 import { ActiveTenants } from '../../src/limits/fair-shares.ts';
-import { CompiledLayerLimits } from '../../src/limits/layer-limits.ts';
+import { type CompiledLayerLimits, compileLimits } from '../../src/limits/layer-limits.ts';
 import type { ActionNames } from '../../src/limits/limit-match.ts';
 import { LimitPlanner } from '../../src/limits/planner.ts';
 import { UsageTable } from '../../src/limits/usage-history.ts';
@@ -56,7 +56,7 @@ export function facts(changes: Partial<LimitFacts>): LimitFacts {
 /** Compiles a file as it is written; members that are undefined are not. */
 export function layerOf(layer: LayerName, written: unknown): CompiledLayerLimits {
   const file: LimitsFile = limitsFileSchema.parse(JSON.parse(JSON.stringify(written)));
-  return new CompiledLayerLimits(layer, file, ACTIONS);
+  return compileLimits(layer, file, ACTIONS);
 }
 
 /** A platform layer of limits that count requests of each principal unless they say otherwise. */
