@@ -16,6 +16,8 @@ export interface GuardScene {
   readonly steps: StepChange[];
   /** Milliseconds since the epoch. */
   now: number;
+  /** Id of the last request that was charged or denied by limits. */
+  last: string;
   /** One request as the engine makes it: blocked before anything, else charged. Its reason code, or `ALLOW`. */
   ask(changes?: Partial<LimitFacts>, dryRun?: boolean): string;
   /** The same, with the whole answer; undefined: nothing limited it. */
@@ -43,14 +45,16 @@ export function guardScene(platform: object): GuardScene {
     store,
     ...told,
     now: NOW,
+    last: '',
     ask: (changes, dryRun) => scene.answer(changes, dryRun)?.refusal?.code ?? 'ALLOW',
     answer(changes = {}, dryRun = false) {
       const facts = { ...FACTS, ...changes };
       const { now } = scene;
       const blocked = desk.blocked({ principal: facts.principal.key, address: facts.address }, now);
       if (blocked !== undefined) return blocked;
-      const decisionId = `d${(asked += 1)}`;
-      const answer = desk.admit({ decisionId, now, facts, layers: [layer], dryRun });
+      asked += 1;
+      scene.last = `d${asked}`;
+      const answer = desk.admit({ decisionId: scene.last, now, facts, layers: [layer], dryRun });
       if (answer instanceof Promise) throw new Error('a store in memory answers at once');
       return answer;
     },

@@ -6,6 +6,7 @@ import { MODEL, NOW, WINDOW } from './planning-world.ts';
 
 const PENALTY = { violations: 3, within: '60s', block: '60s' };
 const ONE = { ...WINDOW, limit: 1 };
+const PROBLEMS = 'https://iana.org/assignments/http-problem-types#';
 const BOB = { principal: new EntityUid('AI::User', 'acme/bob') };
 
 /** Asks so often; the codes, each once, in the order in which they came first. */
@@ -108,7 +109,7 @@ describe('a block', () => {
     });
     expect(answer?.members).toMatchObject({
       headers: { 'retry-after': '60' },
-      problem: { status: 429, type: expect.stringContaining('abnormal-usage-detected') },
+      problem: { status: 429, type: `${PROBLEMS}abnormal-usage-detected` },
     });
   });
 
@@ -150,7 +151,7 @@ describe('shedding', () => {
     expect(scene.blocks).toEqual([]);
     expect(scene.answer(FREE)?.members).toMatchObject({
       headers: { 'retry-after': '5' },
-      problem: { status: 503, type: expect.stringContaining('temporary-reduced-capacity') },
+      problem: { status: 503, type: `${PROBLEMS}temporary-reduced-capacity` },
     });
   });
 
