@@ -4,7 +4,7 @@
  * still: remaining amounts down, waiting times up.
  */
 import { z } from 'zod';
-import { limitKindSchema, limitUnitSchema } from './limit.ts';
+import { CALENDAR_PERIODS, limitKindSchema, limitUnitSchema } from './limit.ts';
 
 /** One limit that matched a request. */
 export const limitResultSchema = z
@@ -17,6 +17,11 @@ export const limitResultSchema = z
       .enum(['enforce', 'shadow'])
       .meta({ description: 'a shadow counts and reports and denies nothing' }),
     limit: z.int(),
+    windowSeconds: z
+      .number()
+      .optional()
+      .meta({ description: 'length of a window, of the period of a rate, or of a rolling quota' }),
+    period: z.enum(CALENDAR_PERIODS).optional().meta({ description: 'calendar period of a quota, in UTC' }),
     used: z.int().meta({ description: 'committed and held together, this request included' }),
     remaining: z.int(),
     resetSeconds: z.int().meta({ description: 'until all that is counted now has left, rounded up' }),

@@ -146,6 +146,23 @@ export function resultsOf(limits: readonly StandingLimit[], admitted: boolean): 
   return limits.map(limit => resultOf(limit, admitted));
 }
 
+const LEASES = {};
+
+function lengthOf(rule: LimitRule): Pick<LimitResult, 'windowSeconds' | 'period'> {
+  switch (rule.kind) {
+    case 'window':
+      return { windowSeconds: rule.windowMs / 1000 };
+    case 'rate':
+      return { windowSeconds: rule.periodMs / 1000 };
+    case 'quota':
+      return typeof rule.period === 'string'
+        ? { period: rule.period }
+        : { windowSeconds: rule.period.rollingMs / 1000 };
+    default:
+      return LEASES;
+  }
+}
+
 function resultOf({ charge, standing }: StandingLimit, admitted: boolean): LimitResult {
   const { rule, amount } = charge;
   const result: LimitResult = {
@@ -155,6 +172,7 @@ function resultOf({ charge, standing }: StandingLimit, admitted: boolean): Limit
     scope: [...rule.scope],
     mode: rule.mode,
     limit: rule.limit,
+    ...lengthOf(rule),
     used: standing.used,
     remaining: standing.remaining,
     resetSeconds: secondsOf(standing.resetMs),

@@ -9,7 +9,7 @@ import type { AppError } from '../../domain/errors.ts';
 import { tenantPrefix } from '../../domain/ids.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { denyBody } from './deny-body.ts';
-import { clientStatus, GATEWAY_KINDS, gatewayStatus } from './gateway-kinds.ts';
+import { clientStatus, GATEWAY_KINDS, gatewayStatus, type Transport } from './gateway-kinds.ts';
 
 /** What one question came to. */
 export interface Outcome {
@@ -25,6 +25,8 @@ export interface Outcome {
 export interface GatewayAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** For the client alone: where limits stand. */
+  readonly clientHeaders: Readonly<Record<string, string>>;
   /** Empty for an allow. */
   readonly body: string;
 }
@@ -35,9 +37,16 @@ const JSON_TYPE = 'application/json';
 /** The challenge of a 401 (RFC 6750 §3): it is about the client's own credential. */
 const CHALLENGE = 'Bearer';
 
-/** The answer to a decision, allow and deny alike. */
-export function answerDecision(outcome: Outcome, profile: PepProfile): GatewayAnswer {
+const NO_HEADERS = {};
+
+/** The answer to a decision, allow and deny alike. @param transport by which the gateway asks */
+export function answerDecision(
+  outcome: Outcome,
+  profile: PepProfile,
+  transport: Transport = 'http',
+): GatewayAnswer {
   const { decision } = outcome;
+  const { headers: clientHeaders = NO_HEADERS, problem } = decision;
   const { code, message } = decision.reason;
   const headers = decisionHeaders(outcome);
   if (decision.decision === 'allow') {
@@ -46,11 +55,12 @@ export function answerDecision(outcome: Outcome, profile: PepProfile): GatewayAn
       headers[removal] = profile.removeHeaders.join(', ');
     }
     headers['x-duramen-status'] = '200';
-    return { status: 200, headers, body: '' };
+    return { status: 200, headers, clientHeaders, body: '' };
   }
-  const status = clientStatus(profile, code);
+  const status = clientStatus(profile, code, problem?.status);
   const facts = { status, code, message, decisionId: decision.decisionId };
-  return denied(profile, status, headers, denyBody(outcome.dialect, facts));
+  const shown = gatewayStatus(profile, status, transport);
+  return { ...denied(shown, headers, denyBody(outcome.dialect, facts), status), clientHeaders };
 }
 
 /** The answer when no decision could be made: closed, and as an error only where errors are closed. */
@@ -59,24 +69,26 @@ export function answerFailure(error: AppError, profile: PepProfile): GatewayAnsw
   const { code, message, status } = error;
   const headers = { ...NO_DECISION, 'x-duramen-reason': code };
   const body = denyBody(undefined, { status, code, message, decisionId: undefined });
-  if (status < 500) return denied(profile, status === 429 ? 429 : 403, headers, body);
-  if (onFailure === 'deny') return denied(profile, 403, headers, body, status);
+  if (status < 500) {
+    const wanted = status === 429 ? 429 : 403;
+    return denied(gatewayStatus(profile, wanted), headers, body, wanted);
+  }
+  if (onFailure === 'deny') return denied(gatewayStatus(profile, 403), headers, body, status);
   return {
     status: 503,
     headers: { ...headers, 'x-duramen-status': '503', 'content-type': JSON_TYPE, 'retry-after': '1' },
+    clientHeaders: NO_HEADERS,
     body: JSON.stringify(body),
   };
 }
 
 /** @param wanted the status that the client should see, where the gateway is able to change it. */
 function denied(
-  profile: PepProfile,
-  status: number,
+  shown: number,
   headers: Readonly<Record<string, string>>,
   body: unknown,
-  wanted = status,
+  wanted: number,
 ): GatewayAnswer {
-  const shown = gatewayStatus(profile, status);
   return {
     status: shown,
     headers: {
@@ -85,6 +97,7 @@ function denied(
       'content-type': JSON_TYPE,
       ...(shown === 401 ? { 'www-authenticate': CHALLENGE } : {}),
     },
+    clientHeaders: NO_HEADERS,
     body: JSON.stringify(body),
   };
 }

@@ -38,15 +38,18 @@ export function denyBody(dialect: string | undefined, facts: DenyFacts): unknown
 
 function anthropicType(status: number): string {
   if (status === 401) return 'authentication_error';
+  if (status === 503) return 'overloaded_error';
   return status === 429 ? 'rate_limit_error' : 'permission_error';
 }
 
 function googleStatus(status: number): string {
   if (status === 401) return 'UNAUTHENTICATED';
+  if (status === 503) return 'UNAVAILABLE';
   return status === 429 ? 'RESOURCE_EXHAUSTED' : 'PERMISSION_DENIED';
 }
 
 function openAiType(status: number): string {
   if (status === 401) return 'authentication_error';
+  if (status === 503) return 'server_error';
   return status === 429 ? 'rate_limit_error' : 'permission_error';
 }

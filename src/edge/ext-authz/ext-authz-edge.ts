@@ -4,6 +4,7 @@
  * closed, in the way that the gateway of the profile takes for closed.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Decision } from '../../domain/decision.ts';
 import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
@@ -16,7 +17,8 @@ import type { Services } from '../http/services.ts';
 import { answerDecision, answerFailure, type GatewayAnswer } from './answer.ts';
 import { registryOf } from './entity-names.ts';
 import { Gateway, type GatewayServices } from './gateway.ts';
-import { describeHook, type Hook, hookOf } from './hooks.ts';
+import { clientStatus } from './gateway-kinds.ts';
+import { describeHook, type Hook, hookOf, type HookVerdict } from './hooks.ts';
 import { PepAuthentication } from './pep-authentication.ts';
 
 /** Paths that this file serves begin with these. */
@@ -144,9 +146,7 @@ export class ExtAuthzEdge {
     };
     if (hook === undefined) return answerDecision(await gateway.answer(question, pep), profile);
     const { decision } = await gateway.answer(question, pep, () => describeHook(hook, bytes, profile));
-    const { code, message } = decision.reason;
-    const isAllowed = decision.decision === 'allow';
-    return hookAnswer(hook, { isAllowed, code, message, decisionId: decision.decisionId });
+    return hookAnswer(hook, verdictOf(decision, profile));
   }
 
   #failed(error: unknown, endpoint: Endpoint | undefined, route: string, requestId: string): GatewayAnswer {
@@ -171,7 +171,7 @@ export class ExtAuthzEdge {
     if (endpoint !== undefined && !isOfGateway) return answerFailure(failure, endpoint.profile);
     const { status, headers, body } = problemOf(failure, requestId);
     const allow = failure.code === 'METHOD_NOT_ALLOWED' ? { allow: 'POST' } : {};
-    return { status, headers: { ...headers, ...allow }, body: JSON.stringify(body) };
+    return { status, headers: { ...headers, ...allow }, clientHeaders: {}, body: JSON.stringify(body) };
   }
 
   #sample(route: string, status: number, requestId: string): void {
@@ -205,16 +205,30 @@ async function readQuestion(
   }
 }
 
-function hookAnswer(hook: Hook, verdict: Parameters<Hook['answer']>[0]): GatewayAnswer {
+function verdictOf(decision: Decision, profile: PepProfile): HookVerdict {
+  const { decisionId, reason, headers, problem } = decision;
+  const { code, message } = reason;
+  const isAllowed = decision.decision === 'allow';
+  const status = isAllowed ? 200 : clientStatus(profile, code, problem?.status);
+  return { isAllowed, code, message, decisionId, status, headers };
+}
+
+function hookAnswer(hook: Hook, verdict: HookVerdict): GatewayAnswer {
   return {
     status: 200,
     headers: { 'content-type': 'application/json' },
+    clientHeaders: verdict.headers ?? {},
     body: JSON.stringify(hook.answer(verdict)),
   };
 }
 
-function send(outgoing: ServerResponse, { status, headers, body }: GatewayAnswer, requestId: string): void {
+function send(
+  outgoing: ServerResponse,
+  { status, headers, clientHeaders, body }: GatewayAnswer,
+  requestId: string,
+): void {
   outgoing.writeHead(status, {
+    ...clientHeaders,
     ...headers,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',

@@ -1,6 +1,6 @@
 /**
  * What each kind of gateway makes of an answer, from its documentation. Invariants: an allow is exactly 200; a
- * deny is never a 5xx, which Envoy may take for an error and let pass.
+ * deny is never a 5xx where that may be taken for an error and let pass.
  */
 import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
 import type { ReasonCode } from '../../domain/reason.ts';
@@ -16,6 +16,8 @@ export interface GatewayKind {
   readonly onFailure: 'deny' | 'error';
   /** Statuses of a deny that it passes on; any other becomes 403. Absent: every 4xx. */
   readonly statuses?: readonly number[];
+  /** It hands a 503 on to the client as it is, and never takes one for an allow. */
+  readonly passesUnavailable?: true;
   /** Header that makes it take headers from the request. */
   readonly removal?: string;
 }
@@ -40,8 +42,8 @@ export const GATEWAY_KINDS: Readonly<Record<PepKind, GatewayKind>> = {
   agentgateway: { source: URL_SOURCE, onFailure: 'deny' },
   // auth_request: 401 and 403 deny, anything else but 2xx is answered with 500
   nginx: { source: ORIGINAL, onFailure: 'deny', statuses: [401, 403] },
-  caddy: { source: FORWARDED, onFailure: 'error' },
-  traefik: { source: FORWARDED, onFailure: 'error' },
+  caddy: { source: FORWARDED, onFailure: 'error', passesUnavailable: true },
+  traefik: { source: FORWARDED, onFailure: 'error', passesUnavailable: true },
   haproxy: { source: ORIGINAL, onFailure: 'deny' },
   // `allow_degradation` lets pass when the service cannot be reached, not when it answers
   apisix: { source: FORWARDED, onFailure: 'deny' },
@@ -54,6 +56,10 @@ export const GATEWAY_KINDS: Readonly<Record<PepKind, GatewayKind>> = {
 const UNAUTHORIZED = 401;
 const FORBIDDEN = 403;
 const TOO_MANY_REQUESTS = 429;
+const UNAVAILABLE = 503;
+
+/** How a gateway asks. Over gRPC the status for the client stands apart from what is an error. */
+export type Transport = 'http' | 'grpc';
 
 const STATUSES: Readonly<Partial<Record<ReasonCode, number>>> = {
   UNAUTHENTICATED: UNAUTHORIZED,
@@ -63,16 +69,26 @@ const STATUSES: Readonly<Partial<Record<ReasonCode, number>>> = {
   BUDGET_EXHAUSTED: TOO_MANY_REQUESTS,
   CONCURRENCY_LIMITED: TOO_MANY_REQUESTS,
   PENALTY_BLOCKED: TOO_MANY_REQUESTS,
-  OVERLOADED: TOO_MANY_REQUESTS,
+  OVERLOADED: UNAVAILABLE,
 };
 
-/** The status that a client should see for a deny. */
-export function clientStatus({ denyStatus }: Pick<PepProfile, 'denyStatus'>, code: ReasonCode): number {
-  return denyStatus[code] ?? STATUSES[code] ?? FORBIDDEN;
+/** The status that a client should see for a deny. @param own of its problem, where limits denied */
+export function clientStatus(
+  { denyStatus }: Pick<PepProfile, 'denyStatus'>,
+  code: ReasonCode,
+  own?: number,
+): number {
+  return denyStatus[code] ?? own ?? STATUSES[code] ?? FORBIDDEN;
 }
 
 /** The nearest status that the gateway understands as a deny. */
-export function gatewayStatus({ kind }: Pick<PepProfile, 'kind'>, wanted: number): number {
-  const { statuses } = GATEWAY_KINDS[kind];
+export function gatewayStatus(
+  { kind }: Pick<PepProfile, 'kind'>,
+  desired: number,
+  transport: Transport = 'http',
+): number {
+  const { statuses, passesUnavailable } = GATEWAY_KINDS[kind];
+  const passes = desired !== UNAVAILABLE || transport === 'grpc' || passesUnavailable === true;
+  const wanted = passes ? desired : TOO_MANY_REQUESTS;
   return statuses === undefined || statuses.includes(wanted) ? wanted : FORBIDDEN;
 }

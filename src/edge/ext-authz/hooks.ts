@@ -18,6 +18,9 @@ export interface HookVerdict {
   readonly code: string;
   readonly message: string;
   readonly decisionId: string | undefined;
+  /** What a client should see, for hooks that can tell it; absent: no decision was made. */
+  readonly status?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** How a kind of hook is read and answered. */

@@ -61,15 +61,16 @@ export const allowSchema = z.strictObject({
   ok_response: z.strictObject({
     headers: z.array(headerOptionSchema).min(1),
     headers_to_remove: z.array(z.string()).min(1).optional(),
+    response_headers_to_add: z.array(headerOptionSchema).min(1).optional(),
   }),
   dynamic_metadata: metadataSchema,
 });
 
-/** A deny: a code of google.rpc.Code that is not 0, and a status for the client that is an error. */
+/** A deny: a code of google.rpc.Code that is not 0, and a status for the client: an error of its own, or 503. */
 export const denySchema = z.strictObject({
   status: z.strictObject({ code: z.int().min(1).max(16), message: z.string() }),
   denied_response: z.strictObject({
-    status: z.strictObject({ code: z.int().min(400).max(499) }),
+    status: z.strictObject({ code: z.union([z.int().min(400).max(499), z.literal(503)]) }),
     headers: z.array(headerOptionSchema).min(1),
     body: z.string().min(1),
   }),

@@ -9,6 +9,7 @@ import { answerDecision, type GatewayAnswer, type Outcome } from '../ext-authz/a
 import { GATEWAY_KINDS } from '../ext-authz/gateway-kinds.ts';
 import type { CheckCodec } from './check-codec.ts';
 import type { HeaderOption, Struct } from './check-messages.ts';
+import { limitMetadata } from './limit-metadata.ts';
 import { makeStruct } from './struct.ts';
 
 /** `OVERWRITE_IF_EXISTS_OR_ADD` of HeaderValueOption. */
@@ -25,15 +26,20 @@ export interface EncodedCheck {
 
 /** The answer to a decision, allow and deny alike. @throws Error when it could be taken for another one. */
 export function encodeOutcome(outcome: Outcome, profile: PepProfile, codec: CheckCodec): EncodedCheck {
-  const answer = answerDecision(outcome, profile);
+  const answer = answerDecision(outcome, profile, 'grpc');
   const metadata = describeOutcome(outcome, answer);
   const { decision, reason } = outcome.decision;
   if (decision !== 'allow') return encodeDeny(answer, reason.code, metadata, codec);
   if (answer.status !== 200) throw new Error('an allow has another status than 200');
   const { set, remove } = changesOf(answer, profile);
+  const client = Object.entries(answer.clientHeaders).map(overwrite);
   const bytes = codec.encodeAllow({
     status: { code: grpcStatus.OK, message: reason.code },
-    ok_response: { headers: set, ...(remove.length === 0 ? {} : { headers_to_remove: remove }) },
+    ok_response: {
+      headers: set,
+      ...(remove.length === 0 ? {} : { headers_to_remove: remove }),
+      ...(client.length === 0 ? {} : { response_headers_to_add: client }),
+    },
     dynamic_metadata: metadata,
   });
   return { bytes, status: 200 };
@@ -45,12 +51,12 @@ export function encodeFailure(answer: GatewayAnswer, code: string, codec: CheckC
 }
 
 function encodeDeny(
-  { status, headers, body }: GatewayAnswer,
+  { status, headers, clientHeaders, body }: GatewayAnswer,
   code: string,
   metadata: Struct,
   codec: CheckCodec,
 ): EncodedCheck {
-  const shown = Object.entries(headers).filter(([, value]) => SENDABLE.test(value));
+  const shown = Object.entries({ ...clientHeaders, ...headers }).filter(([, value]) => SENDABLE.test(value));
   const bytes = codec.encodeDeny({
     status: { code: codeOf(status), message: code },
     denied_response: { status: { code: status }, headers: shown.map(overwrite), body },
@@ -79,13 +85,15 @@ function overwrite([key, value]: readonly [string, string]): HeaderOption {
 /** What the status of a call says of a deny; the client gets the status of the denied response. */
 function codeOf(status: number): number {
   if (status === 401) return grpcStatus.UNAUTHENTICATED;
+  if (status === 503) return grpcStatus.UNAVAILABLE;
   return status === 429 ? grpcStatus.RESOURCE_EXHAUSTED : grpcStatus.PERMISSION_DENIED;
 }
 
 /** For access logs, limits and other filters of the gateway: `envoy.filters.http.ext_authz` in Envoy. */
 function describeOutcome({ decision, request }: Outcome, { headers }: GatewayAnswer): Struct {
-  const { reason, obligations, log } = decision;
+  const { reason, obligations, log, limits } = decision;
   return makeStruct({
+    ...(limits === undefined ? {} : limitMetadata(limits)),
     decision: decision.decision,
     decision_id: decision.decisionId,
     reason: reason.code,

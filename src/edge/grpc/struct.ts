@@ -2,7 +2,7 @@
 import type { Struct } from './check-messages.ts';
 
 /** A value of a Struct that is made here. */
-export type StructValue = string | number | readonly string[];
+export type StructValue = string | number | readonly string[] | { readonly [name: string]: StructValue };
 
 /** @returns the text at the path; undefined when there is none, or something else than a text. */
 export function textAt(struct: Struct | undefined, path: readonly string[]): string | undefined {
@@ -21,8 +21,13 @@ export function makeStruct(values: Readonly<Record<string, StructValue>>): Struc
 function encoded(value: StructValue): Record<string, unknown> {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'number') return { numberValue: value };
+  if (!isList(value)) return { structValue: makeStruct(value) };
   // an empty list is encoded without its values, and decoded so
   return { listValue: value.length === 0 ? {} : { values: value.map(stringValue => ({ stringValue })) } };
+}
+
+function isList(value: StructValue): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 function member(value: unknown, name: string): unknown {

@@ -41,7 +41,9 @@ test('no deny of any kind and code is an allow or an error', () => {
     for (const code of REASON_CODES) {
       const status = gatewayStatus({ kind }, clientStatus({ denyStatus: {} }, code));
       expect(status).toBeGreaterThanOrEqual(400);
-      expect(status).toBeLessThan(500);
+      // these hand a 503 on as it is, and take no error for an allow
+      const mayBe503 = code === 'OVERLOADED' && (kind === 'caddy' || kind === 'traefik');
+      expect(status < 500 || (mayBe503 && status === 503)).toBe(true);
       expect(kind !== 'nginx' || status === 401 || status === 403).toBe(true);
     }
   }

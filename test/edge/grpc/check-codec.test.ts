@@ -155,7 +155,7 @@ describe('a message that says something else than what was meant', () => {
       { ...DENY, status: { code: 0, message: '' } },
       { ...DENY, denied_response: { ...DENY.denied_response, status: { code: 200 } } },
       { ...DENY, denied_response: { ...DENY.denied_response, status: { code: 0 } } },
-      { ...DENY, denied_response: { ...DENY.denied_response, status: { code: 503 } } },
+      { ...DENY, denied_response: { ...DENY.denied_response, status: { code: 500 } } },
     ]) {
       expect(() => codec.encodeDeny(wrong)).toThrow(REFUSED);
     }
