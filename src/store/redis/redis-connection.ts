@@ -4,6 +4,7 @@
  */
 import { Cluster, Redis } from 'ioredis';
 import { messageOf } from '../../domain/errors.ts';
+import { StoreFailure } from '../../limits/shared-store.ts';
 
 /** Oldest version whose scripts see their own writes refused before the first one when memory is short. */
 const MIN_MAJOR_VERSION = 7;
@@ -41,14 +42,6 @@ export interface LoadedScript {
   readonly sha: string;
 }
 
-/** Why Redis did not do what it was asked to, in one line without any argument of the command. */
-export class RedisFailure extends Error {
-  constructor(reason: string) {
-    super(reason);
-    this.name = 'RedisFailure';
-  }
-}
-
 export class RedisConnection {
   readonly #client: Redis | Cluster;
   #lastError: string | undefined;
@@ -67,36 +60,36 @@ export class RedisConnection {
 
   /**
    * Connects where there is no connection, and makes sure that limits are safe with this Redis.
-   * @throws RedisFailure with what is wrong
+   * @throws StoreFailure with what is wrong
    */
   async verify(): Promise<void> {
     await this.#connect();
     const nodes = this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client];
-    if (nodes.length === 0) throw new RedisFailure('no primary of the cluster is known');
+    if (nodes.length === 0) throw new StoreFailure('no primary of the cluster is known');
     for (const node of nodes) verifyNode(await guarded(node.info()));
   }
 
-  /** Loads a script. @throws RedisFailure */
+  /** Loads a script. @throws StoreFailure */
   async load(lua: string): Promise<LoadedScript> {
     const sha = await guarded(this.#client.script('LOAD', lua));
-    if (typeof sha !== 'string') throw new RedisFailure('a script was loaded without an answer');
+    if (typeof sha !== 'string') throw new StoreFailure('a script was loaded without an answer');
     return { lua, sha };
   }
 
-  /** Runs a script, by its digest where Redis knows it. @throws RedisFailure */
+  /** Runs a script, by its digest where Redis knows it. @throws StoreFailure */
   run(script: LoadedScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const running = this.#client.evalsha(script.sha, keys.length, ...keys, ...args);
     return running.catch((error: unknown) => {
       const reason = plainMessage(error);
       // a restart or a failover forgets scripts; nothing of this one has run
-      if (!reason.startsWith('NOSCRIPT')) throw new RedisFailure(reason);
+      if (!reason.startsWith('NOSCRIPT')) throw new StoreFailure(reason);
       return guarded(this.#client.eval(script.lua, keys.length, ...keys, ...args));
     });
   }
 
-  /** The value of a key; null: there is none. @throws RedisFailure */
-  read(key: string): Promise<string | null> {
-    return guarded(this.#client.get(key));
+  /** The value of a key; null: there is none. @throws StoreFailure */
+  read(key: string): Promise<Buffer | null> {
+    return guarded(this.#client.getBuffer(key));
   }
 
   close(): void {
@@ -108,13 +101,13 @@ export class RedisConnection {
     const { status } = this.#client;
     if (status === 'ready') return;
     if (status !== 'wait' && status !== 'end')
-      throw new RedisFailure(this.#lastError ?? 'there is no connection yet');
+      throw new StoreFailure(this.#lastError ?? 'there is no connection yet');
     this.#lastError = undefined;
     try {
       await this.#client.connect();
     } catch (error) {
       // the driver says here that the connection was closed, and by an event why
-      throw new RedisFailure(this.#lastError ?? plainMessage(error));
+      throw new StoreFailure(this.#lastError ?? plainMessage(error));
     }
   }
 }
@@ -153,21 +146,21 @@ function definedOf(tls: NonNullable<RedisOptionsOfService['tls']>): Record<strin
   return Object.fromEntries(entries);
 }
 
-/** @throws RedisFailure when limits would not be safe with this node */
+/** @throws StoreFailure when limits would not be safe with this node */
 function verifyNode(info: string): void {
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim();
   const version = field('redis_version') ?? '';
   if (!(Number.parseInt(version, 10) >= MIN_MAJOR_VERSION)) {
-    throw new RedisFailure(
+    throw new StoreFailure(
       `Redis ${version || 'of an unknown version'} is too old: ${MIN_MAJOR_VERSION}.0 or later is needed`,
     );
   }
   if (field('role') !== 'master')
-    throw new RedisFailure('the address leads to a replica, which takes no writes');
+    throw new StoreFailure('the address leads to a replica, which takes no writes');
   const policy = field('maxmemory_policy') ?? 'unknown';
   if (policy !== 'noeviction' && field('maxmemory') !== '0') {
-    throw new RedisFailure(
+    throw new StoreFailure(
       `maxmemory-policy is \`${policy}\`, which forgets budgets when memory is short: set it to \`noeviction\``,
     );
   }
@@ -177,7 +170,7 @@ async function guarded<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (error) {
-    throw new RedisFailure(plainMessage(error));
+    throw new StoreFailure(plainMessage(error));
   }
 }
 
