@@ -16,14 +16,24 @@ import { rebuild } from './directory/rebuild.ts';
 import { type Clock, timestamp } from './domain/clock.ts';
 import type { EntityRecord } from './domain/entity.ts';
 import { AppError } from './domain/errors.ts';
-import { evaluateDecision } from './pdp/decide.ts';
+import { LimitDesk, NO_GUARD } from './limits/desk.ts';
+import { ActiveTenants } from './limits/fair-shares.ts';
+import { LimitTable } from './limits/limit-table.ts';
+import { LimitPlanner } from './limits/planner.ts';
+import { UsageTable } from './limits/usage-history.ts';
+import { type Evaluated, evaluateDecision } from './pdp/decide.ts';
 import { entityParser } from './pdp/directory-schema.ts';
 import { type Check, ModalEvaluator, type OraclePort, Quarantine, WasmOracle } from './pdp/evaluator.ts';
+import { LimitStep } from './pdp/limit-step.ts';
 import { checkPlanVocabulary } from './pdp/plan.ts';
 import { type Snapshot, SnapshotHolder } from './pdp/snapshot.ts';
 
 /** `context.env` of test requests that name none: the default of the service's configuration. */
 const TEST_ENV = 'production';
+/** Id of the key of the gateway that asks in tests. */
+const TEST_PEP = 'test';
+/** Nothing is held in tests; the desk wants a time all the same. Milliseconds. */
+const TEST_HOLD_MS = 60_000;
 /** The directory of a test has one revision. */
 const TEST_REVISION = 1;
 /** Directories that are kept between cases: those of the files that cases share. */
@@ -34,12 +44,16 @@ class SnapshotRunner implements TestRunner {
   readonly #schema: CedarSchema;
   readonly #layers: ReadonlyMap<BuiltLayer['name'], BuiltLayer>;
   readonly #oracle: OraclePort;
+  readonly #limits: LimitStep;
   readonly #snapshots = new Map<readonly TestEntity[], Snapshot>();
 
   constructor(schema: CedarSchema, layers: readonly BuiltLayer[], oracle: OraclePort) {
     this.#schema = schema;
     this.#layers = new Map(layers.map(layer => [layer.name, layer]));
     this.#oracle = oracle;
+    this.#limits = new LimitStep(uncountedLimits(), error => {
+      throw error;
+    });
   }
 
   async decide(testCase: TestCase): Promise<CaseOutcome> {
@@ -56,13 +70,22 @@ class SnapshotRunner implements TestRunner {
         ),
     });
     const inputs = { id: testCase.name, now: Date.parse(testCase.now), defaultEnv: TEST_ENV };
-    const { decision } = evaluateDecision(snapshot, evaluator, testCase.request, inputs);
+    const evaluated = evaluateDecision(snapshot, evaluator, { ...testCase.request, consume: false }, inputs);
+    const { decision } = await this.#limit(evaluated, snapshot, inputs.now);
     const { code, message, policies } = decision.reason;
     const checks = Object.values(decision.levels).flatMap(level => level?.checks ?? []);
     const nearMisses = checks.flatMap(check =>
       check.nearMisses.map(miss => `${miss.policy}: ${miss.missing}`),
     );
-    return { decision: decision.decision, code, message, policies, nearMisses, disagreements };
+    const limits = Object.fromEntries((decision.limits ?? []).map(({ name, limit }) => [name, limit]));
+    return { decision: decision.decision, code, message, policies, nearMisses, disagreements, limits };
+  }
+
+  /** Limits as a first request meets them: nothing is counted, and nothing will be. */
+  async #limit(evaluated: Evaluated, snapshot: Snapshot, now: number): Promise<Evaluated> {
+    if (evaluated.decision.decision === 'deny') return evaluated;
+    const limited = await this.#limits.charge(evaluated, { snapshot, pep: TEST_PEP, now });
+    return limited.evaluated;
   }
 
   async #snapshotOf(directory: readonly TestEntity[]): Promise<Snapshot> {
@@ -81,6 +104,12 @@ class SnapshotRunner implements TestRunner {
     this.#snapshots.set(directory, snapshot);
     return snapshot;
   }
+}
+
+/** A desk over a store that stays empty. */
+function uncountedLimits(): LimitDesk {
+  const planning = new LimitPlanner({ history: new UsageTable(), activity: new ActiveTenants() });
+  return new LimitDesk({ store: new LimitTable(), planning, guard: NO_GUARD, holdMs: TEST_HOLD_MS });
 }
 
 /** This thread has nobody to make room for, so its work is never paced and needs no clock. */

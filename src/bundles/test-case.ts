@@ -30,6 +30,11 @@ const expectationSchema = z.strictObject({
     .array(z.string().max(2 * MAX_ID_LENGTH))
     .max(64)
     .optional(),
+  /** Numbers of limits by full name, `<layer>/<id>`; null: the request is not charged to it. Others are not compared. */
+  limits: z
+    .record(z.string().max(2 * MAX_ID_LENGTH), z.int().min(0).nullable())
+    .refine(limits => Object.keys(limits).length <= 64, 'must have at most 64 members')
+    .optional(),
 });
 type Expectation = z.output<typeof expectationSchema>;
 

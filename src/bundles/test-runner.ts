@@ -4,6 +4,7 @@
  */
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { ReasonCode } from '../domain/reason.ts';
+import { printable } from './paths.ts';
 import type { TestCase } from './test-case.ts';
 
 /** What the service would answer to the request of a case. */
@@ -15,6 +16,8 @@ export interface CaseOutcome {
   readonly policies: readonly string[];
   /** What was missing, one line for each permit that nearly applied. */
   readonly nearMisses: readonly string[];
+  /** The number of each limit that the request is charged to, by full name; empty for a deny by policies. */
+  readonly limits: Readonly<Record<string, number>>;
   /** Checks about which the compiled evaluator and cedar-wasm gave different answers. */
   readonly disagreements: readonly string[];
 }
@@ -93,12 +96,22 @@ function compare({ name, expect }: TestCase, outcome: CaseOutcome): Problem | un
     expected.push(listed(expect.policies));
     got.push(listed(outcome.policies));
   }
+  for (const [name, number] of Object.entries(expect.limits ?? {})) {
+    const actual = Object.hasOwn(outcome.limits, name) ? (outcome.limits[name] ?? null) : null;
+    if (actual === number) continue;
+    expected.push(limitOf(name, number));
+    got.push(limitOf(name, actual));
+  }
   if (expected.length === 0) return undefined;
   const why = outcome.decision === 'deny' ? [outcome.message, ...outcome.nearMisses] : [outcome.message];
   return {
     message: `test \`${name}\` expected ${expected.join(', ')} and got ${got.join(', ')}`,
     hint: `${outcome.code}${outcome.policies.length > 0 ? ` by ${listed(outcome.policies)}` : ''}: ${why.join('; ')}`,
   };
+}
+
+function limitOf(name: string, number: number | null): string {
+  return number === null ? `no limit \`${printable(name)}\`` : `limit \`${printable(name)}\` of ${number}`;
 }
 
 function isSameList(expected: readonly string[], actual: readonly string[]): boolean {

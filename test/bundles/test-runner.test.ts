@@ -13,6 +13,7 @@ const ALLOWED: CaseOutcome = {
   policies: ['tenant:acme/a', 'tenant:acme/b'],
   nearMisses: [],
   disagreements: [],
+  limits: { 'platform/burst': 20 },
 };
 
 function caseOf(name: string, expect: TestCase['expect']): TestCase {
@@ -69,6 +70,28 @@ describe('runTests', () => {
       message: 'test `one` expected `tenant:acme/a` and got `tenant:acme/a` `tenant:acme/b`',
       hint: 'POLICY_ALLOW by `tenant:acme/a` `tenant:acme/b`: members may use models',
     });
+  });
+
+  const limits: readonly (readonly [string, Record<string, number | null>, string | undefined])[] = [
+    ['the number', { 'platform/burst': 20 }, undefined],
+    ['that another limit is not charged', { 'platform/month': null }, undefined],
+    [
+      'another number',
+      { 'platform/burst': 24 },
+      'limit `platform/burst` of 24 and got limit `platform/burst` of 20',
+    ],
+    [
+      'that the limit is not charged',
+      { 'platform/burst': null },
+      'no limit `platform/burst` and got limit `platform/burst` of 20',
+    ],
+    ['a limit that is not', { 'platform/x': 1 }, 'limit `platform/x` of 1 and got no limit `platform/x`'],
+    ['a name of every object', { constructor: 1 }, 'limit `constructor` of 1 and got no limit `constructor`'],
+  ];
+  test.each(limits)('compares the limits that a case expects: %s', async (_, expected, difference) => {
+    const report = await runTests([caseOf('n', { decision: 'allow', limits: expected })], always(ALLOWED));
+    const messages = difference === undefined ? [] : [`test \`n\` expected ${difference}`];
+    expect(report.problems.map(({ message }) => message)).toEqual(messages);
   });
 
   test('a case about which the evaluators disagree fails, even when it got what it expects', async () => {
