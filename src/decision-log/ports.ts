@@ -55,6 +55,25 @@ export interface DecisionLog {
   close(): Promise<void>;
 }
 
+/** Journals as they lie beside their entries. */
+export interface JournalChunk {
+  /** Each behind its length, 32 bits, little-endian; in the order in which they were appended. */
+  readonly body: Uint8Array;
+  /** Where to go on: the index behind the last batch that is in it. */
+  readonly next: number;
+}
+
+/** The journals that were appended with entries. */
+export interface LogJournals {
+  /**
+   * The next durable journals of batches whose first entry has at least this index; undefined: there are no more.
+   * Rejects with AppError LOG_UNAVAILABLE.
+   */
+  chunk(from: number): Promise<JournalChunk | undefined>;
+  /** Tells somebody of each journal when it is durable, before its `append` resolves. One listens; it must not throw. */
+  listen(listener: (journal: Uint8Array) => void): void;
+}
+
 /** Filters of GET /v1/decisions: each list is an OR, `negated` inverts it, filters are ANDed. */
 export interface ValueFilter {
   readonly values: readonly string[];

@@ -1,5 +1,5 @@
 /** Questions to the log writer's thread beside the batches. Invariant: each is settled exactly once. */
-import type { LogExport, LogExports, SignedCheckpoint } from '../../decision-log/ports.ts';
+import type { JournalChunk, LogExport, LogExports, SignedCheckpoint } from '../../decision-log/ports.ts';
 import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { LogAnswer, LogAsk } from './log-messages.ts';
 import type { Pruning } from './log-retention.ts';
@@ -45,6 +45,11 @@ export class LogAsks implements LogExports {
   async prune(op: 'prunable' | 'prune', before: number): Promise<Pruning> {
     const answer = await this.ask({ op, before });
     return answer.op === 'prune' ? answer.pruning : mismatch(answer);
+  }
+
+  async journals(from: number): Promise<JournalChunk | undefined> {
+    const answer = await this.ask({ op: 'journals', from });
+    return answer.op === 'journals' ? answer.chunk : mismatch(answer);
   }
 
   async list(): Promise<readonly LogExport[]> {

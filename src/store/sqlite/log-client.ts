@@ -5,7 +5,13 @@
  */
 import { Worker } from 'node:worker_threads';
 import { LeafWriter } from '../../decision-log/leaf.ts';
-import type { DecisionLog, LogExports, LogPosition, SignedCheckpoint } from '../../decision-log/ports.ts';
+import type {
+  DecisionLog,
+  LogExports,
+  LogJournals,
+  LogPosition,
+  SignedCheckpoint,
+} from '../../decision-log/ports.ts';
 import { timestamp } from '../../domain/clock.ts';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import type { LogEntry } from '../../domain/log-entry.ts';
@@ -46,6 +52,7 @@ export class LogClient implements DecisionLog {
   private restartMs = RESTART_MIN_MS;
   private timer: NodeJS.Timeout | undefined;
   private drained: (() => void) | undefined;
+  private tellJournal: (journal: Uint8Array) => void = () => undefined;
 
   private constructor(options: LogClientOptions) {
     this.options = options;
@@ -87,6 +94,16 @@ export class LogClient implements DecisionLog {
     return this.asks;
   }
 
+  /** What was appended with entries; see `append`. */
+  get journals(): LogJournals {
+    return {
+      chunk: from => this.asks.journals(from),
+      listen: listener => {
+        this.tellJournal = listener;
+      },
+    };
+  }
+
   get saturated(): boolean {
     return this.queue.saturated;
   }
@@ -118,13 +135,13 @@ export class LogClient implements DecisionLog {
     };
   }
 
-  append(entry: LogEntry): Promise<LogPosition> {
+  append(entry: LogEntry, journal?: Uint8Array): Promise<LogPosition> {
     if ((this.phase !== 'running' && this.phase !== 'failing') || this.queue.saturated) {
       return Promise.reject(this.refuse());
     }
     return new Promise((resolve, reject) => {
       // What throws here (an entry that cannot be a leaf) rejects the promise.
-      this.queue.add(this.leaves.write(entry), resolve, reject);
+      this.queue.add(this.leaves.write(entry), journal, resolve, reject);
       this.schedulePump();
     });
   }
@@ -242,7 +259,7 @@ export class LogClient implements DecisionLog {
   private receive(message: Exclude<FromLogWorker, { kind: 'ready' | 'refused' }>): void {
     switch (message.kind) {
       case 'committed': {
-        const { entries, bytes } = this.queue.land(this.logOrigin, message.first);
+        const { entries, bytes } = this.queue.land(this.logOrigin, message.first, this.tellJournal);
         this.durable = message.first + entries;
         this.counts.written += entries;
         this.counts.batches++;

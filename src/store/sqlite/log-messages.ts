@@ -2,7 +2,7 @@
  * What the main thread and the log writer's thread say to each other. Each `batch` and `probe` gets one reply; each
  * `ask` gets one answer with its number.
  */
-import type { LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
+import type { JournalChunk, LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
 import type { ErrorCode } from '../../domain/errors.ts';
 import type { Pruning } from './log-retention.ts';
 
@@ -27,6 +27,8 @@ export type LogAsk =
   | { readonly op: 'sign'; readonly now: number }
   | { readonly op: 'prunable' | 'prune'; readonly before: number }
   | { readonly op: 'exports' }
+  /** Journals of batches whose first leaf has at least this index. */
+  | { readonly op: 'journals'; readonly from: number }
   | { readonly op: 'save'; readonly name: string; readonly acknowledged: number; readonly time: number }
   | { readonly op: 'remove'; readonly name: string };
 
@@ -35,7 +37,8 @@ export type LogAnswer =
   | { readonly op: 'prune'; readonly pruning: Pruning }
   | { readonly op: 'exports'; readonly exports: readonly LogExport[] }
   | { readonly op: 'save'; readonly saved: LogExport }
-  | { readonly op: 'remove'; readonly existed: boolean };
+  | { readonly op: 'remove'; readonly existed: boolean }
+  | { readonly op: 'journals'; readonly chunk: JournalChunk | undefined };
 
 export type ToLogWorker =
   | {

@@ -21,6 +21,8 @@ interface Waiting {
   readonly leaves: LeafBatch;
   readonly resolves: Resolve[];
   readonly rejects: Reject[];
+  /** The journals of its entries, of those that have one. */
+  readonly journals: Uint8Array[];
   /** Monotonic milliseconds at which its first entry came. */
   since: number;
 }
@@ -62,17 +64,18 @@ export class LogQueue {
   }
 
   /** @throws AppError INVALID_REQUEST when the leaf is too long; then nothing waits */
-  add(leaf: WrittenLeaf, resolve: Resolve, reject: Reject): void {
+  add(leaf: WrittenLeaf, journal: Uint8Array | undefined, resolve: Resolve, reject: Reject): void {
     let last = this.waiting.at(-1);
     const before = last?.leaves.used ?? 0;
-    if (last === undefined || !last.leaves.add(leaf.text, leaf.opening)) {
-      last = this.open(leaf);
+    if (last === undefined || !last.leaves.add(leaf.text, leaf.opening, journal)) {
+      last = this.open(leaf, journal);
       this.byteCount += last.leaves.used;
     } else {
       this.byteCount += last.leaves.used - before;
     }
     last.resolves.push(resolve);
     last.rejects.push(reject);
+    if (journal !== undefined) last.journals.push(journal);
     this.entryCount++;
   }
 
@@ -83,11 +86,19 @@ export class LogQueue {
     return this.flying?.leaves;
   }
 
-  /** The batch in flight is durable from index `first` on. @returns its number of entries and bytes */
-  land(origin: string, first: number): { readonly entries: number; readonly bytes: number } {
+  /**
+   * The batch in flight is durable from index `first` on. @returns its number of entries and bytes
+   * @param tellJournal hears of each journal in it
+   */
+  land(
+    origin: string,
+    first: number,
+    tellJournal: (journal: Uint8Array) => void,
+  ): { readonly entries: number; readonly bytes: number } {
     const batch = this.release();
     if (batch === undefined) return { entries: 0, bytes: 0 };
     const { resolves, leaves } = batch;
+    for (const journal of batch.journals) tellJournal(journal);
     const landed = { entries: resolves.length, bytes: leaves.used };
     const size = first + resolves.length;
     for (let at = 0; at < resolves.length; at++) resolves[at]?.({ origin, index: first + at, size });
@@ -111,10 +122,16 @@ export class LogQueue {
     return count;
   }
 
-  private open(leaf: WrittenLeaf): Waiting {
-    const batch = this.spare.pop() ?? { leaves: new LeafBatch(), resolves: [], rejects: [], since: 0 };
+  private open(leaf: WrittenLeaf, journal: Uint8Array | undefined): Waiting {
+    const batch = this.spare.pop() ?? {
+      leaves: new LeafBatch(),
+      resolves: [],
+      rejects: [],
+      journals: [],
+      since: 0,
+    };
     try {
-      batch.leaves.add(leaf.text, leaf.opening);
+      batch.leaves.add(leaf.text, leaf.opening, journal);
     } catch (error) {
       this.recycle(batch);
       throw error;
@@ -147,6 +164,7 @@ export class LogQueue {
     batch.leaves.clear();
     batch.resolves.length = 0;
     batch.rejects.length = 0;
+    batch.journals.length = 0;
     if (this.spare.length < SPARE_BATCHES) this.spare.push(batch);
   }
 }

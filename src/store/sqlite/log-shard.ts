@@ -59,6 +59,8 @@ export class Shard {
   readonly insertLeaf: Statement<[number, Uint8Array, Uint8Array]>;
   /** The same with the pseudonym of the subject and the sealed personal values. */
   readonly insertOpenable: Statement<[number, Uint8Array, Uint8Array, string, Uint8Array]>;
+  /** Journals of a batch under the index of its first leaf. */
+  readonly insertJournal: Statement<[number, Uint8Array]>;
   readonly begin: Statement<[]>;
   readonly commit: Statement<[]>;
   private readonly insertTile: Statement<[number, number, Uint8Array, Uint8Array]>;
@@ -79,6 +81,7 @@ export class Shard {
     this.insertOpenable = db.prepare(
       'INSERT INTO leaf (idx, body, hash, subject, sealed) VALUES (?, ?, ?, ?, ?)',
     );
+    this.insertJournal = db.prepare('INSERT INTO journal (idx, body) VALUES (?, ?)');
     this.insertTile = db.prepare('INSERT INTO tile (level, n, root, data) VALUES (?, ?, ?, ?)');
     this.replaceHead = db.prepare(
       'INSERT OR REPLACE INTO head (id, size, root, time, note) VALUES (1, ?, ?, ?, ?)',

@@ -86,6 +86,8 @@ function answer(writer: LogWriter, id: number, ask: LogAsk, send: Send): void {
     switch (ask.op) {
       case 'sign':
         return reply({ op: 'sign', checkpoint: writer.sign(ask.now) });
+      case 'journals':
+        return reply({ op: 'journals', chunk: writer.journals(ask.from) });
       case 'exports':
         return reply({ op: 'exports', exports: writer.exports() });
       case 'save':

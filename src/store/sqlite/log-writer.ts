@@ -9,10 +9,11 @@ import { signCheckpoint } from '../../decision-log/checkpoint.ts';
 import { Frontier } from '../../decision-log/frontier.ts';
 import { hashPrefixed } from '../../decision-log/leaf-hash.ts';
 import { sealOpening } from '../../decision-log/opening.ts';
-import type { LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
+import type { JournalChunk, LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
 import type { Ed25519Signer } from '../../decision-log/signed-note.ts';
 import { messageOf } from '../../domain/errors.ts';
 import { lockFolder } from './folder-lock.ts';
+import { JournalRows } from './journal-rows.ts';
 import type { LogArchive } from './log-archive.ts';
 import { frameOf, type LeafFrame, leafFrames } from './log-batch.ts';
 import { systemCode } from './log-check.ts';
@@ -54,6 +55,13 @@ export class CommitError extends Error {
   }
 }
 
+/** What stands before a journal in a row: its length, 32 bits, little-endian. */
+function lengthOf(journal: Uint8Array): Uint8Array {
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(journal.length);
+  return length;
+}
+
 /** SQLite result codes after which the transaction is known to be rolled back and trying again is safe. */
 const TRANSIENT = /^SQLITE_(FULL|BUSY|LOCKED|NOMEM|READONLY|CANTOPEN|INTERRUPT)(_|$)/;
 /** The same of the operating system, for files that are made and moved. */
@@ -72,6 +80,7 @@ export class LogWriter {
   private readonly archive: LogArchive;
   private readonly signer: Ed25519Signer;
   private readonly shardEntries: number;
+  private readonly journalRows: JournalRows;
   private shard: Shard;
   /** The name of the next shard while this one is sealed. */
   private next: Shard['next'];
@@ -91,6 +100,7 @@ export class LogWriter {
     this.archive = started.archive;
     this.signer = started.signer;
     this.shardEntries = options.shardEntries ?? MAX_SHARD_ENTRIES;
+    this.journalRows = new JournalRows(options.folder);
     this.shard = started.shard;
     this.next = started.shard.next;
     this.frontier = started.frontier;
@@ -205,6 +215,11 @@ export class LogWriter {
     return prune(this.options.folder, this.archive, before);
   }
 
+  /** See `LogJournals.chunk`. */
+  journals(from: number): JournalChunk | undefined {
+    return this.journalRows.chunk(from);
+  }
+
   exports(): readonly LogExport[] {
     return this.archive.exports();
   }
@@ -227,17 +242,21 @@ export class LogWriter {
       if (this.isTouched && this.next === undefined && !isWritten) this.write([], now, true);
       this.shard.db.pragma('wal_checkpoint(TRUNCATE)');
     } finally {
+      this.journalRows.close();
       this.shard.close();
       this.archive.close();
       this.lock.close();
     }
   }
 
-  /** One transaction: leaves, what opens them, the tiles that they fill, and what was signed. */
+  /** One transaction: leaves, what opens them, their journals, the tiles that they fill, and what was signed. */
   private write(frames: Iterable<LeafFrame>, now: number, sign: boolean, also?: () => void): void {
     const { shard, frontier } = this;
+    const first = frontier.size;
+    const journals: Uint8Array[] = [];
     shard.begin.run();
-    for (const { prefixed, opening } of frames) {
+    for (const { prefixed, opening, journal } of frames) {
+      if (journal !== undefined) journals.push(lengthOf(journal), journal);
       const hash = hashPrefixed(prefixed);
       const leaf = prefixed.subarray(1);
       if (opening === undefined) shard.insertLeaf.run(frontier.size, leaf, hash);
@@ -247,6 +266,7 @@ export class LogWriter {
       }
       frontier.append(hash);
     }
+    if (journals.length > 0) shard.insertJournal.run(first, Buffer.concat(journals));
     shard.addTiles(takeStoredTiles(frontier));
     const head = sign ? this.signed(now) : this.published;
     if (head !== undefined) shard.setHead(head);

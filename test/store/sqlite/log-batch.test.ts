@@ -3,9 +3,12 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { PlainOpening } from '../../../src/decision-log/leaf-privacy.ts';
 import { MAX_LEAF_BYTES } from '../../../src/decision-log/leaf.ts';
-import { LeafBatch, leafFrames, MAX_FRAME_BYTES } from '../../../src/store/sqlite/log-batch.ts';
+import { LeafBatch, leafFrames } from '../../../src/store/sqlite/log-batch.ts';
 
 const key = new Uint8Array(32).fill(9);
+/** Most bytes of personal values and of a journal. */
+const MAX_OPENING_BYTES = 61_440;
+const MAX_JOURNAL_BYTES = 65_536;
 
 function opening(disclosures: string): PlainOpening {
   return { subject: { pseudonym: 'p:someone', key }, disclosures, decisionId: 'd1' };
@@ -24,20 +27,22 @@ const leaf = fc.record({
     }),
     { nil: undefined },
   ),
+  journal: fc.option(fc.uint8Array({ minLength: 1, maxLength: 90 }), { nil: undefined }),
 });
 
-test('leaves and openings come out as they were put in', () => {
+test('leaves, openings and journals come out as they were put in', () => {
   fc.assert(
     fc.property(fc.array(leaf, { minLength: 1, maxLength: 40 }), leaves => {
       const batch = new LeafBatch();
-      for (const one of leaves) expect(batch.add(one.text, one.opening)).toBe(true);
+      for (const one of leaves) expect(batch.add(one.text, one.opening, one.journal)).toBe(true);
       expect(batch.count).toBe(leaves.length);
       const found = [...leafFrames(batch.shared, batch.used)].map(frame => ({
         prefix: frame.prefixed[0],
         text: Buffer.from(frame.prefixed.subarray(1)).toString(),
         opening: frame.opening,
+        journal: frame.journal === undefined ? undefined : Uint8Array.from(frame.journal),
       }));
-      expect(found).toEqual(leaves.map(one => ({ prefix: 0, text: one.text, opening: one.opening })));
+      expect(found).toEqual(leaves.map(one => ({ prefix: 0, ...one })));
     }),
   );
 });
@@ -47,7 +52,8 @@ describe('a batch', () => {
     const batch = new LeafBatch();
     const largest = [
       'x'.repeat(MAX_LEAF_BYTES),
-      opening('y'.repeat(MAX_FRAME_BYTES - MAX_LEAF_BYTES - 60)),
+      opening('y'.repeat(MAX_OPENING_BYTES - 60)),
+      new Uint8Array(MAX_JOURNAL_BYTES),
     ] as const;
     let count = 0;
     while (batch.add(...largest)) count++;
@@ -57,15 +63,18 @@ describe('a batch', () => {
     expect([batch.used, batch.add(...largest)]).toEqual([0, true]);
   });
 
-  test.each<[string, string, PlainOpening | undefined]>([
-    ['a leaf', 'x'.repeat(MAX_LEAF_BYTES + 1), undefined],
-    ['a leaf that is longer in UTF-8', 'ü'.repeat(MAX_LEAF_BYTES - 1), undefined],
-    ['personal values', 'x', opening('y'.repeat(61_440))],
-  ])('refuses %s beyond its limit, and stays as it was', (_name, text, values) => {
+  test.each<[string, string, PlainOpening | undefined, number]>([
+    ['a leaf', 'x'.repeat(MAX_LEAF_BYTES + 1), undefined, 0],
+    ['a leaf that is longer in UTF-8', 'ü'.repeat(MAX_LEAF_BYTES - 1), undefined, 0],
+    ['personal values', 'x', opening('y'.repeat(MAX_OPENING_BYTES)), 0],
+    ['a journal', 'x', undefined, MAX_JOURNAL_BYTES + 1],
+  ])('refuses %s beyond its limit, and stays as it was', (_name, text, values, journalBytes) => {
     const batch = new LeafBatch();
     batch.add('before', undefined);
     const { used } = batch;
-    expect(() => batch.add(text, values)).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
+    expect(() => batch.add(text, values, new Uint8Array(journalBytes))).toThrow(
+      expect.objectContaining({ code: 'INVALID_REQUEST' }),
+    );
     expect([batch.used, batch.count]).toEqual([used, 1]);
     expect([...leafFrames(batch.shared, batch.used)]).toHaveLength(1);
   });
