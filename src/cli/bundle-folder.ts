@@ -9,7 +9,8 @@ import { CliError, EXIT } from './exit-code.ts';
 
 /** Most files read from a folder: a mistyped path must not read a disk. */
 const MAX_FILES = 10_000;
-const PARTS = /^(schema\.cedarschema|links\.json|(policies|templates)\/.+\.cedar|tests\/.+\.json)$/;
+const PARTS =
+  /^(schema\.cedarschema|links\.json|limits\.json|(policies|templates)\/.+\.cedar|tests\/.+\.json)$/;
 
 export interface FolderBundle {
   readonly manifest: unknown;
