@@ -176,7 +176,7 @@ function resultOf({ charge, standing }: StandingLimit, admitted: boolean): Limit
     used: standing.used,
     remaining: standing.remaining,
     resetSeconds: secondsOf(standing.resetMs),
-    reserved: admitted ? amount : 0,
+    reserved: admitted && !standing.violated ? amount : 0,
     source: rule.source,
   };
   if (!standing.violated && !standing.degraded) return result;

@@ -7,6 +7,7 @@ import { LimitTable } from '../limits/limit-table.ts';
 import { LimitPlanner } from '../limits/planner.ts';
 import type { LimitStore } from '../limits/ports.ts';
 import { UsageTable } from '../limits/usage-history.ts';
+import { LimitUsageDesk } from '../pdp/limit-usage.ts';
 import { OutcomeDesk } from '../pdp/outcome-desk.ts';
 import type { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { Stores } from './stores.ts';
@@ -25,6 +26,7 @@ export interface LimitParts {
 export interface Limits {
   readonly desk: LimitDesk;
   readonly outcomes: OutcomeDesk;
+  readonly usage: LimitUsageDesk;
   readonly planner: LimitPlanner;
   readonly store: LimitStore;
   close(): Promise<void>;
@@ -32,8 +34,8 @@ export interface Limits {
 
 export function assembleLimits(parts: LimitParts): Limits {
   const { config, stores, snapshots, guard, clock, ids } = parts;
-  const usage = new UsageTable();
-  const planner = new LimitPlanner({ history: usage, activity: new ActiveTenants() });
+  const history = new UsageTable();
+  const planner = new LimitPlanner({ history, activity: new ActiveTenants() });
   const store = new LimitTable();
   const holdMs = config.limits.holdSeconds * SECOND_MS;
   const { registry } = stores.subjects;
@@ -46,12 +48,13 @@ export function assembleLimits(parts: LimitParts): Limits {
       reader: stores.reader,
       subjects: registry,
       snapshots,
-      usage,
+      usage: history,
       outputDigest: (output, time) => registry.outputMac(output, time),
       clock,
       ids,
       holdMs,
     }),
+    usage: new LimitUsageDesk({ snapshots, planning: planner, store, log: stores.log, clock, ids }),
     planner,
     store,
     close: () => store.close(),

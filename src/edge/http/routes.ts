@@ -10,6 +10,7 @@ import { directoryRoutes } from '../admin/directory.ts';
 import { importRoutes } from '../admin/directory-import.ts';
 import { keyRoutes } from '../admin/keys.ts';
 import { loadRoutes } from '../admin/load.ts';
+import { limitUsageRoutes } from '../admin/limit-usage.ts';
 import { logExportRoutes } from '../admin/log-exports.ts';
 import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
@@ -41,6 +42,7 @@ export function makeRoutes(version: string): readonly Route[] {
     ...loadRoutes(),
     ...decisionRoutes(),
     ...outcomeRoutes(),
+    ...limitUsageRoutes(),
     ...auditRoutes(),
     ...logTreeRoutes(),
     ...logExportRoutes(),

@@ -28,6 +28,7 @@ import type { Guard } from '../../limits/guard.ts';
 import type { PenaltyService } from '../../limits/penalty-service.ts';
 import type { AccessQueries } from '../../pdp/access/access-queries.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
+import type { LimitUsageDesk } from '../../pdp/limit-usage.ts';
 import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
@@ -134,6 +135,8 @@ export interface Services {
   readonly outcomes: Pick<OutcomeDesk, 'report' | 'extend' | 'withdraw'>;
   /** Who may do what on which models. */
   readonly access: Pick<AccessQueries, 'page'>;
+  /** Where limits stand. */
+  readonly limitUsage: Pick<LimitUsageDesk, 'usage' | 'reset'>;
   readonly authenticator: Authenticator;
   readonly keys: KeyService;
   /** Verifies the credentials of end callers. */
