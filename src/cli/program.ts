@@ -12,6 +12,7 @@ import { runBench } from './bench.ts';
 import { addCallerKeys } from './caller-keys.ts';
 import { printConfig } from './config.ts';
 import { decide, decideOptionsSchema } from './decide.ts';
+import { addDoctor } from './doctor.ts';
 import type { ExitCode } from './exit-code.ts';
 import { addGatewayConfig } from './gateway-config.ts';
 import { importFile } from './import.ts';
@@ -51,6 +52,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addPenalties(program, terminal, { withServer });
   addLoad(program, terminal, { withServer });
   addGatewayConfig(program, terminal);
+  addDoctor(program, terminal, exit, collect);
   addAudit(program, terminal, exit, withServer);
   return program;
 }

@@ -151,6 +151,8 @@ export interface GatewaySettings {
   readonly key: string;
   /** Folder with certificates: the configuration is the one with mutual TLS, and there is no key. */
   readonly certificates?: string;
+  /** Makes another configuration of it, such as one with a fault. */
+  readonly change?: (configuration: string) => string;
 }
 
 /** Starts a gateway with its configuration of deploy/, and waits until it listens. */
@@ -178,9 +180,10 @@ export async function startGateway(name: GatewayName, settings: GatewaySettings)
   };
   const file = join(folder, name === 'caddy' ? 'Caddyfile' : 'gateway.conf');
   const template = certificates === undefined ? read(TEMPLATES[name]) : withCertificates(name);
+  const { change = same => same } = settings;
   writeFileSync(
     file,
-    template.replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key] ?? `@${key}@`),
+    change(template).replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key] ?? `@${key}@`),
   );
   const child = spawn(PROGRAMS[name], argumentsOf(name, file, folder), {
     stdio: ['ignore', 'ignore', 'pipe'],
