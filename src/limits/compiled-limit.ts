@@ -8,7 +8,7 @@ import type { LimitDefinition, LimitEstimate } from '../domain/limit-definition.
 import type { CallEstimate } from './call-estimate.ts';
 import { fairShare, type PoolActivity } from './fair-shares.ts';
 import { LimitKeys } from './limit-key.ts';
-import { type FactTest, type MatchTerms, testsOf } from './limit-match.ts';
+import { type FactPart, type FactTest, type MatchTerms, testsOf } from './limit-match.ts';
 import { LimitRules, ruleOf } from './limit-rules.ts';
 import { groupKey } from './model-class.ts';
 
@@ -70,8 +70,13 @@ export class CompiledLimit {
 
   /** Whether the limit is for a request. */
   matches(facts: LimitFacts): boolean {
-    for (const test of this.#tests) if (!test(facts)) return false;
+    for (const { holds } of this.#tests) if (!holds(facts)) return false;
     return true;
+  }
+
+  /** Whether the limit may be for a request of which some parts are not known. */
+  mayMatch(facts: LimitFacts, unknown: ReadonlySet<FactPart>): boolean {
+    return this.#tests.every(({ about, holds }) => unknown.has(about) || holds(facts));
   }
 
   /** The rule with the number that holds for a request. */

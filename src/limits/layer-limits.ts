@@ -107,7 +107,7 @@ class Tightening {
 
   apply(rule: LimitRule, facts: LimitFacts, layer: LayerName): LimitRule {
     // whatever the bundles say, a tenant never gets more than the platform gives
-    if (rule.limit <= this.#to || !this.#tests.every(test => test(facts))) return rule;
+    if (rule.limit <= this.#to || !this.#tests.every(({ holds }) => holds(facts))) return rule;
     const known = this.#rules.get(rule);
     if (known !== undefined) return known;
     const source = `${rule.source}, tightened to ${this.#to} by ${layer}`;

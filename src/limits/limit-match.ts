@@ -3,13 +3,19 @@
  * and a fact that is not known satisfies none.
  */
 import type { EntityRef } from '../domain/ids.ts';
-import type { LimitFacts } from '../domain/limit-facts.ts';
+import type { LimitFacts, ModelFacts } from '../domain/limit-facts.ts';
 import { type LimitMatch, refKey } from '../domain/limit-definition.ts';
 import { groupKey, type ModelClassTest, modelKey } from './model-class.ts';
-import { isWithin, type NetworkAddress, parseAddress, parseNetwork } from './network-address.ts';
+import { isWithin, parseAddress, parseNetwork } from './network-address.ts';
+
+/** What of a request a test looks at. */
+export type FactPart = 'principal' | 'tenant' | 'model' | 'operation' | 'address' | 'key' | 'pep';
 
 /** Whether one member of a match holds. */
-export type FactTest = (facts: LimitFacts) => boolean;
+export interface FactTest {
+  readonly about: FactPart;
+  readonly holds: (facts: LimitFacts) => boolean;
+}
 
 /** What the names of a match mean in their layer. */
 export interface MatchTerms {
@@ -23,23 +29,22 @@ export type ActionNames = ReadonlyMap<string, readonly string[]>;
 
 /** The tests of a match; all have to hold. */
 export function testsOf(match: LimitMatch, terms: MatchTerms): readonly FactTest[] {
-  const tests: FactTest[] = [];
   const { tenants, plans, tiers, keys, peps, principalTypes, networks } = match;
   const operations = operationsOf(match, terms.actions);
-  if (operations !== undefined) tests.push(facts => operations.has(facts.operation));
-  if (tenants !== undefined) tests.push(isOneOf(tenants, facts => facts.tenant));
-  if (plans !== undefined) tests.push(isOneOf(plans, facts => facts.plan));
-  if (tiers !== undefined) tests.push(isOneOf(tiers, facts => facts.tier));
-  if (keys !== undefined) tests.push(isOneOf(keys, facts => facts.key));
-  if (peps !== undefined) tests.push(isOneOf(peps, facts => facts.pep));
-  if (principalTypes !== undefined) {
-    tests.push(
-      isOneOf(principalTypes, ({ principal }) => principal.type.slice(principal.type.indexOf('::') + 2)),
-    );
-  }
-  tests.push(...entityTests(match), ...modelTests(match, terms.classes));
-  if (networks !== undefined) tests.push(networkTest(networks));
-  return tests;
+  return [
+    ...isOneOf('operation', operations, facts => facts.operation),
+    ...isOneOf('tenant', tenants, facts => facts.tenant),
+    ...isOneOf('tenant', plans, facts => facts.plan),
+    ...isOneOf('principal', tiers, facts => facts.tier),
+    ...isOneOf('key', keys, facts => facts.key),
+    ...isOneOf('pep', peps, facts => facts.pep),
+    ...isOneOf('principal', principalTypes, ({ principal }) =>
+      principal.type.slice(principal.type.indexOf('::') + 2),
+    ),
+    ...entityTests(match),
+    ...modelTests(match, terms.classes),
+    ...networkTests(networks),
+  ];
 }
 
 /** The actions of a match; undefined when it names none. What no schema declares stands for itself. */
@@ -52,23 +57,29 @@ export function operationsOf(
     : new Set(operations.flatMap(name => actions.get(name) ?? [name]));
 }
 
-function isOneOf(names: readonly string[], read: (facts: LimitFacts) => string | undefined): FactTest {
+function isOneOf(
+  about: FactPart,
+  names: Iterable<string> | undefined,
+  read: (facts: LimitFacts) => string | undefined,
+): FactTest[] {
+  if (names === undefined) return [];
   const known = new Set(names);
-  return facts => {
+  const holds = (facts: LimitFacts): boolean => {
     const value = read(facts);
     return value !== undefined && known.has(value);
   };
+  return [{ about, holds }];
 }
 
 function entityTests({ principals, principalGroups }: LimitMatch): FactTest[] {
   const tests: FactTest[] = [];
   if (principals !== undefined) {
-    const known = new Set(principals.map(ref => refKey(ref)));
-    tests.push(facts => known.has(facts.principal.key));
+    const known = new Set(keysOf(principals));
+    tests.push({ about: 'principal', holds: facts => known.has(facts.principal.key) });
   }
   if (principalGroups !== undefined) {
     const groups = keysOf(principalGroups);
-    tests.push(facts => hasAny(facts.principalAncestors, groups));
+    tests.push({ about: 'principal', holds: facts => hasAny(facts.principalAncestors, groups) });
   }
   return tests;
 }
@@ -78,30 +89,33 @@ function modelTests(
   declared: ReadonlyMap<string, ModelClassTest>,
 ): FactTest[] {
   const tests: FactTest[] = [];
+  const add = (holds: (model: ModelFacts) => boolean): void => {
+    tests.push({ about: 'model', holds: ({ model }) => model !== undefined && holds(model) });
+  };
   if (models !== undefined) {
     const keys = models.map(id => modelKey(id));
     const known = new Set(keys);
-    tests.push(
-      ({ model }) => model !== undefined && (known.has(model.uid.key) || hasAny(model.ancestors, keys)),
-    );
+    add(({ uid, ancestors }) => known.has(uid.key) || hasAny(ancestors, keys));
   }
   if (modelGroups !== undefined) {
     const keys = modelGroups.map(id => groupKey(id));
-    tests.push(({ model }) => model !== undefined && hasAny(model.ancestors, keys));
+    add(({ ancestors }) => hasAny(ancestors, keys));
   }
   if (classes !== undefined) {
     const known = classes.flatMap(id => declared.get(id) ?? []);
-    tests.push(({ model }) => model !== undefined && known.some(one => one.has(model)));
+    add(model => known.some(one => one.has(model)));
   }
   return tests;
 }
 
-function networkTest(texts: readonly string[]): FactTest {
+function networkTests(texts: readonly string[] | undefined): FactTest[] {
+  if (texts === undefined) return [];
   const networks = texts.flatMap(text => parseNetwork(text) ?? []);
-  return ({ address }) => {
-    const parsed: NetworkAddress | undefined = address === undefined ? undefined : parseAddress(address);
+  const holds = ({ address }: LimitFacts): boolean => {
+    const parsed = address === undefined ? undefined : parseAddress(address);
     return parsed !== undefined && networks.some(network => isWithin(parsed, network));
   };
+  return [{ about: 'address', holds }];
 }
 
 function keysOf(refs: readonly EntityRef[]): readonly string[] {

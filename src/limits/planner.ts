@@ -3,12 +3,22 @@
  * working objects for all; the charges of a limit are made once however many ways led to it.
  */
 import type { LimitCharge, LimitRule } from '../domain/limit.ts';
+import type { LimitDefinition } from '../domain/limit-definition.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
 import { CallEstimate } from './call-estimate.ts';
 import type { ChargeScene, CompiledLimit } from './compiled-limit.ts';
 import type { PoolActivity } from './fair-shares.ts';
 import { CompiledLayerLimits } from './layer-limits.ts';
-import type { CallSize, LayerLimits, LimitLayers, LimitPlanning, UsageHistory } from './planning.ts';
+import type { FactPart } from './limit-match.ts';
+import type {
+  CallSize,
+  EffectiveLimit,
+  LayerLimits,
+  LimitExplaining,
+  LimitLayers,
+  LimitPlanning,
+  UsageHistory,
+} from './planning.ts';
 import { costOf } from './price-book.ts';
 
 const NO_CHARGES: readonly LimitCharge[] = [];
@@ -22,7 +32,7 @@ export interface LimitPlannerOptions {
   readonly activity: PoolActivity;
 }
 
-export class LimitPlanner implements LimitPlanning {
+export class LimitPlanner implements LimitPlanning, LimitExplaining {
   readonly #scene: PlanScene;
   #charges: LimitCharge[] | undefined;
   #plans = 0;
@@ -45,6 +55,25 @@ export class LimitPlanner implements LimitPlanning {
 
   price(model: LimitFacts['model'], layers: LimitLayers, size: CallSize): number | undefined {
     return priceOf(model, layers, size.input_tokens, size.output_tokens, size.compute_ms);
+  }
+
+  explain(
+    facts: LimitFacts,
+    layers: LimitLayers,
+    now: number,
+    unknown: ReadonlySet<FactPart>,
+  ): readonly EffectiveLimit[] {
+    this.#scene.begin(facts, layers, now);
+    const found: EffectiveLimit[] = [];
+    for (const layer of layers) {
+      for (const limit of compiled(layer).limits) {
+        if (!limit.mayMatch(facts, unknown)) continue;
+        const rule = this.#scene.tightened(limit, limit.rule(facts, now));
+        const { definition } = limit;
+        found.push({ rule, definition, varies: variesBy(definition, unknown) });
+      }
+    }
+    return found;
   }
 
   priceVersions(layers: LimitLayers): readonly string[] {
@@ -117,6 +146,22 @@ class PlanScene implements ChargeScene {
     }
     return tightest;
   }
+}
+
+/** What would change the number of a limit, of what is not known. */
+function variesBy(
+  { byTier, byPlan, byClass, overrides }: LimitDefinition,
+  unknown: ReadonlySet<FactPart>,
+): readonly FactPart[] {
+  const parts: FactPart[] = [];
+  const add = (part: FactPart, matters: boolean): void => {
+    if (matters && unknown.has(part)) parts.push(part);
+  };
+  const isTold = (factors: Readonly<Record<string, number>>): boolean => Object.keys(factors).length > 0;
+  add('principal', isTold(byTier) || overrides.some(({ principals }) => principals !== undefined));
+  add('tenant', isTold(byPlan) || overrides.some(({ tenants }) => tenants !== undefined));
+  add('model', isTold(byClass) || overrides.some(({ models }) => models !== undefined));
+  return parts;
 }
 
 /** The highest price of the layers: a tenant's list can make a call dearer than the platform's, never cheaper. */

@@ -3,9 +3,10 @@
  * facts, layers, time and history alone, and more layers only ever mean more or tighter charges.
  */
 import type { LayerName } from '../domain/ids.ts';
-import type { LimitCharge, UnitAmounts } from '../domain/limit.ts';
-import type { LimitsFile } from '../domain/limit-definition.ts';
+import type { LimitCharge, LimitRule, UnitAmounts } from '../domain/limit.ts';
+import type { LimitDefinition, LimitsFile } from '../domain/limit-definition.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
+import type { FactPart } from './limit-match.ts';
 
 /** The limits of one active layer: checked, and indexed so that planning costs what matches. */
 export interface LayerLimits {
@@ -32,6 +33,29 @@ export interface UsageHistory {
 
 /** The size of a call: what is known, what was estimated. */
 export type CallSize = Readonly<Pick<UnitAmounts, 'input_tokens' | 'output_tokens' | 'compute_ms'>>;
+
+/** One limit as it holds for somebody, with where its number comes from. */
+export interface EffectiveLimit {
+  readonly rule: LimitRule;
+  readonly definition: LimitDefinition;
+  /** Parts of a call that were not given and would change the number. */
+  readonly varies: readonly FactPart[];
+}
+
+/** Explains limits without charging them. */
+export interface LimitExplaining {
+  /**
+   * The limits that hold, or may hold, for a call; those in sets too, whether a permit names them or not.
+   * @param unknown what of the call is not given
+   * @param now milliseconds since the epoch: until when overrides hold
+   */
+  explain(
+    facts: LimitFacts,
+    layers: LimitLayers,
+    now: number,
+    unknown: ReadonlySet<FactPart>,
+  ): readonly EffectiveLimit[];
+}
 
 export interface LimitPlanning {
   /**
