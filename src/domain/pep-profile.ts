@@ -149,6 +149,23 @@ const sourceSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** Name of a Kubernetes object. */
+const objectiveName = z
+  .string()
+  .regex(/^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/, 'must be the name of an InferenceObjective');
+const inferenceSchema = z.strictObject({
+  fairness: z
+    .enum(['tenant', 'principal'])
+    .default('tenant')
+    .meta({ description: 'whose calls are queued together: `x-gateway-inference-fairness-id`' }),
+  objectives: z
+    .record(shortText, objectiveName)
+    .refine(names => Object.keys(names).length <= 64, 'must have at most 64 entries')
+    .default({})
+    .meta({ description: 'by tier of the principal: `x-gateway-inference-objective`' }),
+  defaultObjective: objectiveName.optional().meta({ description: 'of every other tier, and of none' }),
+});
+
 const fields = {
   kind: z.enum(PEP_KINDS),
   authentication: authenticationSchema,
@@ -207,9 +224,25 @@ const fields = {
   removeHeaders: z.array(headerName).max(32).default([]).meta({
     description: 'headers that the gateway takes from an allowed request, where it can',
   }),
+  inference: inferenceSchema.optional().meta({
+    description:
+      'issues the headers that a scheduler of the Gateway API Inference Extension trusts; what clients send under their names is refused',
+  }),
 };
 
-const { kind, denyStatus, authentication, identity, source, bodyLength, ip, region, mcp } = fields;
+const {
+  kind,
+  inference,
+  removeHeaders,
+  denyStatus,
+  authentication,
+  identity,
+  source,
+  bodyLength,
+  ip,
+  region,
+  mcp,
+} = fields;
 /** The fields that are held against each other. */
 const related = z.object({
   kind,
@@ -221,6 +254,8 @@ const related = z.object({
   ip,
   region,
   mcp,
+  inference,
+  removeHeaders,
 });
 type Related = z.infer<typeof related>;
 /** Also while other fields have faults, so that all are told at once. */
@@ -237,6 +272,13 @@ function checkFields(profile: Related, context: z.core.$RefinementCtx): void {
       if (status === 401 || status === 403) continue;
       report(['denyStatus', code], 'nginx takes 401 and 403 alone: anything else becomes a 500');
     }
+  }
+  for (const [at, name] of profile.removeHeaders.entries()) {
+    if (profile.inference === undefined || !name.startsWith('x-gateway-inference-')) continue;
+    report(['removeHeaders', at], 'would take away what `inference` issues');
+  }
+  if (profile.inference !== undefined && (profile.kind === 'portkey' || profile.kind === 'litellm')) {
+    report(['inference'], 'hooks set no headers: the gateway in front of the scheduler has to ask');
   }
   const meanings = new Map<string, string>();
   for (const [path, name] of namedHeaders(profile)) {

@@ -9,6 +9,7 @@ import type { AppError } from '../../domain/errors.ts';
 import { tenantPrefix } from '../../domain/ids.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { denyBody } from './deny-body.ts';
+import { inferenceHeaders } from './inference-headers.ts';
 import { clientStatus, GATEWAY_KINDS, gatewayStatus, type Transport } from './gateway-kinds.ts';
 
 /** What one question came to. */
@@ -19,6 +20,8 @@ export interface Outcome {
   /** As the client's request names the model or the tool. */
   readonly requestedName: string;
   readonly dialect: string | undefined;
+  /** Tier of the principal; undefined: it has none, or the profile issues nothing by it. */
+  readonly tier?: string | undefined;
 }
 
 /** A status with headers and a body, ready to be sent. */
@@ -48,8 +51,10 @@ export function answerDecision(
   const { decision } = outcome;
   const { headers: clientHeaders = NO_HEADERS, problem } = decision;
   const { code, message } = decision.reason;
-  const headers = decisionHeaders(outcome);
-  if (decision.decision === 'allow') {
+  const isAllowed = decision.decision === 'allow';
+  const issued = inferenceHeaders(profile, outcome.request, { isAllowed, tier: outcome.tier });
+  const headers = { ...decisionHeaders(outcome), ...issued };
+  if (isAllowed) {
     const { removal } = GATEWAY_KINDS[profile.kind];
     if (removal !== undefined && profile.removeHeaders.length > 0) {
       headers[removal] = profile.removeHeaders.join(', ');

@@ -2,7 +2,7 @@
  * From the names that requests use to the ids of registered entities. Invariant: a name leads to one entity or
  * to none; names are compared byte for byte, and a name that could mean two entities is refused.
  */
-import { ID_PATTERN, NAMESPACE } from '../../domain/ids.ts';
+import { type EntityRef, ID_PATTERN, NAMESPACE } from '../../domain/ids.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { EntityUid } from '../../domain/value.ts';
 import type { Services } from '../http/services.ts';
@@ -14,6 +14,18 @@ export type Registry = (type: 'Model' | 'Tool', id: string) => boolean;
 /** Looks into the directory as it is when it is asked. */
 export function registryOf(directory: Services['directory']): Registry {
   return (type, id) => directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key) !== undefined;
+}
+
+/** Tier of a principal; undefined: it has none. */
+export type Tiers = (principal: EntityRef) => string | undefined;
+
+/** Looks into the directory as it is when it is asked. */
+export function tiersOf(directory: Services['directory']): Tiers {
+  return ({ type, id }) => {
+    const entity = directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key);
+    const tier = entity?.attributes.entries.get('tier');
+    return typeof tier === 'string' ? tier : undefined;
+  };
 }
 
 /**

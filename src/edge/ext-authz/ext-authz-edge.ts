@@ -15,7 +15,7 @@ import { ClientGone, readBody } from '../http/request-body.ts';
 import { REQUEST_ID_HEADER, requestIdOf, traceOf } from '../http/request-headers.ts';
 import type { Services } from '../http/services.ts';
 import { answerDecision, answerFailure, type GatewayAnswer } from './answer.ts';
-import { registryOf } from './entity-names.ts';
+import { registryOf, tiersOf } from './entity-names.ts';
 import { Gateway, type GatewayServices } from './gateway.ts';
 import { clientStatus } from './gateway-kinds.ts';
 import { describeHook, type Hook, hookOf, type HookVerdict } from './hooks.ts';
@@ -39,7 +39,7 @@ const OF_THE_GATEWAY: readonly ErrorCode[] = [
 ];
 
 /** What the edge needs of the service. */
-type ExtAuthzServices = Omit<GatewayServices, 'isRegistered'> &
+type ExtAuthzServices = Omit<GatewayServices, 'isRegistered' | 'tierOf'> &
   Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
 
 /** One profile, ready to be asked. */
@@ -68,7 +68,8 @@ export class ExtAuthzEdge {
   constructor(services: ExtAuthzServices, profiles: Pick<ProfileRegistry, 'derive'>, logSampleRate: number) {
     this.#services = services;
     this.#logSampleRate = logSampleRate;
-    const known = { ...services, isRegistered: registryOf(services.directory) };
+    const { directory } = services;
+    const known = { ...services, isRegistered: registryOf(directory), tierOf: tiersOf(directory) };
     this.#endpoints = profiles.derive(profile => ({
       profile,
       gateway: new Gateway(profile, known),

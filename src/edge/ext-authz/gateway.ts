@@ -20,7 +20,7 @@ import {
 } from './caller-identity.ts';
 import { type ClientRequest, describeClient, type Question } from './client-request.ts';
 import { planDecisions, refusedRequest } from './decision-plan.ts';
-import type { Registry } from './entity-names.ts';
+import type { Registry, Tiers } from './entity-names.ts';
 import { hashInput } from './input-hash.ts';
 import { deny, RequestDenied } from './request-denied.ts';
 import { TrustedHeaders } from './trusted-headers.ts';
@@ -31,6 +31,7 @@ export interface GatewayServices extends IdentityServices {
   readonly outcomes: Pick<OutcomeDesk, 'withdraw'>;
   readonly logger: Logger;
   readonly isRegistered: Registry;
+  readonly tierOf: Tiers;
 }
 
 /** What is known of a request when it is denied. */
@@ -143,14 +144,15 @@ export class Gateway {
     pep: DecisionCaller,
   ): Promise<Outcome> {
     const hash = body.kind === 'whole' && body.bytes.byteLength > 0 ? hashInput(body.bytes) : undefined;
-    const { engine, isRegistered } = this.#services;
+    const { engine, isRegistered, tierOf } = this.#services;
     const planned = planDecisions(ai, caller, this.profile, isRegistered, hash);
     const allowed: Outcome[] = [];
     let isAnswered = false;
     try {
       for (const { request, name } of planned) {
         const decision = await engine.decide(request, pep);
-        const outcome = { decision, request, requestedName: name, dialect: ai.dialect };
+        const tier = this.profile.inference === undefined ? undefined : tierOf(request.principal);
+        const outcome = { decision, request, requestedName: name, dialect: ai.dialect, tier };
         // the first deny is the answer; the models after it were not asked for
         if (decision.decision !== 'allow') return outcome;
         allowed.push(outcome);

@@ -7,6 +7,7 @@ import type { PepProfile } from '../../domain/pep-profile.ts';
 import { forwardingHeaders } from '../../identity/certificates/forwarded-certificate.ts';
 import { foldHeaderName, type HeaderList } from '../ai-requests/header-list.ts';
 import { GATEWAY_KINDS } from './gateway-kinds.ts';
+import { isInferenceHeader } from './inference-headers.ts';
 import { deny } from './request-denied.ts';
 
 /** Prefix of every header that an answer carries. */
@@ -17,10 +18,12 @@ export const PARTIAL_HEADER = 'x-envoy-auth-partial-body';
 export class TrustedHeaders {
   readonly #names: ReadonlySet<string>;
   readonly #folded: ReadonlySet<string>;
+  readonly #issuesInference: boolean;
 
   constructor(profile: PepProfile) {
     this.#names = new Set(namesOf(profile));
     this.#folded = new Set([...this.#names].map(foldHeaderName));
+    this.#issuesInference = profile.inference !== undefined;
   }
 
   /** The client's own headers. @throws RequestDenied when a header poses as a trusted one. */
@@ -35,6 +38,8 @@ export class TrustedHeaders {
         deny('INPUT_REJECTED', 'a header of the request could be taken for one that the gateway sets');
       } else if (folded.startsWith(ANSWER_PREFIX)) {
         deny('INPUT_REJECTED', `headers that begin with \`${ANSWER_PREFIX}\` are set by this service alone`);
+      } else if (this.#issuesInference && isInferenceHeader(folded)) {
+        deny('INPUT_REJECTED', 'the headers of the inference scheduler are set by this service alone');
       }
     }
     return headers.without(this.#names);
