@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 /** One process per test file: workers and SQLite handles of one suite never leak into another. */
@@ -8,5 +9,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // services and threads that tests start need not compile the same code a hundred times
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/duramen', import.meta.url)) },
   },
 });
