@@ -105,7 +105,7 @@ const assuranceSchema = z.strictObject({
 });
 export type AssuranceMapping = z.infer<typeof assuranceSchema>;
 
-/** RFC 7662: asks the issuer whether a verified token is still active. */
+/** RFC 7662: asks the issuer whether a verified token is still active, and what an opaque token is. */
 const introspectionSchema = z.strictObject({
   url,
   clientId: text,
@@ -113,6 +113,12 @@ const introspectionSchema = z.strictObject({
   clientSecretFile: z.string().min(1).max(4096),
   /** How long an answer is believed. */
   cacheSeconds: z.int().min(0).max(30).default(30),
+  /** Whether JWTs are asked about, beside what they say themselves. Some issuers do not answer for these. */
+  jwt: z.boolean().default(true),
+  /** Whether tokens that are no JWT are taken: the answer is then all that is known of them. */
+  opaque: z.boolean().default(false),
+  /** Whether an opaque token without `sub` is that of its client, whose `client_id` is then the subject. */
+  clientSubjects: z.boolean().default(false),
 });
 
 /** Makes a principal of an unknown subject. */

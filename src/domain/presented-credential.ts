@@ -26,6 +26,18 @@ const presentedTokenSchema = z.strictObject({
 });
 export type PresentedToken = Readonly<z.infer<typeof presentedTokenSchema>>;
 
+const presentedOpaqueSchema = presentedTokenSchema
+  .omit({ kind: true })
+  .extend({
+    kind: z.literal('opaque'),
+    issuer: z.string().min(1).max(32).optional().meta({
+      description:
+        'name of the issuer in the configuration; absent: the only one that takes tokens which are no JWT',
+    }),
+  })
+  .meta({ description: 'a token that is no JWT: its issuer is asked what it is' });
+export type PresentedOpaque = Readonly<z.infer<typeof presentedOpaqueSchema>>;
+
 const presentedKeySchema = z.strictObject({
   kind: z.literal('api_key'),
   key: z.string().min(1).max(MAX_CREDENTIAL_TEXT).meta({ description: '`dmc_…`' }),
@@ -42,18 +54,25 @@ const presentedCertificateSchema = z.strictObject({
 export type PresentedCertificate = Readonly<z.infer<typeof presentedCertificateSchema>>;
 
 export const presentedCredentialSchema = z
-  .discriminatedUnion('kind', [presentedTokenSchema, presentedKeySchema, presentedCertificateSchema])
+  .discriminatedUnion('kind', [
+    presentedTokenSchema,
+    presentedOpaqueSchema,
+    presentedKeySchema,
+    presentedCertificateSchema,
+  ])
   .meta({ id: 'PresentedCredential', description: 'the credential of the caller, to be verified here' });
-export type PresentedCredential = PresentedToken | PresentedKey | PresentedCertificate;
+export type PresentedCredential = PresentedToken | PresentedOpaque | PresentedKey | PresentedCertificate;
 
 /** First characters of every key of a caller. */
 export const CALLER_KEY_START = 'dmc_';
 
 /**
- * What a client sent as its one bearer credential: a key by how it starts, else a token.
+ * What a client sent as its one bearer credential: a key by how it starts, a JWT by its three parts, else an opaque
+ * token.
  * @param certificate SHA-256 of the client's certificate, for tokens that are bound to one.
  */
 export function presentedBearer(text: string, certificate: string | undefined): PresentedCredential {
   if (text.startsWith(CALLER_KEY_START)) return { kind: 'api_key', key: text };
-  return { kind: 'jwt', token: text, ...(certificate === undefined ? {} : { certificate }) };
+  const kind = text.split('.', 4).length === 3 ? 'jwt' : 'opaque';
+  return { kind, token: text, ...(certificate === undefined ? {} : { certificate }) };
 }

@@ -43,7 +43,7 @@ export interface VerifiedCaller {
   readonly tenant: string | undefined;
   /** `context.auth`. */
   readonly auth: {
-    readonly method: 'jwt' | 'api_key' | 'mtls';
+    readonly method: 'jwt' | 'opaque' | 'api_key' | 'mtls';
     readonly assurance: number;
     readonly scopes: readonly string[];
     /** Of a token; name of the authority of a certificate. */

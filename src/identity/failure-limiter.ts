@@ -44,6 +44,15 @@ export class FailureLimiter {
     return Math.max(1, Math.ceil((window.endsAt - now) / 1000));
   }
 
+  /** Seconds to wait when the source has had too many failures already, else undefined. Counts nothing. */
+  waitOf(source: string): number | undefined {
+    const now = this.#clock.monotonic();
+    const window = this.#windows.get(source);
+    if (window === undefined || window.endsAt <= now || window.failures < this.#maxPerMinute)
+      return undefined;
+    return Math.max(1, Math.ceil((window.endsAt - now) / 1000));
+  }
+
   #makeRoom(): void {
     for (const source of this.#windows.keys()) {
       if (this.#windows.size < MAX_SOURCES) return;

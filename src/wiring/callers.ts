@@ -13,9 +13,11 @@ import { Enrolment } from '../identity/callers/enrolment.ts';
 import { RevocationList } from '../identity/callers/revocation-list.ts';
 import { RevocationService } from '../identity/callers/revocation-service.ts';
 import { TokenAuthenticator } from '../identity/callers/token-authenticator.ts';
+import { FailureLimiter } from '../identity/failure-limiter.ts';
 import { Introspector } from '../identity/jwt/introspection.ts';
 import { type Issuer, resolveIssuers } from '../identity/jwt/issuer.ts';
 import { KeySource } from '../identity/jwt/key-source.ts';
+import { OpaqueTokens } from '../identity/jwt/opaque-tokens.ts';
 import { ProofChecker } from '../identity/jwt/proof.ts';
 import { RemoteDocuments } from '../identity/jwt/remote-documents.ts';
 import { TokenVerifier } from '../identity/jwt/token-verifier.ts';
@@ -87,6 +89,7 @@ export async function assembleCallers(parts: CallerParts): Promise<Callers> {
   );
   const tokens = new TokenAuthenticator({
     verifier: new TokenVerifier(trusted, clock),
+    opaque: new OpaqueTokens(issuers.values(), documents, clock, secrets),
     revocations: list,
     introspector: new Introspector(documents, clock, secrets),
     proofs: new ProofChecker(clock),
@@ -102,7 +105,12 @@ export async function assembleCallers(parts: CallerParts): Promise<Callers> {
     registry: new DirectoryRegistry(directory),
     refused: cause => metrics.authenticationFailed(`caller_${cause}`),
   });
-  const authenticator = new CallerCredentials(tokens, callerKeys.authenticator, certificates);
+  const authenticator = new CallerCredentials({
+    tokens,
+    keys: callerKeys.authenticator,
+    certificates,
+    limiter: new FailureLimiter(clock, config.auth.maxFailuresPerMinute),
+  });
   const { service: keys } = callerKeys;
   return { authenticator, revocations, keys, defaultRules, close: () => callerKeys.close() };
 }

@@ -4,10 +4,12 @@
  * revocation, time, key and proof are asked anew.
  */
 import { timestamp } from '../../domain/clock.ts';
-import type { PresentedToken } from '../../domain/presented-credential.ts';
+import type { PresentedOpaque, PresentedToken } from '../../domain/presented-credential.ts';
 import type { CallerFacts, CallerOutcome, VerifiedCaller } from '../caller.ts';
 import { sha256 } from '../jwt/digest.ts';
+import type { Checked } from '../jwt/claims-check.ts';
 import type { Introspector } from '../jwt/introspection.ts';
+import type { OpaqueTokens } from '../jwt/opaque-tokens.ts';
 import { bindingOf, type ProofChecker } from '../jwt/proof.ts';
 import { codeOf, type TokenCause } from '../jwt/token-cause.ts';
 import type { TokenVerifier, VerifiedToken } from '../jwt/token-verifier.ts';
@@ -18,6 +20,7 @@ import type { RevocationList } from './revocation-list.ts';
 
 export interface TokenAuthenticatorOptions {
   readonly verifier: TokenVerifier;
+  readonly opaque: OpaqueTokens;
   readonly revocations: RevocationList;
   readonly introspector: Introspector;
   readonly proofs: ProofChecker;
@@ -33,10 +36,14 @@ export class TokenAuthenticator {
     this.#options = options;
   }
 
-  async authenticate(credential: PresentedToken, facts: CallerFacts): Promise<CallerOutcome> {
+  /** @param mayAsk whether an issuer may be asked about an opaque token that is not known */
+  async authenticate(
+    credential: PresentedToken | PresentedOpaque,
+    facts: CallerFacts,
+    mayAsk = true,
+  ): Promise<CallerOutcome> {
     const digest = sha256(credential.token);
-    const { verifier } = this.#options;
-    const checked = verifier.recall(digest) ?? (await verifier.verify(credential.token, digest));
+    const checked = await this.#verify(credential, digest, mayAsk);
     if (checked.value === undefined) return this.#refuse(checked.cause);
     const token = checked.value;
     const { issuer, claims } = token;
@@ -44,7 +51,7 @@ export class TokenAuthenticator {
     const cause =
       this.#isRevoked(token) ??
       // what need not be asked is not waited for: most tokens are plain and known
-      (issuer.introspection === undefined
+      (issuer.introspection?.jwt !== true || credential.kind === 'opaque'
         ? undefined
         : await this.#options.introspector.check(credential.token, digest, token)) ??
       (isBound ? await this.#checkProof(credential, token, facts) : undefined) ??
@@ -55,7 +62,22 @@ export class TokenAuthenticator {
     return cause === undefined ? { caller: callerOf(token) } : this.#refuse(cause);
   }
 
-  #checkProof({ token, dpop, certificate }: PresentedToken, { claims }: VerifiedToken, { pep }: CallerFacts) {
+  #verify(
+    credential: PresentedToken | PresentedOpaque,
+    digest: string,
+    mayAsk: boolean,
+  ): Checked<VerifiedToken> | Promise<Checked<VerifiedToken>> {
+    const { verifier, opaque } = this.#options;
+    const { token: text } = credential;
+    if (credential.kind === 'jwt') return verifier.recall(digest) ?? verifier.verify(text, digest);
+    return opaque.verify({ text, digest, issuerName: credential.issuer, mayAsk });
+  }
+
+  #checkProof(
+    { token, dpop, certificate }: Omit<PresentedToken, 'kind'>,
+    { claims }: VerifiedToken,
+    { pep }: CallerFacts,
+  ) {
     // without a word about another certificate, the token must be bound to that of whoever asks
     const shown = certificate ?? pep.certificate?.thumbprint;
     return this.#options.proofs.check(token, claims.confirmation, { dpop, certificate: shown });
@@ -82,11 +104,11 @@ function callerOf({ issuer, key, claims, mapped }: VerifiedToken): VerifiedCalle
     principal,
     tenant,
     auth: {
-      method: 'jwt',
+      method: key === undefined ? 'opaque' : 'jwt',
       assurance,
       scopes,
       issuer: issuer.issuer,
-      ...(key.kid === undefined ? {} : { keyId: key.kid }),
+      ...(key?.kid === undefined ? {} : { keyId: key.kid }),
     },
     ...(actors === undefined || agent === undefined
       ? {}

@@ -31,6 +31,8 @@ export interface Issuer {
   readonly tenants: ReadonlySet<string>;
   readonly subjects: ReadonlySet<string> | undefined;
   readonly require: readonly Requirement[];
+  /** What signed tokens have to hold beside: the profile of their `typ`. */
+  readonly profile: readonly Requirement[];
   readonly requiredScopes: readonly string[];
   readonly bindingRequired: boolean;
   readonly principalTypes: ReadonlySet<string>;
@@ -108,7 +110,8 @@ function join(
     clockToleranceSeconds: settings.clockToleranceSeconds,
     tenants: new Set(settings.tenants),
     subjects: settings.subjects === undefined ? undefined : new Set(settings.subjects),
-    require: [...parts.require, ...(settings.typ === undefined ? parts.profile : []), ...settings.require],
+    require: [...parts.require, ...settings.require],
+    profile: settings.typ === undefined ? parts.profile : [],
     requiredScopes: settings.requiredScopes,
     bindingRequired: settings.binding === 'required',
     principalTypes: new Set(settings.principalTypes ?? [parts.type]),

@@ -30,9 +30,16 @@ export interface Documents {
 
 /** An issuer's document could not be had. */
 export class DocumentError extends Error {
-  constructor(message: string, cause?: unknown) {
+  /** HTTP status of the answer, when it was not 200. */
+  readonly status: number | undefined;
+
+  constructor(
+    message: string,
+    { cause, status }: { readonly cause?: unknown; readonly status?: number | undefined } = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'DocumentError';
+    this.status = status;
   }
 }
 
@@ -62,7 +69,7 @@ export class RemoteDocuments implements Documents {
       if (error instanceof DocumentError) throw error;
       const slow = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
       const what = slow ? `it took longer than ${this.#deadlineMs} ms` : messageOf(error);
-      throw new DocumentError(what, error);
+      throw new DocumentError(what, { cause: error });
     }
   }
 
@@ -125,7 +132,8 @@ export class RemoteDocuments implements Documents {
 
 async function readText(response: IncomingMessage): Promise<string> {
   // a redirect is an answer like any other that is not 200
-  if (response.statusCode !== 200) throw new DocumentError(`the answer has status ${response.statusCode}`);
+  const { statusCode: status } = response;
+  if (status !== 200) throw new DocumentError(`the answer has status ${status}`, { status });
   const coding = response.headers['content-encoding'];
   if (coding !== undefined && coding !== 'identity') throw new DocumentError('the answer is compressed');
   const chunks: Buffer[] = [];

@@ -34,6 +34,7 @@ const CAUSES = {
   inactive: 'CREDENTIAL_REVOKED',
   introspection_unavailable: 'UNAUTHENTICATED',
   introspection_mismatch: 'UNAUTHENTICATED',
+  introspection_flood: 'UNAUTHENTICATED',
   requirement: 'UNAUTHENTICATED',
   subject: 'UNAUTHENTICATED',
   mapping: 'UNAUTHENTICATED',

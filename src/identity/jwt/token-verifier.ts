@@ -6,6 +6,7 @@
 import { compactVerify } from 'jose';
 import type { Clock } from '../../domain/clock.ts';
 import { type Checked, checkTimes, checkType, readClaims, type StandardClaims } from './claims-check.ts';
+import { meets } from './claim-mapping.ts';
 import type { Issuer } from './issuer.ts';
 import type { VerificationKey } from './key-set.ts';
 import type { KeySource } from './key-source.ts';
@@ -19,7 +20,8 @@ export const REMEMBER_MS = 60_000;
 
 export interface VerifiedToken {
   readonly issuer: Issuer;
-  readonly key: VerificationKey;
+  /** That signed it; absent: its issuer was asked about it. */
+  readonly key?: VerificationKey;
   readonly claims: StandardClaims;
   readonly mapped: MappedPrincipal;
 }
@@ -32,6 +34,7 @@ export interface TrustedIssuer {
 
 interface Remembered {
   readonly token: VerifiedToken;
+  readonly key: VerificationKey;
   readonly keys: TrustedIssuer['keys'];
   /** Monotonic instant in milliseconds. */
   readonly until: number;
@@ -71,7 +74,7 @@ export class TokenVerifier {
     const token = readVerified(issuer, key, reading.token);
     if (token.value === undefined) return token;
     const timely = this.#inTime(token.value);
-    if (timely.value !== undefined) this.#remember(digest, timely.value, keys);
+    if (timely.value !== undefined) this.#remember(digest, timely.value, key, keys);
     return timely;
   }
 
@@ -93,19 +96,19 @@ export class TokenVerifier {
   #recall(digest: string): VerifiedToken | undefined {
     const known = this.#remembered.get(digest);
     if (known === undefined) return undefined;
-    if (this.#clock.monotonic() < known.until && known.keys.stands(known.token.key)) return known.token;
+    if (this.#clock.monotonic() < known.until && known.keys.stands(known.key)) return known.token;
     this.#remembered.delete(digest);
     return undefined;
   }
 
-  #remember(digest: string, token: VerifiedToken, keys: TrustedIssuer['keys']): void {
+  #remember(digest: string, token: VerifiedToken, key: VerificationKey, keys: TrustedIssuer['keys']): void {
     const now = this.#clock.monotonic();
     for (const [oldest, { until }] of this.#remembered) {
       // in the order of the ends: all are remembered equally long
       if (until > now && this.#remembered.size < MAX_REMEMBERED) break;
       this.#remembered.delete(oldest);
     }
-    this.#remembered.set(digest, { token, keys, until: now + REMEMBER_MS });
+    this.#remembered.set(digest, { token, key, keys, until: now + REMEMBER_MS });
   }
 }
 
@@ -129,6 +132,7 @@ async function signer(
 function readVerified(issuer: Issuer, key: VerificationKey, { claims }: TokenText): Checked<VerifiedToken> {
   const standard = readClaims(issuer, claims);
   if (standard.value === undefined) return standard;
+  if (!issuer.profile.every(requirement => meets(requirement, claims))) return { cause: 'requirement' };
   const mapped = mapPrincipal(issuer, claims);
   if (mapped.value === undefined) return mapped;
   return { value: { issuer, key, claims: standard.value, mapped: mapped.value } };

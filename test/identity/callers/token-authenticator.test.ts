@@ -1,7 +1,7 @@
 /** From a forwarded token to a caller: what is remembered, what is asked anew each time, and who becomes a principal. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Revocation } from '../../../src/identity/ports.ts';
-import { MAX_IN_FLIGHT } from '../../../src/identity/jwt/introspection.ts';
+import { MAX_IN_FLIGHT } from '../../../src/identity/jwt/introspection-desk.ts';
 import { MAX_REMEMBERED, REMEMBER_MS } from '../../../src/identity/jwt/token-verifier.ts';
 import { causeOf, PEP, type Scene, type SceneOptions, startScene } from '../jwt/authentication-scene.ts';
 import { json, signToken } from '../jwt/test-issuer.ts';

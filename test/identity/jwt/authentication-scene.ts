@@ -2,7 +2,7 @@
 import type { Credential } from '../../../src/domain/credential.ts';
 import { issuerSettingsSchema, type IssuerSettingsInput } from '../../../src/domain/issuer-settings.ts';
 import type { JsonObject } from '../../../src/domain/json.ts';
-import type { PresentedToken } from '../../../src/domain/presented-credential.ts';
+import type { PresentedOpaque, PresentedToken } from '../../../src/domain/presented-credential.ts';
 import type { CallerFacts, CallerOutcome } from '../../../src/identity/caller.ts';
 import { Enrolment, type PrincipalRegistry } from '../../../src/identity/callers/enrolment.ts';
 import { RevocationList } from '../../../src/identity/callers/revocation-list.ts';
@@ -10,6 +10,7 @@ import { TokenAuthenticator } from '../../../src/identity/callers/token-authenti
 import { Introspector } from '../../../src/identity/jwt/introspection.ts';
 import { type Issuer, resolveIssuers } from '../../../src/identity/jwt/issuer.ts';
 import { KeySource } from '../../../src/identity/jwt/key-source.ts';
+import { OpaqueTokens } from '../../../src/identity/jwt/opaque-tokens.ts';
 import { ProofChecker } from '../../../src/identity/jwt/proof.ts';
 import { type Documents, RemoteDocuments } from '../../../src/identity/jwt/remote-documents.ts';
 import { TokenVerifier, type TrustedIssuer } from '../../../src/identity/jwt/token-verifier.ts';
@@ -44,6 +45,7 @@ export interface Scene {
     more?: Omit<Partial<PresentedToken>, 'token'>,
     facts?: Partial<CallerFacts>,
   ): Promise<CallerOutcome>;
+  opaque(token: string, more?: Omit<Partial<PresentedOpaque>, 'token'>): Promise<CallerOutcome>;
   stop(): Promise<void>;
 }
 
@@ -99,6 +101,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const secrets = new Map(options.secret === undefined ? [] : [['idp', options.secret]]);
   const authenticator = new TokenAuthenticator({
     verifier,
+    opaque: new OpaqueTokens([resolved], documents, clock, secrets),
     revocations,
     introspector: new Introspector(documents, clock, secrets),
     proofs: new ProofChecker(clock),
@@ -130,6 +133,8 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
     }),
     authenticate: (token, more = {}, facts = {}) =>
       authenticator.authenticate({ kind: 'jwt', token, ...more }, { pep: PEP, claimed: undefined, ...facts }),
+    opaque: (token, more = {}) =>
+      authenticator.authenticate({ kind: 'opaque', token, ...more }, { pep: PEP, claimed: undefined }),
     stop: () => issuer.stop(),
   };
 }
