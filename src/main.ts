@@ -76,6 +76,47 @@ async function start(
   dependencies: ServiceDependencies,
   cleanup: Cleanup,
 ): Promise<RunningService> {
+  const core = makeCore(config, dependencies);
+  const { clock, logger, certificates, version } = core;
+  const { stores, anchors, threads, plane } = await openFolder(core, cleanup);
+  const events = await startEvents(stores, logger, cleanup);
+  const control = assembleControl({ ...core, log: stores.log, plane });
+  cleanup.add(() => control.close());
+  const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
+  const snapshots = new SnapshotHolder();
+  const guarding = await assembleGuard({ ...core, stores, events, snapshots });
+  cleanup.add(() => guarding.close());
+  const limits = assembleLimits({ ...core, stores, snapshots, guard: guarding.guard });
+  cleanup.add(() => limits.close());
+  const loaded = { stores, events, control, threads, snapshots, limits: limits.desk };
+  const policy = assemblePolicy({ ...core, ...loaded, schemaText });
+  cleanup.add(() => policy.close());
+  await policy.bundles.restore();
+  await makeEraser({ ...core, stores, policy, events }).repeat();
+
+  const { directory } = policy;
+  const asked = { ...core, stores, events, control };
+  const { identity, firstKey } = await assembleIdentity({ ...asked, directory, random: randomBytes });
+  cleanup.add(() => identity.close());
+  const profiles = await assembleProfiles(asked);
+  const parts = { ...asked, anchors, policy, guarding, limits, profiles };
+  const services = assembleEdge({ ...parts, identity, startedAt: timestamp(clock.now()) });
+  await goLive(core, stores, anchors, events, cleanup);
+
+  const addresses = await openListeners(config, services, certificates, version, cleanup);
+  logger.info({ ...addresses, version, dataDir: config.dataDir }, 'listening');
+  return {
+    ...addresses,
+    firstKey,
+    services,
+    broken: Promise.race([stores.broken, anchors.broken]),
+    reloadCertificates: () => certificates.reload(),
+    close: () => cleanup.run(),
+  };
+}
+
+/** What nearly every part is given. */
+function makeCore(config: Config, dependencies: ServiceDependencies) {
   const clock = dependencies.clock ?? { now: () => Date.now(), monotonic: () => performance.now() };
   const writeLog = dependencies.writeLog ?? ((line: string) => void process.stderr.write(line));
   const [version, cedarVersion] = [readVersion(), readCedarVersion()];
@@ -83,8 +124,12 @@ async function start(
   const metrics = new Metrics({ version, node: process.versions.node, cedar: cedarVersion });
   const ids = new UuidSource(() => clock.now());
   const certificates = assembleCertificates({ config, clock, timers: PROCESS_TIMERS, metrics, logger });
-  const core = { config, clock, ids, metrics, logger, certificates };
+  return { config, clock, ids, metrics, logger, certificates, version, cedarVersion };
+}
 
+/** Opens what is on the disk; meanwhile the policy thread starts and the control plane's policies are compiled. */
+async function openFolder(core: ReturnType<typeof makeCore>, cleanup: Cleanup) {
+  const { config, clock, metrics, logger } = core;
   prepareFolder(config.dataDir);
   const waiting = await continueRequest(config.dataDir, config.log.signingKey);
   const opening = openStores(config.dataDir, clock, randomBytes, logger, metrics, config.log);
@@ -96,58 +141,15 @@ async function start(
   );
   const threads = startPolicyThreads(logger);
   cleanup.add(() => threads.oracleThread.close());
-  // compiled while the threads start
   const plane = readControlPlane(config.control, clock, error =>
     logger.error({ err: error }, 'a decision of the control plane failed and was denied'),
   );
   const stores = await opening;
-
   // before anything is written to the log or served from it
   const { log, tree, reader, verifierKey } = stores;
   const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
   cleanup.add(() => anchors.close());
-
-  const events = await startEvents(stores, logger, cleanup);
-  const control = assembleControl({ ...core, log, plane });
-  cleanup.add(() => control.close());
-  const schemaText = readFileSync(new URL('../schema/model-serving.cedarschema', import.meta.url), 'utf8');
-  const snapshots = new SnapshotHolder();
-  const guarding = await assembleGuard({ ...core, stores, events, snapshots });
-  cleanup.add(() => guarding.close());
-  const limits = assembleLimits({ ...core, stores, snapshots, guard: guarding.guard });
-  cleanup.add(() => limits.close());
-  const loaded = { stores, events, control, threads, snapshots, limits: limits.desk };
-  const policy = assemblePolicy({ ...core, ...loaded, schemaText, cedarVersion });
-  cleanup.add(() => policy.close());
-  await policy.bundles.restore();
-  await makeEraser({ ...core, stores, policy, events }).repeat();
-
-  const { identity, firstKey } = await assembleIdentity({
-    ...core,
-    stores,
-    events,
-    directory: policy.directory,
-    control,
-    random: randomBytes,
-  });
-  cleanup.add(() => identity.close());
-
-  const profiles = await assembleProfiles({ ...core, stores, events, control });
-  const parts = { ...core, stores, anchors, events, policy, guarding, limits, control, profiles, version };
-  const services = assembleEdge({ ...parts, identity, startedAt: timestamp(clock.now()) });
-  await goLive({ ...core, version }, stores, anchors, events, cleanup);
-
-  const addresses = await openListeners(config, services, certificates, version, cleanup);
-  const broken = Promise.race([stores.broken, anchors.broken]);
-  logger.info({ ...addresses, version, dataDir: config.dataDir }, 'listening');
-  return {
-    ...addresses,
-    firstKey,
-    services,
-    broken,
-    reloadCertificates: () => certificates.reload(),
-    close: () => cleanup.run(),
-  };
+  return { stores, anchors, threads, plane };
 }
 
 /** Accepts requests from here on. What was accepted is answered before anything else stops. */
