@@ -4,7 +4,7 @@
  */
 import type { LimitCharge, LimitRule } from '../domain/limit.ts';
 import type { LimitDefinition } from '../domain/limit-definition.ts';
-import type { LimitFacts } from '../domain/limit-facts.ts';
+import type { LimitFacts, ModelFacts } from '../domain/limit-facts.ts';
 import { CallEstimate } from './call-estimate.ts';
 import type { ChargeScene, CompiledLimit } from './compiled-limit.ts';
 import type { PoolActivity } from './fair-shares.ts';
@@ -17,6 +17,7 @@ import type {
   LimitExplaining,
   LimitLayers,
   LimitPlanning,
+  ListedPrice,
   UsageHistory,
 } from './planning.ts';
 import { costOf } from './price-book.ts';
@@ -74,6 +75,14 @@ export class LimitPlanner implements LimitPlanning, LimitExplaining {
       }
     }
     return found;
+  }
+
+  prices(model: ModelFacts, layers: LimitLayers): readonly ListedPrice[] {
+    return layers.flatMap(layer => {
+      const { prices } = compiled(layer);
+      const price = prices?.find(model);
+      return price === undefined ? [] : [{ list: `${layer.layer}@${prices?.version ?? ''}`, ...price }];
+    });
   }
 
   priceVersions(layers: LimitLayers): readonly string[] {

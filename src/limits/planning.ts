@@ -5,7 +5,8 @@
 import type { LayerName } from '../domain/ids.ts';
 import type { LimitCharge, LimitRule, UnitAmounts } from '../domain/limit.ts';
 import type { LimitDefinition, LimitsFile } from '../domain/limit-definition.ts';
-import type { LimitFacts } from '../domain/limit-facts.ts';
+import type { LimitFacts, ModelFacts } from '../domain/limit-facts.ts';
+import type { Price } from '../domain/price-list.ts';
 import type { FactPart } from './limit-match.ts';
 
 /** The limits of one active layer: checked, and indexed so that planning costs what matches. */
@@ -55,6 +56,13 @@ export interface LimitExplaining {
     now: number,
     unknown: ReadonlySet<FactPart>,
   ): readonly EffectiveLimit[];
+  /** What each price list says of a model; the dearest for a call is what it costs. */
+  prices(model: ModelFacts, layers: LimitLayers): readonly ListedPrice[];
+}
+
+/** A price with the list that has it: `platform@2026-11`. */
+export interface ListedPrice extends Price {
+  readonly list: string;
 }
 
 export interface LimitPlanning {
@@ -66,7 +74,7 @@ export interface LimitPlanning {
    */
   plan(facts: LimitFacts, layers: LimitLayers, now: number): readonly LimitCharge[];
   /** What a call costs in micro-dollars by the price lists of the layers; undefined: no list has the model. */
-  price(model: LimitFacts['model'], layers: LimitLayers, size: CallSize): number | undefined;
+  price(model: ModelFacts | undefined, layers: LimitLayers, size: CallSize): number | undefined;
   /** Names of the price lists that `price` reads, as they are logged: `platform@2026-11`. */
   priceVersions(layers: LimitLayers): readonly string[];
 }

@@ -58,6 +58,7 @@ export function assembleEdge(parts: EdgeParts): Services {
   return {
     engine: policy.engine,
     outcomes: parts.limits.outcomes,
+    effectiveLimits: parts.limits.effective,
     limitUsage: parts.limits.usage,
     access: policy.access,
     authenticator: identity.authenticator,

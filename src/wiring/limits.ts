@@ -3,40 +3,54 @@ import type { Config } from '../config/settings.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { LimitDesk, type LimitGuard } from '../limits/desk.ts';
 import { ActiveTenants } from '../limits/fair-shares.ts';
-import { LimitTable } from '../limits/limit-table.ts';
 import { LimitPlanner } from '../limits/planner.ts';
 import type { LimitStore } from '../limits/ports.ts';
 import { UsageTable } from '../limits/usage-history.ts';
 import { LimitUsageDesk } from '../pdp/limit-usage.ts';
+import { EffectiveLimitsDesk } from '../pdp/effective-limits.ts';
 import { OutcomeDesk } from '../pdp/outcome-desk.ts';
 import type { SnapshotHolder } from '../pdp/snapshot.ts';
+import type { RandomBytes } from '../identity/key-format.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { PROCESS_TIMERS } from './anchors.ts';
+import { LimitMemory } from './limit-memory.ts';
 import type { Stores } from './stores.ts';
 
 const SECOND_MS = 1_000;
 
 export interface LimitParts {
-  readonly config: Pick<Config, 'limits'>;
-  readonly stores: Pick<Stores, 'log' | 'reader' | 'subjects'>;
+  readonly config: Pick<Config, 'limits' | 'dataDir'>;
+  readonly stores: Pick<Stores, 'log' | 'journals' | 'reader' | 'tree' | 'subjects'>;
   readonly snapshots: SnapshotHolder;
   readonly guard: LimitGuard;
   readonly clock: Clock;
   readonly ids: IdSource;
+  readonly random: RandomBytes;
+  readonly logger: Logger;
 }
 
 export interface Limits {
   readonly desk: LimitDesk;
   readonly outcomes: OutcomeDesk;
   readonly usage: LimitUsageDesk;
+  readonly effective: EffectiveLimitsDesk;
   readonly planner: LimitPlanner;
   readonly store: LimitStore;
   close(): Promise<void>;
 }
 
-export function assembleLimits(parts: LimitParts): Limits {
+/** Counts on from what was counted. @throws AppError with what to do when that cannot be known */
+export async function assembleLimits(parts: LimitParts): Promise<Limits> {
   const { config, stores, snapshots, guard, clock, ids } = parts;
+  const memory = await LimitMemory.open({
+    ...parts,
+    ...stores,
+    folder: config.dataDir,
+    timers: PROCESS_TIMERS,
+  });
   const history = new UsageTable();
   const planner = new LimitPlanner({ history, activity: new ActiveTenants() });
-  const store = new LimitTable();
+  const store = memory.table;
   const holdMs = config.limits.holdSeconds * SECOND_MS;
   const { registry } = stores.subjects;
   return {
@@ -55,8 +69,9 @@ export function assembleLimits(parts: LimitParts): Limits {
       holdMs,
     }),
     usage: new LimitUsageDesk({ snapshots, planning: planner, store, log: stores.log, clock, ids }),
+    effective: new EffectiveLimitsDesk(snapshots, planner, clock),
     planner,
     store,
-    close: () => store.close(),
+    close: () => memory.close(),
   };
 }

@@ -14,7 +14,7 @@ const MAX_TEXT = 512;
 const MAX_SETS = 64;
 
 /** `User:acme/alice` */
-const principalText = z
+export const principalText = z
   .string()
   .max(400)
   .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}:[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'must be such as `User:acme/alice`')

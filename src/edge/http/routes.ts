@@ -11,6 +11,7 @@ import { importRoutes } from '../admin/directory-import.ts';
 import { keyRoutes } from '../admin/keys.ts';
 import { loadRoutes } from '../admin/load.ts';
 import { limitUsageRoutes } from '../admin/limit-usage.ts';
+import { limitRoutes } from '../admin/limits.ts';
 import { logExportRoutes } from '../admin/log-exports.ts';
 import { logTreeRoutes } from '../admin/log-tree.ts';
 import { operationRoutes } from '../admin/operations.ts';
@@ -42,6 +43,7 @@ export function makeRoutes(version: string): readonly Route[] {
     ...loadRoutes(),
     ...decisionRoutes(),
     ...outcomeRoutes(),
+    ...limitRoutes(),
     ...limitUsageRoutes(),
     ...auditRoutes(),
     ...logTreeRoutes(),

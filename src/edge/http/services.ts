@@ -27,6 +27,7 @@ import type { IdempotencyStore } from '../../identity/ports.ts';
 import type { Guard } from '../../limits/guard.ts';
 import type { PenaltyService } from '../../limits/penalty-service.ts';
 import type { AccessQueries } from '../../pdp/access/access-queries.ts';
+import type { EffectiveLimitsDesk } from '../../pdp/effective-limits.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
 import type { LimitUsageDesk } from '../../pdp/limit-usage.ts';
 import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
@@ -135,6 +136,8 @@ export interface Services {
   readonly outcomes: Pick<OutcomeDesk, 'report' | 'extend' | 'withdraw'>;
   /** Who may do what on which models. */
   readonly access: Pick<AccessQueries, 'page'>;
+  /** Which limits hold. */
+  readonly effectiveLimits: Pick<EffectiveLimitsDesk, 'find'>;
   /** Where limits stand. */
   readonly limitUsage: Pick<LimitUsageDesk, 'usage' | 'reset'>;
   readonly authenticator: Authenticator;
