@@ -17,8 +17,10 @@ import type { Decision } from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
 import { type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
 import type { UnitAmounts } from '../domain/limit.ts';
+import { type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import type { Extended, Outcome, SettledLimit, SettledOutcome } from '../domain/outcome.ts';
+import { EntityUid } from '../domain/value.ts';
 import type { LimitPlanning } from '../limits/planning.ts';
 import type { LimitStore, SettlementResult } from '../limits/ports.ts';
 import { reservedBy, useOf } from './call-amounts.ts';
@@ -176,8 +178,9 @@ export class OutcomeDesk {
     const { costMicroUsd } = outcome.usage;
     if (costMicroUsd !== undefined) return { use, micro_usd: costMicroUsd, prices: [] };
     const { planning } = this.#options;
+    const { modelVersion } = outcome;
     const served =
-      model === undefined || outcome.modelVersion === undefined ? model : versionOf(model, outcome);
+      model === undefined || modelVersion === undefined ? model : servedModel(model, modelVersion);
     const price = planning.price(served, layers, use);
     const prices = price === undefined ? [] : planning.priceVersions(layers);
     return { use, micro_usd: price ?? reserved.amounts.micro_usd, prices };
@@ -252,8 +255,14 @@ function noOpenCall(why: string): AppError {
   return new AppError('NO_OPEN_CALL', `no call of the decision is open: ${why}`);
 }
 
-function versionOf<M extends { readonly version: string }>(model: M, { modelVersion = '' }: Outcome): M {
-  return { ...model, version: modelVersion.slice(modelVersion.lastIndexOf('@') + 1) };
+/** The model that answered: the version alone names one of the model that was decided. */
+function servedModel(model: ModelFacts, answered: string): ModelFacts {
+  const at = answered.lastIndexOf('@');
+  const decided =
+    model.version === NO_VERSION ? model.uid.id : model.uid.id.slice(0, -model.version.length - 1);
+  const name = at === -1 ? decided : answered.slice(0, at);
+  const version = answered.slice(at + 1);
+  return { ...model, version, uid: new EntityUid(model.uid.type, `${name}@${version}`) };
 }
 
 function stateOf({ state }: SettlementResult): SettledOutcome['state'] {
