@@ -19,6 +19,8 @@ import { UnmergedAdmissions } from './unmerged.ts';
 
 /** Admissions in one merge: a few milliseconds of the shared store. */
 const MERGE_STEP = 32;
+/** How long one step of a recovery may take, in milliseconds: to connect, or to merge what a server admitted alone. */
+const RECOVERY_STEP_MS = 5000;
 /** How soon the store learns of what it missed without an outage, in milliseconds: an answer or two that were late. */
 const BRING_AFTER_MS = 100;
 
@@ -221,7 +223,7 @@ export class FailoverLimitStore implements LimitStore {
   /** Asks the shared store within the deadline. */
   async #ask<T>(action: () => Promise<T>): Promise<T> {
     try {
-      const answer = await this.#withDeadline(action());
+      const answer = await this.#withDeadline(action(), this.#options.timeoutMs);
       this.#circuit.succeeded();
       return answer;
     } catch (error) {
@@ -230,8 +232,8 @@ export class FailoverLimitStore implements LimitStore {
     }
   }
 
-  #withDeadline<T>(answer: Promise<T>): Promise<T> {
-    const { after, timeoutMs } = this.#options;
+  #withDeadline<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+    const { after } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const late = (): void => reject(new StoreFailure(`no answer within ${timeoutMs} ms`));
     // one more turn: when this process itself was busy, the answer is in its socket already
@@ -243,7 +245,7 @@ export class FailoverLimitStore implements LimitStore {
   }
 
   async #recover(close: () => void): Promise<void> {
-    await this.#options.shared.verify();
+    await this.#withDeadline(this.#options.shared.verify(), RECOVERY_STEP_MS);
     // whoever is answered between the end of one attempt and the next look is brought too
     do await this.#bring();
     while (this.#unmerged.size > 0);
@@ -259,27 +261,32 @@ export class FailoverLimitStore implements LimitStore {
   }
 
   async #bringAll(): Promise<void> {
-    const { shared } = this.#options;
     for (;;) {
-      const admissions = this.#unmerged.admissions(MERGE_STEP);
-      if (admissions.length > 0) {
-        await shared.merge(admissions);
-        this.#unmerged.merged(admissions);
-        continue;
-      }
-      const extension = this.#unmerged.extension();
-      if (extension !== undefined) {
-        const [decisionId, until] = extension;
-        const now = this.#options.now();
-        await shared.extend(decisionId, now, Math.max(0, until - now));
-        this.#unmerged.extended(decisionId);
-        continue;
-      }
-      const settlement = this.#unmerged.settlement();
-      if (settlement === undefined) return;
-      await shared.settle(settlement);
-      this.#unmerged.settled(settlement);
+      const step = this.#nextStep();
+      if (step === undefined) return;
+      await this.#withDeadline(step.run(), RECOVERY_STEP_MS);
+      step.done();
     }
+  }
+
+  /** Admissions first: nothing can be settled or extended that the store does not know. */
+  #nextStep(): { readonly run: () => Promise<unknown>; readonly done: () => void } | undefined {
+    const { shared, now } = this.#options;
+    const unmerged = this.#unmerged;
+    const admissions = unmerged.admissions(MERGE_STEP);
+    if (admissions.length > 0) {
+      return { run: () => shared.merge(admissions), done: () => unmerged.merged(admissions) };
+    }
+    const [decisionId, until] = unmerged.extension() ?? [];
+    if (decisionId !== undefined && until !== undefined) {
+      return {
+        run: () => shared.extend(decisionId, now(), Math.max(0, until - now())),
+        done: () => unmerged.extended(decisionId),
+      };
+    }
+    const settlement = unmerged.settlement();
+    if (settlement === undefined) return undefined;
+    return { run: () => shared.settle(settlement), done: () => unmerged.settled(settlement) };
   }
 
   #unavailable(cause?: unknown): AppError {

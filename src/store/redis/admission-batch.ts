@@ -128,5 +128,5 @@ function requireCountable(charges: readonly LimitCharge[]): void {
 
 /** @throws Error when a key cannot be written and read back exactly */
 function requireWellFormed(key: string): void {
-  if (key === '' || !key.isWellFormed()) throw new Error('a key is no well-formed text');
+  if (!key.isWellFormed()) throw new Error('a key is no well-formed text');
 }
