@@ -86,7 +86,8 @@ async function start(
   const snapshots = new SnapshotHolder();
   const guarding = await assembleGuard({ ...core, stores, events, snapshots });
   cleanup.add(() => guarding.close());
-  const limits = assembleLimits({ ...core, stores, snapshots, guard: guarding.guard });
+  const counted = { ...core, stores, snapshots, guard: guarding.guard, random: randomBytes };
+  const limits = await assembleLimits(counted);
   cleanup.add(() => limits.close());
   const loaded = { stores, events, control, threads, snapshots, limits: limits.desk };
   const policy = assemblePolicy({ ...core, ...loaded, schemaText });

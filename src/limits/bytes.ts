@@ -7,6 +7,7 @@ const FIRST_BYTES = 4_096;
 /** Most bytes of a whole number: 7 bits in each, 53 in all. */
 const VARINT_BYTES = 8;
 const F64_BYTES = 8;
+const U32_BYTES = 4;
 /** Most bytes of UTF-8 for one UTF-16 code unit. */
 const MAX_UTF8 = 3;
 /** Short texts are copied by hand, which is faster than to call for it. */
@@ -50,11 +51,6 @@ export class ByteWriter {
     this.#at = this.#bytes.writeDoubleLE(value, this.#at);
   }
 
-  i32(value: number): void {
-    this.#room(4);
-    this.#at = this.#bytes.writeInt32LE(value | 0, this.#at);
-  }
-
   text(value: string): void {
     const length = Buffer.byteLength(value);
     this.whole(length);
@@ -94,6 +90,11 @@ export class ByteReader {
     this.#end = bytes.byteLength;
   }
 
+  /** Bytes that were read. */
+  get at(): number {
+    return this.#at;
+  }
+
   get done(): boolean {
     return this.#at >= this.#end;
   }
@@ -127,20 +128,15 @@ export class ByteReader {
     return value;
   }
 
-  i32(): number {
-    return this.#bytes.readInt32LE(this.#take(4));
+  /** 32 bits, little-endian. */
+  u32(): number {
+    return this.#bytes.readUInt32LE(this.#take(U32_BYTES));
   }
 
   text(): string {
     const length = this.whole();
     const start = this.#take(length);
     return this.#bytes.toString('utf8', start, start + length);
-  }
-
-  /** The next bytes as a reader of their own. */
-  part(length: number): ByteReader {
-    const start = this.#take(length);
-    return new ByteReader(this.#bytes.subarray(start, start + length));
   }
 
   #take(bytes: number): number {

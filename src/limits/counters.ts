@@ -2,6 +2,7 @@
  * The counter of each live key, in columns. Invariant: what a counter is (its kind and span) never changes while its
  * key lives, and a number that is given out again has another generation, so that no hold finds a stranger's counter.
  */
+import type { KeyAlias } from './key-alias.ts';
 import { KeyIndex } from './key-index.ts';
 import { f64, i32, largerF64, largerI32, largerU8, NONE, Numbers, u8 } from './columns.ts';
 
@@ -15,8 +16,10 @@ export const ROLLING = 4;
 export const LEASES = 5;
 
 /** Whether the log is known to know which key a counter has. */
-export const UNBOUND = 0;
+const UNBOUND = 0;
 const BOUND = 1;
+/** The log knows, and nobody else yet: the counter goes by its alias until its key is asked about. */
+const RESTORED = 2;
 
 /** What a counter begins as. */
 export interface CounterShape {
@@ -55,17 +58,20 @@ export class Counters {
   name = new Int32Array(this.numbers.capacity);
   binding = new Uint8Array(this.numbers.capacity);
   readonly #keys: string[] = [''];
+  /** Counters that go by their aliases. */
+  #restored = 0;
   readonly #nameNumbers = new Map<string, number>();
 
   get live(): number {
     return this.index.size;
   }
 
+  /** By the key, or by the alias, that it goes by. */
   find(key: string): number {
     return this.index.get(key) ?? NONE;
   }
 
-  /** The key of a counter; empty when it is free. */
+  /** The key of a counter, or its alias; empty when it is free. */
   keyOf(counter: number): string {
     return this.#keys[counter] ?? '';
   }
@@ -74,10 +80,10 @@ export class Counters {
     return this.names[i32(this.name, counter)] ?? '';
   }
 
-  /** A counter for a key that has none. */
+  /** A counter for a key that has none. The key is copied, so that it keeps nothing else alive, as a part of a body. */
   open(key: string, name: string, shape: CounterShape): number {
     const counter = this.numbers.take();
-    this.assign(counter, key, name, shape);
+    this.assign(counter, Buffer.from(key).toString(), name, shape);
     return counter;
   }
 
@@ -105,17 +111,53 @@ export class Counters {
   /** Takes the key from a counter, whose segments were given back. Its number stays taken. */
   unassign(counter: number): void {
     this.index.delete(this.keyOf(counter));
+    if (this.#isRestored(counter)) this.#restored -= 1;
     this.#keys[counter] = '';
+    this.binding[counter] = UNBOUND;
     this.generation[counter] = (i32(this.generation, counter) + 1) | 0;
   }
 
   isBound(counter: number): boolean {
-    return u8(this.binding, counter) === BOUND;
+    return u8(this.binding, counter) !== UNBOUND;
   }
 
   /** The log knows the key of a counter. */
   bind(counter: number): void {
     this.binding[counter] = BOUND;
+  }
+
+  /** A counter as the log has it: its key is an alias. */
+  assignRestored(counter: number, alias: string, name: string, shape: CounterShape): void {
+    this.numbers.reserve(counter + 1);
+    this.numbers.end = Math.max(this.numbers.end, counter + 1);
+    this.assign(counter, alias, name, shape);
+    this.binding[counter] = RESTORED;
+    this.#restored += 1;
+  }
+
+  /** The counter of a key, whatever name it goes by. */
+  claim(key: string, alias: KeyAlias): number {
+    const known = this.index.get(key);
+    if (known !== undefined && !this.#isRestored(known)) return known;
+    if (this.#restored === 0) return NONE;
+    const text = alias(key);
+    const counter = this.index.get(text);
+    if (counter === undefined || !this.#isRestored(counter)) return NONE;
+    this.index.delete(text);
+    this.#keys[counter] = Buffer.from(key).toString();
+    this.index.add(this.keyOf(counter), counter);
+    this.binding[counter] = BOUND;
+    this.#restored -= 1;
+    return counter;
+  }
+
+  /** What a counter is called in the log. */
+  aliasOf(counter: number, alias: KeyAlias): string {
+    return this.#isRestored(counter) ? this.keyOf(counter) : alias(this.keyOf(counter));
+  }
+
+  #isRestored(counter: number): boolean {
+    return u8(this.binding, counter) === RESTORED;
   }
 
   /** Whether nothing stands between a hold and its counter. */

@@ -3,14 +3,15 @@
  * Invariant: replaying the journals that are in the log, in their order, leads to what was counted by the decisions
  * that are in the log; one whose entry never got there leaves no trace.
  *
- * A counter goes by its number. Each journal says which key a number belongs to until a journal that said so is known
- * to be in the log, so that none relies on another that may be lost.
+ * A counter goes by its number. Each journal says which key a number belongs to, by its alias, until a journal that
+ * said so is known to be in the log, so that none relies on another that may be lost.
  */
 import { charge, type ChargeTerms, drop } from './charging.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { type Counters, LEASES, WINDOW } from './counters.ts';
 import { OPEN } from './decisions.ts';
+import type { KeyAlias } from './key-alias.ts';
 import { CHARGE_ESTIMATE, RELEASE } from './holds.ts';
 import type { LimitState } from './limit-state.ts';
 import {
@@ -42,6 +43,7 @@ const UNIT_MASK = 7;
 
 export class LimitJournal {
   readonly #counters: Counters;
+  readonly #alias: KeyAlias;
   readonly #bytes = new ByteWriter();
   #countAt = 0;
   #count = 0;
@@ -49,8 +51,10 @@ export class LimitJournal {
   #told: number[] = [];
   readonly #unconfirmed = new WeakMap<Uint8Array, readonly number[]>();
 
-  constructor(counters: Counters) {
+  /** @param alias what keys are called in journals */
+  constructor(counters: Counters, alias: KeyAlias) {
     this.#counters = counters;
+    this.#alias = alias;
   }
 
   beginAdmission(decisionId: string, now: number): void {
@@ -73,7 +77,7 @@ export class LimitJournal {
       bytes.u8(u8(counters.kind, counter));
       bytes.f64(f64(counters.span, counter));
       bytes.text(counters.nameOf(counter));
-      bytes.text(counters.keyOf(counter));
+      bytes.text(counters.aliasOf(counter, this.#alias));
       this.#told.push(counter, i32(counters.generation, counter));
     }
     if (hasCap) {
@@ -104,9 +108,10 @@ export class LimitJournal {
     return this.#bytes.take();
   }
 
-  reset(key: string, now: number): Uint8Array {
+  /** @param counter is about to be forgotten */
+  reset(counter: number, now: number): Uint8Array {
     this.#begin(RESET, now);
-    this.#bytes.text(key);
+    this.#bytes.text(this.#counters.aliasOf(counter, this.#alias));
     return this.#bytes.take();
   }
 
@@ -249,10 +254,7 @@ export class LimitReplay {
     if (counters.keyOf(counter) !== '') drop(state, counter);
     const former = counters.find(key);
     if (former !== NONE) drop(state, former);
-    counters.numbers.reserve(counter + 1);
-    counters.numbers.end = Math.max(counters.numbers.end, counter + 1);
-    counters.assign(counter, key, name, { kind, span });
-    counters.bind(counter);
+    counters.assignRestored(counter, key, name, { kind, span });
   }
 
   #settlement(bytes: ByteReader): void {

@@ -8,8 +8,9 @@ import type { LimitCharge, LimitRule, LimitStanding, UnitAmounts } from '../doma
 import { advance, charge, type ChargeTerms, drop, isIdle } from './charging.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { OPEN, SETTLED } from './decisions.ts';
+import { type KeyAlias, plainAlias } from './key-alias.ts';
 import { expiryNumber, RELEASE, REQUESTS, unitNumber } from './holds.ts';
-import { LimitJournal, LimitReplay, UNITS } from './limit-journal.ts';
+import { LimitJournal, UNITS } from './limit-journal.ts';
 import { LimitState } from './limit-state.ts';
 import type {
   Admission,
@@ -54,6 +55,8 @@ export interface LimitTableOptions {
   readonly maxHolding?: number;
   /** Keys from which on idle ones are looked for. */
   readonly sweepFrom?: number;
+  /** What keys are called in journals; by default what they are called here. */
+  readonly alias?: KeyAlias;
 }
 
 /** What was found out about one charge of a request, before anything is taken. */
@@ -71,6 +74,7 @@ export class LimitTable implements LimitStore {
   readonly #maxKeysWithAddresses: number;
   readonly #maxHolding: number;
   readonly #sweepFrom: number;
+  readonly #alias: KeyAlias;
   readonly #looked: Looked[] = [];
   readonly #used: UsedAmounts = new Float64Array(UNITS);
   readonly #terms: ChargeTerms = {
@@ -88,7 +92,8 @@ export class LimitTable implements LimitStore {
   /** @param state what was counted before; by default nothing */
   constructor(options: LimitTableOptions = {}, state: LimitState = new LimitState()) {
     this.#state = state;
-    this.#journal = new LimitJournal(state.counters);
+    this.#alias = options.alias ?? plainAlias;
+    this.#journal = new LimitJournal(state.counters, this.#alias);
     this.#maxKeys = options.maxKeys ?? MAX_KEYS;
     this.#maxKeysWithAddresses = options.maxKeysWithAddresses ?? MAX_KEYS_WITH_ADDRESSES;
     this.#maxHolding = options.maxHolding ?? MAX_HOLDING;
@@ -152,10 +157,11 @@ export class LimitTable implements LimitStore {
   reset(key: string, now: number): Uint8Array | undefined {
     this.#arrive(now, SWEEP_PER_CHARGE);
     const state = this.#state;
-    const counter = state.counters.find(key);
+    const counter = state.counters.claim(key, this.#alias);
     if (counter === NONE) return undefined;
+    const journal = this.#journal.reset(counter, state.now);
     this.#forget(counter);
-    return this.#journal.reset(key, state.now);
+    return journal;
   }
 
   /** A journal is durable. Until it is told, later ones repeat what they need of it. */
@@ -209,14 +215,14 @@ export class LimitTable implements LimitStore {
       throw new Error(`limit \`${rule.name}\` is charged \`${amount}\`, which is no amount`);
     }
     looked.key = key;
-    looked.counter = counters.find(key);
+    looked.counter = counters.claim(key, this.#alias);
     if (
       looked.counter === NONE &&
       counters.live >= this.#maxKeysWithAddresses &&
       rule.scope.includes(ADDRESS)
     ) {
       looked.key = sharedKey(rule);
-      looked.counter = counters.find(looked.key);
+      looked.counter = counters.claim(looked.key, this.#alias);
     }
     looked.own = NONE;
     if (looked.counter === NONE) requireWellFormed(looked.key);
@@ -225,7 +231,7 @@ export class LimitTable implements LimitStore {
       advance(this.#state, looked.counter, now);
     }
     if (rule.kind === 'concurrency' && rule.fair !== undefined) {
-      looked.own = counters.find(rule.fair.ownKey);
+      looked.own = counters.claim(rule.fair.ownKey, this.#alias);
       if (looked.own === NONE) requireWellFormed(rule.fair.ownKey);
       else advance(this.#state, looked.own, now);
     }
@@ -281,7 +287,7 @@ export class LimitTable implements LimitStore {
 
   #charge(found: number, key: string, rule: LimitRule, decision: number): number {
     const { counters } = this.#state;
-    const counter = found === NONE ? counters.open(ownCopy(key), rule.name, shapeOf(rule)) : found;
+    const counter = found === NONE ? counters.open(key, rule.name, shapeOf(rule)) : found;
     this.#journal.addCharge(counter, this.#terms);
     charge(this.#state, counter, this.#terms, decision);
     return counter;
@@ -350,11 +356,6 @@ function sharedKey(rule: LimitRule): string {
   return JSON.stringify(['shared', rule.name, kind, span]);
 }
 
-/** A text that keeps nothing else alive, as a part of a body would. */
-function ownCopy(key: string): string {
-  return Buffer.from(key).toString();
-}
-
 /** @throws Error when a key cannot be written and read back exactly */
 function requireWellFormed(key: string): void {
   if (key === '' || !key.isWellFormed()) throw new Error('a key is no well-formed text');
@@ -364,13 +365,4 @@ function noRoom(cause: string): AppError {
   return new AppError('STORE_UNAVAILABLE', `limits cannot be counted: ${cause}`, {
     retryAfterSeconds: RETRY_SECONDS,
   });
-}
-
-/** What the log kept, as a table. @throws Error when the journals do not follow each other */
-export function replayedTable(journals: Iterable<Uint8Array>, options: LimitTableOptions = {}): LimitTable {
-  const state = new LimitState();
-  const replay = new LimitReplay(state);
-  for (const journal of journals) replay.apply(journal);
-  replay.finish();
-  return new LimitTable(options, state);
 }

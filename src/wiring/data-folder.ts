@@ -1,6 +1,6 @@
 /**
- * The data folder and the pepper in it. Invariants: nobody but the owner can read them; a pepper that exists is
- * never replaced, because every key would stop working.
+ * The data folder and the secrets in it. Invariants: nobody but the owner can read them; a secret that exists is never
+ * replaced, because every key would stop working, or count from nothing.
  */
 import {
   accessSync,
@@ -21,6 +21,7 @@ import { HASH_BYTES } from '../identity/key-hash.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
 
 const PEPPER_FILE = 'pepper';
+const LIMIT_SECRET_FILE = 'limits.secret';
 
 /** Makes the folder when it is absent. @throws AppError STORE_UNAVAILABLE with what to do */
 export function prepareFolder(folder: string): void {
@@ -56,12 +57,31 @@ export function readPepper(
         `\`${file}\` is missing, and the keys of this store cannot be verified without it: restore it from a backup, or set DURAMEN_KEY_PEPPER as before`,
       );
     }
-    makePepper(folder, file, random);
+    makeSecret(folder, file, random);
   }
-  return checkedPepper(file);
+  return checkedSecret(file, 'no key can be verified');
 }
 
-function makePepper(folder: string, file: string, random: RandomBytes): void {
+/**
+ * The secret under which limits name on the disk what they count: from the folder, where the first start makes it.
+ * @param isNeeded whether something was counted under it; then a missing one is a loss, not a first start
+ * @throws AppError as `readPepper`
+ */
+export function readLimitSecret(folder: string, isNeeded: boolean, random: RandomBytes): Uint8Array {
+  const file = join(folder, LIMIT_SECRET_FILE);
+  if (!existsSync(file)) {
+    if (isNeeded) {
+      throw new AppError(
+        'STORE_UNAVAILABLE',
+        `\`${file}\` is missing, and what limits counted cannot be told to its keys without it: restore it from a backup`,
+      );
+    }
+    makeSecret(folder, file, random);
+  }
+  return checkedSecret(file, 'what limits counted cannot be told to its keys');
+}
+
+function makeSecret(folder: string, file: string, random: RandomBytes): void {
   const draft = `${file}.new`;
   try {
     const text = `${Buffer.from(random(HASH_BYTES)).toString('base64url')}\n`;
@@ -76,15 +96,16 @@ function makePepper(folder: string, file: string, random: RandomBytes): void {
   }
 }
 
-function checkedPepper(file: string): Uint8Array {
+/** @param loss what happens without it */
+function checkedSecret(file: string, loss: string): Uint8Array {
   const text = readFileSync(file, 'utf8').trim();
   if ((statSync(file).mode & 0o077) !== 0) {
     throw new AppError('STORE_UNAVAILABLE', `\`${file}\` can be read by others: run \`chmod 600 ${file}\``);
   }
-  const pepper = Buffer.from(text, 'base64url');
-  if (pepper.length >= HASH_BYTES && pepper.toString('base64url') === text) return pepper;
+  const secret = Buffer.from(text, 'base64url');
+  if (secret.length >= HASH_BYTES && secret.toString('base64url') === text) return secret;
   throw new AppError(
     'STORE_UNAVAILABLE',
-    `\`${file}\` is damaged: restore it from a backup; without it no key can be verified`,
+    `\`${file}\` is damaged: restore it from a backup; without it ${loss}`,
   );
 }

@@ -1,6 +1,13 @@
 /** The embedded stores: state.db, the folder `log` and query.db in one data folder, each behind its own thread. */
 import type { BundleStore } from '../bundles/ports.ts';
-import type { DecisionLog, LogExports, LogReader, LogTree, Outbox } from '../decision-log/ports.ts';
+import type {
+  DecisionLog,
+  LogExports,
+  LogJournals,
+  LogReader,
+  LogTree,
+  Outbox,
+} from '../decision-log/ports.ts';
 import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
@@ -48,6 +55,7 @@ export interface Stores {
   readonly reader: LogReader;
   readonly tree: LogTree;
   readonly exports: LogExports;
+  readonly journals: LogJournals;
   readonly retention: LogRetention;
   /** The key that verifies the log's checkpoints (c2sp.org/signed-note). */
   readonly verifierKey: string;
@@ -107,6 +115,7 @@ export async function openStores(
     reader,
     tree: reader,
     exports: log.exports,
+    journals: log.journals,
     retention: log,
     verifierKey: log.verifierKey,
     pressure: () => log.statistics,

@@ -178,7 +178,6 @@ function describeAdmission(scene: Scene): void {
       'a}',
       '{a}',
       '{a',
-      '',
       ' ',
       'ä',
       'a\u0308',
@@ -244,8 +243,8 @@ function describeRates(scene: Scene): void {
   test('a rate that no millisecond divides loses nothing by rounding', async () => {
     const one = chargeTo(rateRule({ limit: 7, burst: 1, periodMs: SECOND }));
     let admitted = 0;
-    for (let at = 0; at < 10 * SECOND; at++) admitted += await scene().admitted(1, NOON + at, one);
-    expect(admitted).toBe(70);
+    for (let at = 0; at < 2 * SECOND; at++) admitted += await scene().admitted(1, NOON + at, one);
+    expect(admitted).toBe(14);
   });
 
   test('a rate of large numbers over a long time is exact', async () => {

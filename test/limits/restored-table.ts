@@ -1,6 +1,6 @@
 /**
- * A store that loses its memory after every step, and goes on with what the journals tell. Whatever a test finds
- * different in it, a crash would have changed.
+ * A store that loses its memory after every step, and goes on with what the journals tell, by way of a snapshot.
+ * Whatever a test finds different in it, a crash would have changed.
  */
 import type {
   Admission,
@@ -10,11 +10,44 @@ import type {
   Settlement,
   SettlementResult,
 } from '../../src/limits/ports.ts';
-import { type LimitTable, replayedTable } from '../../src/limits/limit-table.ts';
+import { LimitRebuild } from '../../src/limits/limit-rebuild.ts';
+import { writeState } from '../../src/limits/limit-snapshot.ts';
+import { LimitTable, type LimitTableOptions } from '../../src/limits/limit-table.ts';
+
+/** Journals as the log keeps them: each behind its length. */
+export function journalRow(journals: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(
+    journals.flatMap(journal => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32LE(journal.length);
+      return [length, journal];
+    }),
+  );
+}
+
+/** What the log knows as a table. @param split how many of the journals a snapshot stands for */
+export function rebuiltTable(
+  journals: readonly Uint8Array[],
+  options: LimitTableOptions = {},
+  split = 0,
+): LimitTable {
+  const before = new LimitRebuild();
+  before.readJournals(journalRow(journals.slice(0, split)));
+  const after = new LimitRebuild();
+  after.readSnapshot(writeState(before.finish(), 64));
+  after.readJournals(journalRow(journals.slice(split)));
+  return new LimitTable(options, after.finish());
+}
 
 export class RestoredTable implements LimitStore {
   readonly journals: Uint8Array[] = [];
-  #table: LimitTable = replayedTable([]);
+  readonly #options: LimitTableOptions;
+  #table: LimitTable;
+
+  constructor(options: LimitTableOptions = {}) {
+    this.#options = options;
+    this.#table = rebuiltTable([], options);
+  }
 
   admit(request: AdmissionRequest): Admission {
     return this.#restored(this.#table.admit(request));
@@ -37,8 +70,9 @@ export class RestoredTable implements LimitStore {
   }
 
   #restored<T extends { readonly journal: Uint8Array | undefined }>(answer: T): T {
-    if (answer.journal !== undefined) this.journals.push(answer.journal);
-    this.#table = replayedTable(this.journals);
+    if (answer.journal === undefined) return answer;
+    this.journals.push(answer.journal);
+    this.#table = rebuiltTable(this.journals, this.#options, Math.floor(this.journals.length / 2));
     return answer;
   }
 }
