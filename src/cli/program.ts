@@ -22,6 +22,7 @@ import { addLogEvidence } from './log-program.ts';
 import { getDecision, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
 import { addPenalties } from './penalties.ts';
 import { addProfiles } from './profiles.ts';
+import { addRevocations } from './revocations.ts';
 import type { Terminal } from './terminal.ts';
 
 const output = z.enum(['table', 'json']);
@@ -48,6 +49,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addLog(program, terminal, exit);
   addKeys(program, terminal);
   addCallerKeys(program, terminal, { withServer, collect });
+  addRevocations(program, terminal, { withServer, collect });
   addProfiles(program, terminal, { withServer });
   addPenalties(program, terminal, { withServer });
   addLoad(program, terminal, { withServer });

@@ -7,7 +7,7 @@ import type { EvaluationRequest } from '../cedar/types.ts';
 import type { CallerRules } from '../domain/caller-rules.ts';
 import type { Credential, Role } from '../domain/credential.ts';
 import { DatetimeValue, type Entity, EntityUid, RecordValue, type Value } from '../domain/value.ts';
-import type { ControlObject, ControlQuestion, KeyFacts, ProfileFacts } from './question.ts';
+import type { CallerKeyFacts, ControlObject, ControlQuestion, KeyFacts, ProfileFacts } from './question.ts';
 
 /** Namespace of everything that these policies speak of: no policy of a layer can name it. */
 const CONTROL_NAMESPACE = 'Duramen';
@@ -87,6 +87,8 @@ function objectEntity(object: ControlObject): Entity {
         ...tenancy(tenant === undefined ? undefined : [tenant]),
       ]);
     }
+    case 'callerKey':
+      return callerKeyEntity(object.key);
     case 'profile':
       return profileEntity(object.profile);
     default:
@@ -99,6 +101,17 @@ function keyEntity({ id, tenants, expiresAt, ...granted }: KeyFacts): Entity {
     ...tenancy(tenants),
     ...rights(granted),
     ...(expiresAt === undefined ? [] : [['expires', new DatetimeValue(Date.parse(expiresAt))] as const]),
+  ]);
+}
+
+function callerKeyEntity({ id, owner, tenant, oauthScopes, isNarrowed, expiresAt }: CallerKeyFacts): Entity {
+  return entity('CallerKey', id ?? NEW_KEY_ID, [
+    ['ownerType', owner.type],
+    ['owner', owner.id],
+    ['oauthScopes', makeSet([...oauthScopes])],
+    ['narrowed', isNarrowed],
+    ['expires', new DatetimeValue(Date.parse(expiresAt))],
+    ...tenancy(tenant === undefined ? undefined : [tenant]),
   ]);
 }
 

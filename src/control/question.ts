@@ -14,10 +14,24 @@ export type ControlObject =
   /** `tenant`: its owner; undefined when it belongs to none. */
   | { readonly kind: 'entity'; readonly ref: EntityRef; readonly tenant: string | undefined }
   | { readonly kind: 'key'; readonly key: KeyFacts }
+  | { readonly kind: 'callerKey'; readonly key: CallerKeyFacts }
   | { readonly kind: 'profile'; readonly profile: ProfileFacts };
 
 /** A profile of a gateway that is looked at, written or removed. */
 export type ProfileFacts = Pick<PepProfile, 'name' | 'kind' | 'authentication' | 'identity'>;
+
+/** A key of a caller that is looked at, made, rotated or revoked. `id` is absent while it is made. */
+export interface CallerKeyFacts {
+  readonly id?: string | undefined;
+  readonly owner: EntityRef;
+  /** Of the owner; undefined: it has none. */
+  readonly tenant: string | undefined;
+  readonly oauthScopes: readonly string[];
+  /** Whether it reaches less than its owner does. */
+  readonly isNarrowed: boolean;
+  /** RFC 3339. */
+  readonly expiresAt: string;
+}
 
 /** A key that is looked at, made or revoked. `id` is absent while it is made. */
 export interface KeyFacts extends Pick<ApiKey, 'roles' | 'mayAssert'> {

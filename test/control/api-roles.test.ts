@@ -89,6 +89,13 @@ describe('before its body is read', () => {
   });
 });
 
+const CALLER_KEY = {
+  owner: { type: 'User', id: 'alice' },
+  oauthScopes: ['payments:refund'],
+  isNarrowed: false,
+  expiresAt: '2026-12-01T00:00:00Z',
+} as const;
+
 /** Objects with the tenants that they concern; undefined: all, or nobody's. */
 const OBJECTS: readonly (readonly [
   name: string,
@@ -111,11 +118,29 @@ const OBJECTS: readonly (readonly [
     { kind: 'key', key: { roles: ['pep'], tenants: ['acme', 'initech'], mayAssert: false } },
     ['acme', 'initech'],
   ],
+  ['key of a caller of acme', { kind: 'callerKey', key: { ...CALLER_KEY, tenant: 'acme' } }, ['acme']],
+  [
+    'key of a caller of initech',
+    { kind: 'callerKey', key: { ...CALLER_KEY, tenant: 'initech' } },
+    ['initech'],
+  ],
+  [
+    'key of a caller of no tenant',
+    { kind: 'callerKey', key: { ...CALLER_KEY, tenant: undefined } },
+    undefined,
+  ],
   ['key of all', { kind: 'key', key: { roles: ['pep'], mayAssert: false } }, undefined],
 ];
 
 /** Routes that name what they are about in the body. */
-const NAMED_IN_BODIES = ['pushBundle', 'erasePrincipal', 'createKey', 'liftPenalty', 'reportLoad'];
+const NAMED_IN_BODIES = [
+  'pushBundle',
+  'erasePrincipal',
+  'createKey',
+  'createCallerKey',
+  'liftPenalty',
+  'reportLoad',
+];
 
 describe('once it is known what a call is about', () => {
   const types = {
@@ -123,15 +148,18 @@ describe('once it is known what a call is about', () => {
     layer: 'Layer',
     entity: 'DirectoryEntity',
     key: 'Key',
+    callerKey: 'CallerKey',
     profile: 'PepProfile',
   };
   const about = (kind: ControlObject['kind']) =>
     managed.filter(({ operation }) => declared.get(operation)?.has(`Duramen::${types[kind]}`) === true);
 
   test('every route that names a layer, an entity or a key is asked about it', () => {
-    const byPath = /^\/v1\/(?!caller-keys\/).*\{(?:layer|digest|id)\}/;
+    const byPath = /^\/v1\/.*\{(?:layer|digest|id)\}/;
     const named = managed.filter(({ path }) => byPath.test(path)).map(({ operation }) => operation);
-    const asked = (['layer', 'entity', 'key'] as const).flatMap(about).map(({ operation }) => operation);
+    const asked = (['layer', 'entity', 'key', 'callerKey'] as const)
+      .flatMap(about)
+      .map(({ operation }) => operation);
     expect(asked.toSorted()).toEqual([...named, ...NAMED_IN_BODIES].toSorted());
   });
 

@@ -16,6 +16,7 @@ import type { ListedCallerKey } from '../../identity/caller-keys/key-listing.ts'
 import type { MadeCallerKey } from '../../identity/caller-keys/key-service.ts';
 import { type Answer, type Route, route } from '../http/route.ts';
 import { invalidRequest } from '../http/validation.ts';
+import { requireNewKey, requireOneKey } from './caller-key-guard.ts';
 import { cursorSchema, limitSchema, pageOf } from './paging.ts';
 
 const MINUTE_MS = 60_000;
@@ -129,6 +130,7 @@ function createCallerKey(): Route {
     answers: { 201: { description: 'the new key', schema: madeCallerKeySchema } },
     failures: ['IDEMPOTENCY_CONFLICT', 'STORE_UNAVAILABLE'],
     async handle({ services, credential, body }) {
+      requireNewKey(services, credential, body);
       return madeAnswer(await services.callerKeys.create(body, credential));
     },
   });
@@ -165,7 +167,7 @@ function getCallerKey(): Route {
     answers: { 200: { description: 'the key', schema: callerKeySchema } },
     failures: ['NOT_FOUND'],
     handle({ services, credential, param }) {
-      return { status: 200, json: wire(services.callerKeys.get(param('id'), credential)) };
+      return { status: 200, json: wire(requireOneKey(services, credential, 'getCallerKey', param('id'))) };
     },
   });
 }
@@ -182,6 +184,7 @@ function rotateCallerKey(): Route {
     answers: { 201: { description: 'the new key', schema: madeCallerKeySchema } },
     failures: ['NOT_FOUND', 'ALREADY_EXISTS', 'IDEMPOTENCY_CONFLICT', 'STORE_UNAVAILABLE'],
     async handle({ services, credential, body, param }) {
+      requireOneKey(services, credential, 'rotateCallerKey', param('id'));
       return madeAnswer(await services.callerKeys.rotate(param('id'), body, credential));
     },
   });
@@ -199,6 +202,7 @@ function revokeCallerKey(): Route {
     answers: { 204: { description: 'the key is revoked' } },
     failures: ['NOT_FOUND', 'STORE_UNAVAILABLE'],
     async handle({ services, credential, query, param }) {
+      requireOneKey(services, credential, 'revokeCallerKey', param('id'));
       await services.callerKeys.revoke(param('id'), query.reason, credential);
       return { status: 204 };
     },
