@@ -18,6 +18,9 @@ const LIMITS = {
   ],
 };
 
+/** Problem types of draft-ietf-httpapi-ratelimit-headers. */
+const TYPES = 'https://iana.org/assignments/http-problem-types#';
+
 let holder: SnapshotHolder;
 beforeAll(async () => {
   holder = await limitedHolder(LIMITS);
@@ -70,13 +73,16 @@ describe.each([
       headers: { ratelimit: '"platform/burst";r=2;t=60' },
     });
     expect(decision.problem).toBeUndefined();
-    const reserved = (decision.limits ?? []).map(limit => [limit.name, limit.reserved, limit.remaining]);
-    expect(reserved.toSorted()).toEqual([
-      ['platform/budget', 500, 1_500],
-      ['platform/burst', 1, 2],
-      ['platform/lanes', 1, 3],
-      ['platform/trial', 1, 0],
+    const reserved = (decision.limits ?? []).map(({ name, reserved: amount, remaining }) => [
+      name,
+      { amount, remaining },
     ]);
+    expect(Object.fromEntries(reserved)).toEqual({
+      'platform/budget': { amount: 500, remaining: 1_500 },
+      'platform/burst': { amount: 1, remaining: 2 },
+      'platform/lanes': { amount: 1, remaining: 3 },
+      'platform/trial': { amount: 1, remaining: 0 },
+    });
     expect(log.appended[0]?.entry).toMatchObject({ kind: 'decision', limits: decision.limits });
     expect(log.appended[0]?.journal).toBeInstanceOf(Uint8Array);
   });
@@ -205,7 +211,7 @@ describe('who is blocked', () => {
       reason: { code: 'PENALTY_BLOCKED', message: 'refused for a time' },
       levels: {},
       headers: { 'retry-after': '5' },
-      problem: { status: 429, type: expect.stringContaining('abnormal-usage-detected') },
+      problem: { status: 429, type: `${TYPES}abnormal-usage-detected` },
     });
     expect(log.appended[0]?.entry).toMatchObject({ request: { tenant: 'acme' } });
     blocked = false;
@@ -221,7 +227,7 @@ describe('without room', () => {
     const { decide } = limitedEngine({ holder, guard });
     expect(await decide()).toMatchObject({
       reason: { code: 'OVERLOADED' },
-      problem: { status: 503, type: expect.stringContaining('temporary-reduced-capacity') },
+      problem: { status: 503, type: `${TYPES}temporary-reduced-capacity` },
     });
     full = false;
     expect(used(await decide())['platform/burst']).toBe(1);
