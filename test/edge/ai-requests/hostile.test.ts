@@ -94,7 +94,7 @@ const MODELS: readonly Hostile[] = [
   ['a stored prompt beside a model', 'POST /v1/responses', { model: 'cheap', prompt: { id: 'pmpt_1' } }, 'MODEL_UNKNOWN'],
   ['a response without a model', 'POST /v1/responses', { input: 'x', previous_response_id: 'r' }, 'MODEL_UNKNOWN'],
   ['a batch from a file', 'POST /v1/batches', { input_file_id: 'file-1', endpoint: '/v1/chat/completions' }, 'MODEL_UNKNOWN'],
-  ['a file', 'POST /v1/files', 'x', 'MODEL_UNKNOWN'],
+  ['a file without a form', 'POST /v1/files', 'x', 'INPUT_REJECTED'],
   ['the list of models', 'GET /v1/models', undefined, 'MODEL_UNKNOWN'],
   ['a stored response', 'GET /v1/responses/resp_1', undefined, 'MODEL_UNKNOWN'],
 ];

@@ -1,6 +1,7 @@
 /** Real-shaped requests of every dialect, and what each asks. */
 import { describe, expect, test } from 'vitest';
 import { DIALECT_FAMILIES } from '../../../src/domain/pep-profile.ts';
+import { makeRows } from '../../../src/edge/ai-requests/dialect-families.ts';
 import { lineOf, readerFor, requestOf, type Sample, type SampleExtras } from './sample.ts';
 import { SAMPLES } from './samples/all.ts';
 
@@ -41,6 +42,16 @@ function toolOf(text: string): { kind: string; name: string } {
   const colon = text.indexOf(':');
   return { kind: text.slice(0, colon), name: text.slice(colon + 1) };
 }
+
+test('every row of the table has a request', () => {
+  const seen = new Set(
+    SAMPLES.flatMap(({ samples }) => samples.map(([, , meaning]) => meaning.split(' ', 1)[0])),
+  );
+  const rows = DIALECT_FAMILIES.flatMap(family => makeRows(family)).filter(
+    ({ hides }) => hides === undefined,
+  );
+  expect(rows.map(({ dialect }) => dialect).filter(dialect => !seen.has(dialect))).toEqual([]);
+});
 
 test('the table has at least 300 requests and leaves out no family', () => {
   expect(SAMPLES.flatMap(({ samples }) => samples).length).toBeGreaterThanOrEqual(300);

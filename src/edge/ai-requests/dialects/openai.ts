@@ -5,6 +5,7 @@
 import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type InputClass, refuse } from '../ai-request.ts';
+import { type LineKind, readBatchFile } from '../batch-file.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
 import { countAt, type Facts, flagAt, has, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
 import { classOfType, readTexts, readTypedContent } from '../input-classes.ts';
@@ -14,6 +15,8 @@ import type { FormPart } from '../multipart.ts';
 export const OPENAI_MODEL_KEYS = ['model', 'models', 'fallbacks'] as const;
 const MODEL_KEYS: ReadonlySet<string> = new Set(OPENAI_MODEL_KEYS);
 const MODEL_UNSEEN = 'the models stand in a file or an object that only the upstream sees';
+/** Requests that may stand on the lines of a batch. */
+const BATCHED = /\.(?:chat|responses|completions|embeddings|moderations)$/;
 
 /** The rows of api.openai.com, without its prefix. @param family first part of the dialect names */
 export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
@@ -42,7 +45,7 @@ export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
     operation,
     body: { kind: 'form', read: (parts, facts) => readForm(parts, facts, input) },
   });
-  return [
+  const rows = [
     post('chat', '/chat/completions', 'generate', readChat),
     post('responses', '/responses', 'generate', readResponses),
     post('responses-tokens', '/responses/input_tokens', 'generate', readResponses),
@@ -65,22 +68,56 @@ export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
     },
     ...hiddenRows(family, prefix),
   ];
+  return [...rows, ...batchRows(family, prefix, rows)];
+}
+
+/** Uploads of batches name their models; what is made of an upload names none, and only the route can. */
+function batchRows(family: string, prefix: string, rows: readonly DialectRow[]): DialectRow[] {
+  const kinds = new Map<string, LineKind>();
+  for (const { dialect, path, body, modelKeys } of rows) {
+    if (body.kind !== 'json' || !BATCHED.test(dialect)) continue;
+    const kind = { read: body.read, modelKeys: new Set(modelKeys) };
+    // Azure's clients leave the version out
+    for (const url of [path, path.slice(prefix.length), `/v1${path.slice(prefix.length)}`])
+      kinds.set(url, kind);
+  }
+  const upload: DialectRow = {
+    dialect: `${family}.batch-file`,
+    methods: ['POST'],
+    path: `${prefix}/files`,
+    operation: 'batch',
+    body: { kind: 'form', read: (parts, facts) => readUpload(parts, kinds, facts) },
+  };
+  const start: DialectRow = {
+    dialect: `${family}.batch`,
+    methods: ['POST'],
+    path: `${prefix}/batches`,
+    operation: 'batch',
+    body: { kind: 'json', read: (body, facts) => readBatchJob(body, kinds, facts) },
+  };
+  return [upload, start];
 }
 
 /** Known requests whose models stand elsewhere. */
 function hiddenRows(family: string, prefix: string): DialectRow[] {
-  const hidden = (name: string, paths: readonly string[]): DialectRow[] =>
+  const hidden = (
+    name: string,
+    paths: readonly string[],
+    methods = ['GET', 'POST', 'DELETE'],
+  ): DialectRow[] =>
     paths.map(path => ({
       dialect: `${family}.${name}`,
-      methods: ['GET', 'POST', 'DELETE'],
+      methods,
       path: prefix + path,
       operation: 'batch',
       body: { kind: 'none' },
       hides: MODEL_UNSEEN,
     }));
   return [
-    ...hidden('batches', ['/batches', '/batches/{id}', '/batches/{id}/cancel']),
-    ...hidden('files', ['/files', '/files/{id}', '/files/{id}/content', '/uploads', '/uploads/{id}/parts']),
+    ...hidden('batches', ['/batches/{id}', '/batches/{id}/cancel']),
+    ...hidden('batches', ['/batches'], ['GET']),
+    ...hidden('files', ['/files/{id}', '/files/{id}/content', '/uploads', '/uploads/{id}/parts']),
+    ...hidden('files', ['/files'], ['GET']),
     ...hidden('fine-tuning-job', ['/fine_tuning/jobs/{id}', '/fine_tuning/jobs/{id}/cancel']),
     ...hidden('stored-response', [
       '/responses/{id}',
@@ -204,6 +241,30 @@ function readTraining(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
   facts.classes.add('stored');
 }
+
+/** A file for later use. One for a batch holds the requests of it; of any other it is not known who will read it. */
+function readUpload(parts: readonly FormPart[], kinds: ReadonlyMap<string, LineKind>, facts: Facts): void {
+  const named = (wanted: string): readonly FormPart[] => parts.filter(({ name }) => name === wanted);
+  for (const { name } of parts) facts.checkKey(name, NO_KEYS);
+  const [purpose, ...purposes] = named('purpose');
+  const [file, ...files] = named('file');
+  if (purposes.length > 0 || files.length > 0) {
+    refuse('BODY_UNREADABLE', 'the form has `purpose` or `file` twice');
+  }
+  if (purpose?.bytes.toString('utf8') !== 'batch' || purpose.isFile) refuse('MODEL_UNKNOWN', MODEL_UNSEEN);
+  if (file?.isFile !== true) refuse('MODEL_UNKNOWN', 'the batch has no file');
+  readBatchFile(file.bytes, kinds, facts);
+}
+
+/** Which models the file names was decided, if at all, when it came: only a route with one model settles it. */
+function readBatchJob(body: JsonObject, kinds: ReadonlyMap<string, LineKind>, facts: Facts): void {
+  if (textAt(body, 'input_file_id') === undefined || !kinds.has(textAt(body, 'endpoint') ?? '')) {
+    refuse('MODEL_UNKNOWN', MODEL_UNSEEN);
+  }
+  facts.classes.add('stored');
+}
+
+const NO_KEYS: ReadonlySet<string> = new Set([]);
 
 /** Fields of a form. Its model is in `model`, and any field that may name another one is refused. */
 function readForm(parts: readonly FormPart[], facts: Facts, input: InputClass): void {

@@ -3,6 +3,7 @@ import type { DialectFamily } from '../../../../src/domain/pep-profile.ts';
 import type { Sample } from '../sample.ts';
 import { ANTHROPIC_SAMPLES, BEDROCK_SAMPLES, GEMINI_SAMPLES, VERTEX_SAMPLES } from './messages.ts';
 import { AZURE_SAMPLES, OPENAI_SAMPLES } from './openai.ts';
+import { FURTHER_SAMPLES } from './further.ts';
 import {
   COHERE_SAMPLES,
   HUGGINGFACE_SAMPLES,
@@ -23,7 +24,7 @@ export interface SampleSet {
   readonly samples: readonly Sample[];
 }
 
-export const SAMPLES: readonly SampleSet[] = [
+const OWN_SAMPLES: readonly SampleSet[] = [
   { name: 'OpenAI', dialects: ['openai'], samples: OPENAI_SAMPLES },
   { name: 'Azure OpenAI', dialects: ['azure-openai'], samples: AZURE_SAMPLES },
   { name: 'Anthropic', dialects: ['anthropic'], samples: ANTHROPIC_SAMPLES },
@@ -42,3 +43,8 @@ export const SAMPLES: readonly SampleSet[] = [
   { name: 'SageMaker', dialects: ['sagemaker'], samples: SAGEMAKER_SAMPLES },
   { name: 'the Model Context Protocol', dialects: [], samples: MCP_SAMPLES },
 ];
+
+export const SAMPLES: readonly SampleSet[] = OWN_SAMPLES.map(set => ({
+  ...set,
+  samples: [...set.samples, ...set.dialects.flatMap(family => FURTHER_SAMPLES[family] ?? [])],
+}));
