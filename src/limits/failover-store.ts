@@ -37,6 +37,8 @@ export interface FailoverOptions {
   readonly now: () => number;
   /** The store is not used, with the reason, or, with undefined, used again. */
   readonly onChange: (reason: string | undefined) => void;
+  /** A request was decided without the store. */
+  readonly onDegraded: () => void;
 }
 
 export class FailoverLimitStore implements LimitStore {
@@ -56,6 +58,11 @@ export class FailoverLimitStore implements LimitStore {
   /** Why the shared store is not used; undefined: it is. */
   get problem(): string | undefined {
     return this.#circuit.reason;
+  }
+
+  /** Admissions and settlements that the shared store does not know yet. */
+  get unmerged(): number {
+    return this.#unmerged.size;
   }
 
   /** Tries the shared store for the first time. Resolves also when it does not answer: then limits are degraded. */
@@ -88,7 +95,7 @@ export class FailoverLimitStore implements LimitStore {
     if (this.#isUsed(settlement.decisionId)) {
       try {
         const together = await this.#ask(() => this.#options.shared.settle(settlement));
-        return together.state === 'unknown' ? alone : together;
+        return together.state === 'unknown' ? alone : { ...together, journal: alone.journal };
       } catch (error) {
         // it is settled when the store is back
         if (!(error instanceof StoreFailure)) throw error;
@@ -104,7 +111,7 @@ export class FailoverLimitStore implements LimitStore {
     if (this.#isUsed(decisionId)) {
       try {
         const together = await this.#ask(() => this.#options.shared.extend(decisionId, now, holdMs));
-        return together.state === 'unknown' ? alone : together;
+        return together.state === 'unknown' ? alone : { ...together, journal: alone.journal };
       } catch (error) {
         throw error instanceof StoreFailure ? this.#unavailable(error) : error;
       }
@@ -114,14 +121,14 @@ export class FailoverLimitStore implements LimitStore {
     return alone;
   }
 
-  async reset(key: string, now: number): Promise<undefined> {
+  async reset(key: string, now: number): Promise<Uint8Array | undefined> {
     if (this.#circuit.isOpen) throw this.#unavailable();
     try {
       await this.#ask(async () => this.#options.shared.reset(key, now));
     } catch (error) {
       throw error instanceof StoreFailure ? this.#unavailable(error) : error;
     }
-    await this.#options.local.reset(key, now);
+    return this.#options.local.reset(key, now);
   }
 
   async close(): Promise<void> {
@@ -138,6 +145,7 @@ export class FailoverLimitStore implements LimitStore {
    */
   async #admitAlone(request: AdmissionRequest, maybeCounted: boolean): Promise<Admission> {
     const { charges } = request;
+    this.#options.onDegraded();
     const denied = charges.some(({ rule }) => rule.mode === 'enforce' && rule.onStoreFailure === 'deny');
     const own = charges
       .filter(({ rule }) => rule.onStoreFailure === 'local')
@@ -153,7 +161,8 @@ export class FailoverLimitStore implements LimitStore {
       if (standing === undefined) throw new Error('a charge without a standing');
       return { ...standing, degraded: true };
     });
-    return { admitted, standings, journal: undefined };
+    // what is counted here alone is kept in the log of this server
+    return { admitted, standings, journal: counted.journal };
   }
 
   /** What the store has to learn of a request that was answered without it. */

@@ -85,6 +85,7 @@ export function assembleEdge(parts: EdgeParts): Services {
     health: new Health([
       ...healthChecks(stores, policy, anchors, identity.keys, config.anchor.maxAgeSeconds),
       ...parts.certificates.checks,
+      ...parts.limits.checks,
     ]),
     status: statusOf(parts, activeBundles),
     metrics,

@@ -11,9 +11,12 @@ import { EffectiveLimitsDesk } from '../pdp/effective-limits.ts';
 import { OutcomeDesk } from '../pdp/outcome-desk.ts';
 import type { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
+import type { HealthCheck } from '../edge/http/health.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { PROCESS_TIMERS } from './anchors.ts';
 import { LimitMemory } from './limit-memory.ts';
+import { openSharedLimits } from './shared-limits.ts';
 import type { Stores } from './stores.ts';
 
 const SECOND_MS = 1_000;
@@ -26,6 +29,7 @@ export interface LimitParts {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: RandomBytes;
+  readonly metrics: Pick<Metrics, 'register'>;
   readonly logger: Logger;
 }
 
@@ -36,6 +40,7 @@ export interface Limits {
   readonly effective: EffectiveLimitsDesk;
   readonly planner: LimitPlanner;
   readonly store: LimitStore;
+  readonly checks: readonly HealthCheck[];
   close(): Promise<void>;
 }
 
@@ -50,7 +55,15 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
   });
   const history = new UsageTable();
   const planner = new LimitPlanner({ history, activity: new ActiveTenants() });
-  const store = memory.table;
+  const { store, checks, ...shared } = await openSharedLimits({
+    ...parts,
+    settings: config.limits.redis,
+    local: memory.table,
+    timers: PROCESS_TIMERS,
+  }).catch(async (error: unknown) => {
+    await memory.close();
+    throw error;
+  });
   const holdMs = config.limits.holdSeconds * SECOND_MS;
   const { registry } = stores.subjects;
   return {
@@ -72,6 +85,10 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
     effective: new EffectiveLimitsDesk(snapshots, planner, clock),
     planner,
     store,
-    close: () => memory.close(),
+    checks,
+    close: async () => {
+      await shared.close();
+      await memory.close();
+    },
   };
 }
