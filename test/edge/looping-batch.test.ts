@@ -8,7 +8,7 @@ import { percentile, type Served, SharedModel, type Workload } from './shared-mo
 
 const CAPACITY = 8;
 const WORK_MS = 200;
-const SECONDS_MS = 6_000;
+const SPAN_MS = 4_000;
 const MODEL = { type: 'Model', id: 'globex/translate' };
 const POOL = { id: 'translate', kind: 'concurrency', limit: CAPACITY, lease: '60s', key: ['model'] };
 const FAIR = { weights: { acme: 1, globex: 1 }, highWaterPercent: 75 };
@@ -17,11 +17,11 @@ const PENALTIES = { principal: { violations: 20, within: '60s', block: '60s' } }
 /** A call each 100 ms: two run at one time as a rule. */
 const INTERACTIVE: Workload = {
   question: { principal: { type: 'Service', id: 'globex/router' }, action: 'generate', resource: MODEL },
-  arrivals: Array.from({ length: SECONDS_MS / 100 }, (_, at) => at * 100),
+  arrivals: Array.from({ length: SPAN_MS / 100 }, (_, at) => at * 100),
   loops: false,
   retryMs: 500,
 };
-/** Twenty-four workers without a pause. */
+/** Twelve workers without a pause. */
 const BATCH: Workload = {
   question: {
     principal: { type: 'User', id: 'acme/alice' },
@@ -29,9 +29,9 @@ const BATCH: Workload = {
     resource: MODEL,
     auth: { method: 'jwt', assurance: 1, scopes: [] },
   },
-  arrivals: Array.from({ length: 24 }, () => 0),
+  arrivals: Array.from({ length: 12 }, () => 0),
   loops: true,
-  retryMs: 100,
+  retryMs: 200,
 };
 
 let service: LimitedService;
@@ -45,7 +45,7 @@ afterAll(() => service.stop());
 
 async function run(workloads: readonly Workload[], limits: object): Promise<readonly Served[]> {
   await pushLimits(service, { ...limits, penalties: PENALTIES });
-  const served = await new SharedModel(service, CAPACITY, WORK_MS).run(workloads, SECONDS_MS);
+  const served = await new SharedModel(service, CAPACITY, WORK_MS).run(workloads, SPAN_MS);
   // what the calls of one test hold is over before the next
   service.clock.advance(3_600_000);
   return served;
@@ -68,7 +68,7 @@ test('what the other tenant does not use is lent, and no part of the model is ke
 });
 
 test('who comes back to its own share has it at once, also while all of the rest is lent', async () => {
-  const later = { ...INTERACTIVE, arrivals: INTERACTIVE.arrivals.filter(at => at >= SECONDS_MS / 2) };
+  const later = { ...INTERACTIVE, arrivals: INTERACTIVE.arrivals.filter(at => at >= SPAN_MS / 2) };
   const [interactive] = await run([later, BATCH], { limits: [{ ...POOL, fair: FAIR }] });
   expect([...(interactive?.denied ?? [])]).toEqual([]);
   expect(percentile(interactive?.latencies ?? [], 99)).toBeLessThanOrEqual(alone * 1.1);
