@@ -4,7 +4,7 @@ import type { Credential } from '../src/domain/credential.ts';
 import type { EntityRef } from '../src/domain/ids.ts';
 import { AccessQueries } from '../src/pdp/access/access-queries.ts';
 import { SnapshotHolder } from '../src/pdp/snapshot.ts';
-import { median } from './http.ts';
+import { median } from './median.ts';
 import { buildSnapshot, compiledEvaluator, readSchema } from './in-process.ts';
 import { modelName, principalName, type WorldSize } from './world.ts';
 

@@ -2,7 +2,9 @@
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { benchCallers, type CallerFigures } from './callers.ts';
 import type { LoadOptions, LoadResult } from './client.ts';
+import { median } from './median.ts';
 import { load, type RunningService, startBare, startService } from './process.ts';
 import { call, fill, stage } from './setup.ts';
 import { requests, tenantName, type WorldSize } from './world.ts';
@@ -37,6 +39,7 @@ export interface HttpFigures {
   };
   /** Requests per second of other engine modes as a ratio to `crossCheck: off` beside them. */
   readonly modes: Readonly<Record<string, number>>;
+  readonly callers: CallerFigures;
   readonly metrics: Readonly<Record<string, string>>;
 }
 
@@ -72,6 +75,7 @@ export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Pr
     const metrics = await readMetrics(service);
     const resident = service.residentMegabytes();
     await service.stop();
+    const callers = await benchCallers(plan, dataDir, key, say);
     const modes = await compareModes(plan, dataDir, key, say);
     return {
       ...throughput,
@@ -82,8 +86,22 @@ export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Pr
       residentAfterMegabytes: resident,
       activation,
       modes,
+      callers,
       metrics,
     };
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+/** The figures of callers alone, over a world of the plan. */
+export async function benchCallersAlone(plan: HttpPlan, say: (line: string) => void): Promise<CallerFigures> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'duramen-bench-'));
+  try {
+    const first = await startService(dataDir, {}, false);
+    const key = await fill(first, plan.size);
+    await first.stop();
+    return await benchCallers(plan, dataDir, key, say);
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
@@ -198,11 +216,4 @@ async function readMetrics(service: RunningService): Promise<Record<string, stri
       values[line.slice(0, space)] = line.slice(space + 1);
   }
   return values;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }

@@ -18,7 +18,7 @@ import { entityParser } from '../src/pdp/directory-schema.ts';
 import { type CheckEvaluator, ModalEvaluator, Quarantine, WasmOracle } from '../src/pdp/evaluator.ts';
 import { qualify } from '../src/pdp/plan.ts';
 import { type CompiledLayer, type Snapshot, SnapshotHolder } from '../src/pdp/snapshot.ts';
-import { median } from './http.ts';
+import { median } from './median.ts';
 import { platformBundle } from './setup.ts';
 import { entities, requests, TEAMS, tenantName, tenantPolicies, type WorldSize } from './world.ts';
 

@@ -27,6 +27,8 @@ export interface RunningService {
   /** Milliseconds from spawn to the first 200 of /readyz; NaN when the service had no policy to be ready with. */
   readonly startMs: number;
   residentMegabytes(): number;
+  /** Time on processors until now, of all its threads, in seconds. */
+  processorSeconds(): number;
   stop(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export async function startService(
     adminKey: ADMIN_KEY,
     startMs: performance.now() - startedAt,
     residentMegabytes: () => residentMegabytes(child),
+    processorSeconds: () => processorSeconds(child),
     stop: () => stop(child),
   };
 }
@@ -102,6 +105,16 @@ async function poll(condition: () => Promise<boolean>, child: ChildProcess): Pro
 function residentMegabytes(child: ChildProcess): number {
   const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+/** Clock ticks per second in /proc, which Linux fixes for programs. */
+const TICKS = 100;
+
+function processorSeconds(child: ChildProcess): number {
+  const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
+  // behind the name of the command, which may hold anything
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }
 
 async function stop(child: ChildProcess): Promise<void> {

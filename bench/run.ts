@@ -1,12 +1,12 @@
-/** `npm run bench [-- --quick | --in-process | --log [N]]`: measures, prints a table with the bars, writes JSON. */
+/** `npm run bench [-- --quick | --in-process | --callers | --log [N]]`: measures, prints a table with the bars, writes JSON. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { benchAccess } from './access.ts';
 import { measureFsync } from './fsync.ts';
-import { benchHttp } from './http.ts';
+import { benchCallersAlone, benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
 import { benchLog } from './log.ts';
-import { type Bar, bars, printTable } from './table.ts';
+import { type Bar, bars, callerBars, printTable } from './table.ts';
 
 const FULL = {
   size: { tenants: 50, policies: 1_000, principals: 100_000, models: 2_000 },
@@ -29,6 +29,13 @@ const say = (line: string): void => {
 if (args.has('--log')) {
   const [entries] = process.argv.slice(process.argv.indexOf('--log') + 1);
   process.exit((await benchLog(entries, say)) ? 0 : 5);
+}
+if (args.has('--callers')) {
+  const rows = callerBars(await benchCallersAlone(args.has('--quick') ? QUICK : FULL, say));
+  printTable(rows, line => {
+    process.stdout.write(`${line}\n`);
+  });
+  process.exit(rows.some(row => row.met === false) ? 5 : 0);
 }
 const fsync = measureFsync();
 say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);

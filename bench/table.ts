@@ -1,5 +1,6 @@
 /** The benchmark's table: each bar with what was measured. */
 import type { AccessFigure } from './access.ts';
+import type { CallerFigures } from './callers.ts';
 import type { HttpFigures } from './http.ts';
 import type { InProcessFigures } from './in-process.ts';
 
@@ -35,6 +36,7 @@ export function bars(
   const sampledCost = 1 - (modes['sampled'] ?? Number.NaN);
   return [
     ...list,
+    ...callerBars(http.callers),
     bar(
       '/decide per second / bare server',
       `${http.ratio.toFixed(3)} (${http.servicePerSecond.toFixed(0)} / ${http.barePerSecond.toFixed(0)})`,
@@ -81,6 +83,34 @@ export function bars(
       'reported',
       undefined,
     ),
+  ];
+}
+
+/** What it costs to verify a caller, as a share of the throughput with a principal that is asserted. */
+export function callerBars({
+  keyRatio,
+  tokenRatio,
+  firstSeen,
+  work,
+  failures,
+}: CallerFigures): readonly Bar[] {
+  const { perSecond, tokenP50Ms, assertedP50Ms } = firstSeen;
+  return [
+    bar('/decide with a verified key / asserted', keyRatio.toFixed(3), '≥ 0.9', keyRatio >= 0.9),
+    bar('/decide with a verified token / asserted', tokenRatio.toFixed(3), '≥ 0.85', tokenRatio >= 0.85),
+    bar(
+      `p50 of tokens seen first, ${perSecond}/s`,
+      `${tokenP50Ms.toFixed(2)} ms (asserted ${assertedP50Ms.toFixed(2)} ms)`,
+      'reported',
+      undefined,
+    ),
+    bar(
+      'processor time of a request with a key, a token / asserted',
+      `${work.key.toFixed(3)}, ${work.token.toFixed(3)}`,
+      'reported',
+      undefined,
+    ),
+    bar('failed requests with credentials', String(failures), '0', failures === 0),
   ];
 }
 
