@@ -12,6 +12,7 @@ import { grpcSettings } from '../../src/config/grpc-settings.ts';
 import { pepProfileSchema } from '../../src/domain/pep-profile.ts';
 import { OVERRIDES } from '../../src/edge/ai-requests/model-names.ts';
 import { ANSWER_HEADERS } from '../../src/edge/ext-authz/answer.ts';
+import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from '../../src/edge/ext-authz/inference-headers.ts';
 import { hookOf } from '../../src/edge/ext-authz/hooks.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
@@ -191,19 +192,26 @@ describe('headers', () => {
       .parse(names)
       .map(name => name.toLowerCase());
   const all = [...ANSWER_HEADERS, KEY_HEADER].toSorted();
+  /** Those that a scheduler behind Envoy trusts. */
+  const scheduling = [FAIRNESS_HEADER, OBJECTIVE_HEADER];
 
   test.each([
     ['envoy-http', () => valuesOf(valuesOf(documentsOf('envoy-http'), 'request_mutations'), 'remove')],
     ['envoy-grpc', () => valuesOf(valuesOf(documentsOf('envoy-grpc'), 'request_mutations'), 'remove')],
     ['envoy-gateway', () => valuesOf(documentsOf('envoy-gateway'), 'remove').flat()],
-    ['apisix', () => valuesOf(documentsOf('apisix'), 'remove').flat()],
   ])('%s takes every one of ours from what clients send', (_kind, removed) => {
-    expect(lower(removed()).toSorted()).toEqual(all);
+    expect(lower(removed()).toSorted()).toEqual([...all, ...scheduling].toSorted());
+  });
+
+  test('APISIX takes every one of ours from what clients send', () => {
+    expect(lower(valuesOf(documentsOf('apisix'), 'remove').flat()).toSorted()).toEqual(all);
   });
 
   test('Envoy AI Gateway takes its own as well', () => {
     const removed = lower(valuesOf(documentsOf('envoy-ai-gateway'), 'remove').flat());
-    expect(removed.filter(name => !name.startsWith('x-ai-eg-')).toSorted()).toEqual(all);
+    expect(removed.filter(name => !name.startsWith('x-ai-eg-')).toSorted()).toEqual(
+      [...all, ...scheduling].toSorted(),
+    );
     expect(removed).toContain('x-ai-eg-model');
   });
 
