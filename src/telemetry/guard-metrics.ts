@@ -1,8 +1,11 @@
-/** Metrics of what guards limits: alerts, blocks, load. Invariant: the number of series is bounded. */
+/**
+ * Metrics of what guards limits: alerts, blocks, load. Invariant: the number of series is bounded, and labels name neither
+ * principals nor models: every key may read metrics.
+ */
 import { Counter, Gauge } from 'prom-client';
 import type { Metrics } from './metrics.ts';
 
-/** Most limits, and most models, that have series of their own. */
+/** Most limits that have series of their own. */
 const MAX_SERIES = 1_000;
 const OTHER = 'other';
 
@@ -12,7 +15,6 @@ export interface GuardSources {
   readonly penalties: () => Readonly<Record<string, number>>;
   /** Models and groups whose load is reported. */
   readonly loads: () => readonly {
-    readonly subject: string;
     /** Undefined: no shedding is declared. */
     readonly loadPercent: number | undefined;
     readonly step: number;
@@ -70,19 +72,21 @@ export class GuardMetrics {
         }),
       );
     gauge('duramen_penalties', 'Blocks that last now', 'kind', () => Object.entries(penalties()));
-    gauge('duramen_load_percent', 'Smoothed load of a model, as it was reported', 'model', () =>
-      loads()
-        .slice(0, MAX_SERIES)
-        .map(({ subject, loadPercent }) => [subject, loadPercent ?? 0]),
-    );
     gauge(
-      'duramen_load_step',
-      'Steps of shedding in force for a model; 0: nobody is turned away',
-      'model',
-      () =>
-        loads()
-          .slice(0, MAX_SERIES)
-          .map(({ subject, step }) => [subject, step]),
+      'duramen_load_models',
+      'Models and groups whose load is reported, by steps of shedding in force',
+      'step',
+      () => countBySteps(loads()),
+    );
+    this.#metrics.register(
+      new Gauge({
+        name: 'duramen_load_percent',
+        help: 'Highest smoothed load that is reported of a model',
+        registers: [],
+        collect() {
+          this.set(Math.max(0, ...loads().map(({ loadPercent }) => loadPercent ?? 0)));
+        },
+      }),
     );
     this.#metrics.register(
       new Gauge({
@@ -95,4 +99,11 @@ export class GuardMetrics {
       }),
     );
   }
+}
+
+function countBySteps(loads: readonly { readonly step: number }[]): Iterable<[string, number]> {
+  // step 0 is always told, so that the metric is there before the first report
+  const counts = new Map([['0', 0]]);
+  for (const { step } of loads) counts.set(String(step), (counts.get(String(step)) ?? 0) + 1);
+  return counts;
 }

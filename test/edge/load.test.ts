@@ -86,9 +86,10 @@ test('a viewer that is limited to tenants sees their models alone', async () => 
   expect(items.parse(globex.json).items).toEqual([]);
 });
 
-test('metrics tell the load of each model', async () => {
+test('metrics tell how loaded models are, and name none', async () => {
   await report({ gpuPercent: 10 });
   const { text } = await service.call('GET', '/metrics');
-  expect(text).toMatch(/^duramen_load_step\{model="AI::Model::\\"acme\/support-llm\\""\} 0$/m);
+  expect(text).toMatch(/^duramen_load_models\{step="0"\} 1$/m);
   expect(text).toMatch(/^duramen_penalties\{kind="principal"\} 0$/m);
+  expect(text).not.toContain(MODEL);
 });
