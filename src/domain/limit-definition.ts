@@ -283,6 +283,8 @@ export const limitsFileSchema = z
   })
   .meta({ id: 'LimitsFile' });
 export type LimitsFile = Readonly<z.output<typeof limitsFileSchema>>;
+/** The file as it is written. */
+export type WrittenLimits = z.input<typeof limitsFileSchema>;
 
 /** Key of the uid of an entity that is named without its namespace. */
 export function refKey({ type, id }: EntityRef): string {
