@@ -1,5 +1,6 @@
 /** `duramen gateway-config`: the files of deploy/, filled in. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +10,7 @@ import { gatewayCatalog } from '../../src/cli/gateway-catalog.ts';
 import { openPlaceholders } from '../../src/cli/gateway-template.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { pepProfileSchema } from '../../src/domain/pep-profile.ts';
+import { runsHere } from '../edge/ext-authz/gateway-process.ts';
 import { recordingTerminal } from './recording-terminal.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
@@ -85,6 +87,40 @@ test('the script of Kong is written into its configuration', async () => {
   });
   const [script] = schema.parse(value).services[0]?.plugins[0]?.config.access ?? [];
   expect(script?.trimEnd()).toBe(readFileSync(join(DEPLOY, 'kong/duramen.lua'), 'utf8').trimEnd());
+});
+
+describe('what is printed is loaded by', () => {
+  const callers = {
+    nginx: '"Bearer x" acme/alice;',
+    caddy: '"Bearer x" acme/alice',
+    haproxy: 'Bearer_x acme/alice',
+  };
+  const check = {
+    nginx: (file: string, at: string) => ['-t', '-c', file, '-p', at, '-e', 'stderr'],
+    caddy: (file: string) => ['validate', '--config', file, '--adapter', 'caddyfile'],
+    haproxy: (file: string) => ['-c', '-f', file],
+  };
+
+  test.runIf(runsHere('njs') && runsHere('caddy') && runsHere('haproxy')).each([
+    ['nginx', 'nginx', 'auth-request.conf'],
+    ['nginx', 'nginx-njs', 'njs.conf'],
+    ['caddy', 'caddy', 'Caddyfile'],
+    ['haproxy', 'haproxy', 'haproxy.cfg'],
+  ] as const)('%s: %s', async (program, kind, main) => {
+    const target = join(folder, `loaded-${kind}`);
+    const map = join(folder, `callers-${kind}`);
+    writeFileSync(map, `${callers[program]}\n`);
+    const places = ['--callers', map, '--run', target, '--modules', '/usr/lib/nginx/modules'];
+    const script = ['--script', program === 'haproxy' ? join(target, 'duramen.lua') : target];
+    const written = await run(kind, '--out', target, '--key-env', 'GATEWAY_KEY', ...places, ...script);
+    expect(written.code).toBe(0);
+    const args = check[program](join(target, main), target);
+    const { status, stderr } = spawnSync(program, args, {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], HOME: folder, DURAMEN_URL: 'http://127.0.0.1:1', DURAMEN_KEY: KEY },
+    });
+    expect([status, status === 0 ? '' : stderr]).toEqual([0, '']);
+  });
 });
 
 test('a key comes from the environment, and only where it was asked for', async () => {
