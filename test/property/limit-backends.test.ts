@@ -1,12 +1,12 @@
 /**
  * Limits counted in memory and in Redis: the same answers on the same trace, whatever is charged, settled, extended or
- * reset, and wherever the clock goes.
+ * reset, and wherever the clock goes; and the same counts whether Redis was asked or told afterwards.
  */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LimitCharge, LimitRule, UnitAmounts } from '../../src/domain/limit.ts';
 import { LimitTable } from '../../src/limits/limit-table.ts';
-import type { LimitStore } from '../../src/limits/ports.ts';
+import type { AdmissionRequest, LimitStore } from '../../src/limits/ports.ts';
 import { openRedisLimits } from '../store/redis/redis-limits.ts';
 import { type RedisProcess, startRedis, withoutRedis } from '../store/redis/redis-process.ts';
 
@@ -216,4 +216,78 @@ describe.skipIf(withoutRedis('the agreement of the stores of limits'))('memory a
       { numRuns: RUNS },
     );
   });
+
+  test('count the same, whether Redis is asked or told afterwards', async () => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(tellingArbitrary, fc.boolean(), async (trace, backwards) => {
+        const store = await openRedisLimits(redis, `merge-${run++}`, 'request');
+        try {
+          const table = new LimitTable();
+          const requests = requestsOf(trace);
+          for (const request of requests) expect(table.admit(request).admitted).toBe(true);
+          // servers tell what they did one after the other
+          const own = [0, 1].map(server => requests.filter((_, at) => at % 2 === server));
+          const told =
+            backwards && !trace.keys.some(({ rule }) => rule.kind === 'rate') ? own.reverse() : [requests];
+          for (const some of told) if (some.length > 0) await store.merge(some);
+          // an answer that was lost: told again at once
+          await store.merge(told.at(-1) ?? []);
+          const now = (requests.at(-1)?.now ?? START) + trace.later;
+          for (const { key, rule } of trace.keys) {
+            const charges = [{ rule, key, amount: 0, floor: 0 }];
+            const look = { decisionId: 'look', now, holdMs: 0, charges, dryRun: true };
+            expect((await store.admit(look)).standings).toEqual(table.admit(look).standings);
+          }
+        } finally {
+          await store.close();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
 });
+
+/** Requests that are admitted whatever they ask. */
+interface Telling {
+  readonly keys: readonly Key[];
+  readonly asked: readonly {
+    readonly wait: number;
+    readonly charges: readonly { at: number; amount: number; part: number }[];
+  }[];
+  readonly later: number;
+}
+
+const tellingArbitrary: fc.Arbitrary<Telling> = fc.record({
+  keys: fc
+    .array(ruleArbitrary, { minLength: 1, maxLength: 6 })
+    .map(rules => rules.map((rule, at) => ({ key: `key ${at}`, rule: wideOpen(rule) }))),
+  asked: fc.array(
+    fc.record({
+      wait: fc.oneof(fc.integer({ min: 0, max: 1_500 }), fc.integer({ min: 0, max: 3 * 86_400_000 })),
+      charges: fc.array(fc.record({ at: fc.nat(5), amount: fc.nat(9), part: fc.nat(100) }), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+    }),
+    { minLength: 1, maxLength: 12 },
+  ),
+  later: fc.integer({ min: 0, max: 10_000 }),
+});
+
+const PLENTY = 1_000_000;
+
+function wideOpen(rule: LimitRule): LimitRule {
+  const open = { ...rule, limit: PLENTY, mode: 'enforce' } as const;
+  if (open.kind === 'rate') return { ...open, burst: PLENTY };
+  if (open.kind !== 'concurrency' || open.fair === undefined) return open;
+  return { ...open, fair: { ...open.fair, highWater: PLENTY } };
+}
+
+function requestsOf({ keys, asked }: Telling): AdmissionRequest[] {
+  let now = START;
+  return asked.map(({ wait, charges }, at) => {
+    now += wait;
+    return { decisionId: `d${at}`, now, holdMs: 1_000, charges: chargesOf(keys, charges) };
+  });
+}
