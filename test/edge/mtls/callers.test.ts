@@ -53,6 +53,8 @@ const PROFILE = {
   dialects: ['openai'],
   models: { 'support-llm': 'acme/support-llm' },
 };
+/** The gateway is who its certificate says, and no key stands for it. */
+const HELD = { ...PROFILE, name: 'held', authentication: { kind: 'certificate', rules: ['gateway'] } };
 let scene: Scene;
 
 beforeAll(async () => {
@@ -72,7 +74,7 @@ beforeAll(async () => {
       ]),
       DURAMEN_IDENTITY_CERTIFICATES: JSON.stringify(RULES),
       DURAMEN_IDENTITY_REVOCATION_LISTS: '{folder}/mesh.crl,{folder}/customers.crl',
-      DURAMEN_PEP_PROFILES: JSON.stringify([PROFILE]),
+      DURAMEN_PEP_PROFILES: JSON.stringify([PROFILE, HELD]),
     },
   });
   for (const name of ['platform', 'tenants/acme', 'tenants/globex']) {
@@ -196,10 +198,14 @@ describe('a certificate', () => {
 
 describe('a gateway that asks with the headers of its client', () => {
   const question = { model: 'support-llm', messages: [{ role: 'user', content: 'hello' }] };
-  const ask = (client: Issued, headers: Record<string, string | readonly string[]>): Promise<Answer> =>
+  const ask = (
+    client: Issued | undefined,
+    headers: Record<string, string | readonly string[]>,
+    profile = 'edge',
+  ): Promise<Answer> =>
     scene.ask({
       method: 'POST',
-      path: '/ext-authz/edge/v1/chat/completions',
+      path: `/ext-authz/${profile}/v1/chat/completions`,
       client,
       headers,
       body: question,
@@ -225,6 +231,15 @@ describe('a gateway that asks with the headers of its client', () => {
   test.each(Object.entries(DENIED))('is denied with %s', async (_, headers) => {
     const { status } = await ask(gateway, headers());
     expect([401, 403]).toContain(status);
+  });
+
+  test('proves itself by its certificate where the profile wants one, and by nothing else', async () => {
+    const headers = { 'x-forwarded-client-cert': xfcc(alice) };
+    const keyed = { ...headers, 'x-duramen-key': ADMIN_KEY, authorization: `Bearer ${ADMIN_KEY}` };
+    expect((await ask(gateway, headers, 'held')).status).toBe(200);
+    expect((await ask(worker, headers, 'held')).status).toBe(403);
+    expect((await ask(undefined, headers, 'held')).status).toBe(401);
+    expect((await ask(undefined, keyed, 'held')).status).toBe(401);
   });
 
   test('is denied when it may not forward certificates', async () => {
