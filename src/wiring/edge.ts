@@ -60,6 +60,7 @@ export function assembleEdge(parts: EdgeParts): Services {
     outcomes: parts.limits.outcomes,
     effectiveLimits: parts.limits.effective,
     limitUsage: parts.limits.usage,
+    descriptors: parts.limits.descriptors,
     access: policy.access,
     authenticator: identity.authenticator,
     keys: identity.keys,

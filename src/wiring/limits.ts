@@ -6,6 +6,7 @@ import { ActiveTenants } from '../limits/fair-shares.ts';
 import { LimitPlanner } from '../limits/planner.ts';
 import type { LimitStore } from '../limits/ports.ts';
 import { UsageTable } from '../limits/usage-history.ts';
+import { DescriptorDesk } from '../pdp/descriptor-limits.ts';
 import { LimitUsageDesk } from '../pdp/limit-usage.ts';
 import { EffectiveLimitsDesk } from '../pdp/effective-limits.ts';
 import { OutcomeDesk } from '../pdp/outcome-desk.ts';
@@ -37,6 +38,7 @@ export interface Limits {
   readonly desk: LimitDesk;
   readonly outcomes: OutcomeDesk;
   readonly usage: LimitUsageDesk;
+  readonly descriptors: DescriptorDesk;
   readonly effective: EffectiveLimitsDesk;
   readonly planner: LimitPlanner;
   readonly store: LimitStore;
@@ -82,6 +84,7 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
       holdMs,
     }),
     usage: new LimitUsageDesk({ snapshots, planning: planner, store, log: stores.log, clock, ids }),
+    descriptors: new DescriptorDesk({ snapshots, planning: planner, store, log: stores.log, clock, ids }),
     effective: new EffectiveLimitsDesk(snapshots, planner, clock),
     planner,
     store,

@@ -3,7 +3,7 @@
  * an OK leaves only for a decision that allows and was read back from its bytes; whatever fails is an error of
  * the call, or a deny where the profile wants that.
  */
-import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js';
+import type { sendUnaryData } from '@grpc/grpc-js';
 import { AppError } from '../../domain/errors.ts';
 import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
@@ -16,11 +16,11 @@ import { Gateway, type GatewayServices } from '../ext-authz/gateway.ts';
 import { PepAuthentication } from '../ext-authz/pep-authentication.ts';
 import { deny } from '../ext-authz/request-denied.ts';
 import { TrustedHeaders } from '../ext-authz/trusted-headers.ts';
-import type { Peer } from '../http/authentication.ts';
 import { logFailure } from '../http/problem.ts';
 import { saneRequestId, saneTrace } from '../http/request-headers.ts';
 import type { Services } from '../http/services.ts';
 import { failureOf } from './call-failure.ts';
+import { type Call, hostOf, metadataOf, peerOf, PROFILE_HEADER } from './call-metadata.ts';
 import { CheckCodec } from './check-codec.ts';
 import type { GrpcConnections } from './connections.ts';
 import type { CheckAttributes } from './check-messages.ts';
@@ -46,11 +46,8 @@ const KINDS: readonly PepKind[] = ['envoy', 'agentgateway'];
 const ROUTE = '/envoy.service.auth.v3.Authorization/Check';
 /** Names the profile: in the context extensions of a route, and in the metadata of the call. */
 const EXTENSION = 'duramen_profile';
-const PROFILE_HEADER = 'x-duramen-profile';
 /** The key of a gateway that cannot add metadata: extensions are its operator's, never its client's. */
 const KEY_EXTENSION = 'duramen_key';
-
-type Call = ServerUnaryCall<Buffer, Buffer>;
 
 /** One profile, ready to be asked. */
 interface Endpoint {
@@ -142,7 +139,7 @@ export class CheckService {
       endpoint = this.#endpointOf(call, attributes);
       const { profile, gateway, authentication, trusted } = endpoint;
       const credential = authentication.authenticatePeer(
-        this.#peerOf(call),
+        peerOf(call, this.#connections),
         header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? keyIn(attributes),
       );
       isKnown = true;
@@ -162,14 +159,6 @@ export class CheckService {
       if (failure === undefined || endpoint === undefined) throw error;
       return encodeFailure(answerFailure(failure, endpoint.profile), failure.code, this.#codec);
     }
-  }
-
-  /** @throws AppError CREDENTIAL_REQUIRED when the connection is gone, and nobody would hear the answer. */
-  #peerOf(call: Call): Peer {
-    const peer = call.getPeer();
-    const socket = this.#connections.of(peer);
-    if (socket === undefined) throw new AppError('CREDENTIAL_REQUIRED', 'the connection of the call is gone');
-    return { address: addressOf(peer), socket };
   }
 
   /** @throws AppError NOT_FOUND or INVALID_REQUEST */
@@ -227,26 +216,7 @@ function traceOf(call: Call, headers: HeaderList): string | undefined {
   return saneTrace(metadataOf(call, 'traceparent') ?? (more.length === 0 ? own : undefined));
 }
 
-/** The only value of a metadata key; undefined when it is absent. @throws AppError INVALID_REQUEST */
-function metadataOf({ metadata }: Call, key: string): string | undefined {
-  const values = metadata.get(key);
-  if (values.length > 1) throw new AppError('INVALID_REQUEST', `the metadata \`${key}\` stands twice`);
-  const [value] = values;
-  return value === undefined || typeof value === 'string' ? value : value.toString('latin1');
-}
-
-/** Of `127.0.0.1:50051` or `::1:50051`, as the call tells its peer. */
-function addressOf(peer: string): string {
-  const end = peer.lastIndexOf(':');
-  return end === -1 ? peer : peer.slice(0, end);
-}
-
 /** The key in the context extensions; empty: none. */
 function keyIn({ context_extensions: extensions }: CheckAttributes): string {
   return (Object.hasOwn(extensions, KEY_EXTENSION) ? extensions[KEY_EXTENSION] : undefined) ?? '';
-}
-
-/** The `:authority` of the call without its port. */
-function hostOf(authority: string): string {
-  return authority.replace(/:\d*$/, '');
 }

@@ -6,7 +6,10 @@
 import type { LimitResult } from '../../domain/limit-answer.ts';
 import type { StructValue } from './struct.ts';
 
-const UNITS: ReadonlyMap<number, string> = new Map([
+/** Units of Envoy's `RateLimitUnit` that a window or period here can be. */
+type EnvoyUnit = 'SECOND' | 'MINUTE' | 'HOUR' | 'DAY' | 'WEEK' | 'MONTH';
+
+const UNITS: ReadonlyMap<number, EnvoyUnit> = new Map([
   [1, 'SECOND'],
   [60, 'MINUTE'],
   [3_600, 'HOUR'],
@@ -18,7 +21,7 @@ const PERIODS = { hour: 'HOUR', day: 'DAY', week: 'WEEK', month: 'MONTH' } as co
 const MAX_PER_UNIT = 4_294_967_295;
 
 /** The unit of Envoy's `RateLimitUnit` that a limit is counted by; undefined: it has none. */
-export function envoyUnit({ windowSeconds, period }: LimitResult): string | undefined {
+export function envoyUnit({ windowSeconds, period }: LimitResult): EnvoyUnit | undefined {
   if (period !== undefined) return PERIODS[period];
   return windowSeconds === undefined ? undefined : UNITS.get(windowSeconds);
 }

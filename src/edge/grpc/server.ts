@@ -4,7 +4,7 @@
  * accepted here, so that TLS and who holds a connection are what they are over HTTP.
  */
 import { type AddressInfo, createServer, type Server as SocketServer, type Socket } from 'node:net';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { type handleUnaryCall, Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Timers } from '../../decision-log/timers.ts';
@@ -14,7 +14,8 @@ import type { TlsListener } from '../http/tls-listener.ts';
 import { CheckService, type CheckServices } from './check-service.ts';
 import { GrpcConnections } from './connections.ts';
 import { limitTime } from './deadline.ts';
-import { CHECK_SERVICE, loadProtos, type Protos } from './protos.ts';
+import { CHECK_SERVICE, loadProtos, type Protos, RATE_LIMIT_SERVICE } from './protos.ts';
+import { RateLimitService, type RateLimitServices } from './rate-limit-service.ts';
 
 /** How often health is looked at, in milliseconds: watchers hear of a change this late. */
 const HEALTH_INTERVAL_MS = 1000;
@@ -54,7 +55,7 @@ export interface GrpcServer {
 
 /** Rejects when the address cannot be bound. */
 export async function listenGrpc(
-  services: CheckServices & Pick<Services, 'health'>,
+  services: CheckServices & RateLimitServices & Pick<Services, 'health'>,
   options: GrpcOptions,
 ): Promise<GrpcServer> {
   const { host, port, tls, maxMessageBytes, maxConcurrentStreams, timeoutMs, timers } = options;
@@ -71,7 +72,10 @@ export async function listenGrpc(
   });
   const protos = loadProtos(options.protoFolder);
   const connections = new GrpcConnections();
-  addChecks(server, new CheckService({ ...services, connections }, options, protos.check), protos);
+  const checks = new CheckService({ ...services, connections }, options, protos.check);
+  addMethod(server, protos.check, 'Check', checks.check.bind(checks));
+  const limits = new RateLimitService({ ...services, connections }, options, protos.shouldRateLimit);
+  addMethod(server, protos.shouldRateLimit, 'ShouldRateLimit', limits.check.bind(limits));
   new ReflectionService(protos.definitions).addToServer(server);
   const stopWatching = addHealth(server, services.health, timers);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -109,11 +113,16 @@ function trackSockets(listener: SocketServer): ReadonlySet<Socket> {
   return sockets;
 }
 
-/** Messages stay bytes outside the check: it decodes and encodes them itself, and looks at what it encoded. */
-function addChecks(server: Server, service: CheckService, { check }: Protos): void {
+/** Messages stay bytes outside a service: it decodes and encodes them itself, and looks at what it encoded. */
+function addMethod(
+  server: Server,
+  { path }: Protos['check'],
+  name: string,
+  handle: handleUnaryCall<Buffer, Buffer>,
+): void {
   const asBytes = (bytes: Buffer): Buffer => bytes;
   const method = {
-    path: check.path,
+    path,
     requestStream: false,
     responseStream: false,
     requestSerialize: asBytes,
@@ -121,12 +130,12 @@ function addChecks(server: Server, service: CheckService, { check }: Protos): vo
     responseSerialize: asBytes,
     responseDeserialize: asBytes,
   };
-  server.addService({ Check: method }, { Check: service.check.bind(service) });
+  server.addService({ [name]: method }, { [name]: handle });
 }
 
 /** @returns a function that says for the last time that nothing is served, and stops. */
 function addHealth(server: Server, health: Services['health'], timers: Timers): () => void {
-  const served = ['', CHECK_SERVICE];
+  const served = ['', CHECK_SERVICE, RATE_LIMIT_SERVICE];
   const implementation = new HealthImplementation();
   let stop = (): void => undefined;
   let shown: boolean | undefined;

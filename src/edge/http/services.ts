@@ -29,6 +29,7 @@ import type { PenaltyService } from '../../limits/penalty-service.ts';
 import type { AccessQueries } from '../../pdp/access/access-queries.ts';
 import type { EffectiveLimitsDesk } from '../../pdp/effective-limits.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
+import type { DescriptorDesk } from '../../pdp/descriptor-limits.ts';
 import type { LimitUsageDesk } from '../../pdp/limit-usage.ts';
 import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -138,6 +139,8 @@ export interface Services {
   readonly access: Pick<AccessQueries, 'page'>;
   /** Which limits hold. */
   readonly effectiveLimits: Pick<EffectiveLimitsDesk, 'find'>;
+  /** Limits by what gateways know of requests. */
+  readonly descriptors: Pick<DescriptorDesk, 'check'>;
   /** Where limits stand. */
   readonly limitUsage: Pick<LimitUsageDesk, 'usage' | 'reset'>;
   readonly authenticator: Authenticator;

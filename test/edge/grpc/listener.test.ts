@@ -84,7 +84,11 @@ describe('reflection', () => {
       ?.message(6)
       ?.messages(1)
       .map(service => service.text(1));
-    expect(names?.toSorted()).toEqual(['envoy.service.auth.v3.Authorization', 'grpc.health.v1.Health']);
+    expect(names?.toSorted()).toEqual([
+      'envoy.service.auth.v3.Authorization',
+      'envoy.service.ratelimit.v3.RateLimitService',
+      'grpc.health.v1.Health',
+    ]);
   });
 
   test('describes them by the names of Envoy', async () => {
