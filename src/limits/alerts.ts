@@ -33,6 +33,7 @@ interface Raised {
 
 export class AlertBook {
   readonly #raised = new Map<string, Raised>();
+  #hand: MapIterator<[string, Raised]> = this.#raised.entries();
   readonly #capacity: number;
   #suppressed = 0;
   #now = Number.NEGATIVE_INFINITY;
@@ -81,13 +82,15 @@ export class AlertBook {
   }
 
   #hasRoom(now: number): boolean {
-    let steps = 0;
-    for (const [key, raised] of this.#raised) {
-      if (steps === SWEEP_STEPS) break;
-      steps += 1;
-      this.#raised.delete(key);
-      // looked at and still of use: it goes to the end, so that the next search begins behind it
-      if (raised.until > now) this.#raised.set(key, raised);
+    for (let step = 0; step < SWEEP_STEPS; step++) {
+      // going on where the last search ended, so that all are looked at in turn
+      const next = this.#hand.next();
+      if (next.done === true) {
+        this.#hand = this.#raised.entries();
+        break;
+      }
+      const [key, raised] = next.value;
+      if (raised.until <= now) this.#raised.delete(key);
     }
     return this.#raised.size < this.#capacity;
   }

@@ -11,6 +11,8 @@ export type PenaltyKind = (typeof PENALTY_KINDS)[number];
 
 /** Most subjects of one kind that are remembered; some 200 bytes each, and 8 for each violation in the window. */
 export const MAX_PENALTY_SUBJECTS = 100_000;
+/** Subjects that are looked at to make room for one: a table full of blocks costs each violation no more than this. */
+const ROOM_STEPS = 64;
 /** Doublings beyond which no block grows: 2^31 seconds are longer than any maximum. */
 const MAX_LEVEL = 32;
 
@@ -39,6 +41,11 @@ type Table = Map<string, Standing>;
 export class PenaltyBox {
   readonly #rules: () => Penalties | undefined;
   readonly #tables: Readonly<Record<PenaltyKind, Table>> = { principal: new Map(), address: new Map() };
+  /** Where the search for room goes on. */
+  readonly #hands: Record<PenaltyKind, MapIterator<[string, Standing]>> = {
+    principal: this.#tables.principal.entries(),
+    address: this.#tables.address.entries(),
+  };
   readonly #maxSubjects: number;
   #now = Number.NEGATIVE_INFINITY;
 
@@ -72,7 +79,7 @@ export class PenaltyBox {
     const standing = table.get(id) ?? { violations: [], penalty: undefined };
     const { penalty: last } = standing;
     if (last !== undefined && now < last.until) return undefined;
-    if (!this.#touch(table, id, standing, rules, now)) return undefined;
+    if (!this.#touch(kind, id, standing, rules, now)) return undefined;
     const from = now - rules.within;
     standing.violations = standing.violations.filter(instant => instant > from);
     standing.violations.push(now);
@@ -122,34 +129,34 @@ export class PenaltyBox {
 
   /**
    * Puts a subject at the end of the table, so that its order is that of the last violations, and makes room for a new
-   * one. @returns false when everything that is remembered has a block to remember
+   * one. @returns false when everything that was looked at has a block to remember
    */
-  #touch(table: Table, id: string, standing: Standing, rules: PenaltyRules, now: number): boolean {
-    if (!table.delete(id) && table.size >= this.#maxSubjects && !makeRoom(table, rules, now)) return false;
+  #touch(kind: PenaltyKind, id: string, standing: Standing, rules: PenaltyRules, now: number): boolean {
+    const table = this.#tables[kind];
+    const isNew = !table.delete(id);
+    if (isNew && table.size >= this.#maxSubjects && !this.#makeRoom(kind, rules, now)) return false;
     table.set(id, standing);
     return true;
   }
-}
 
-/** Subjects that are looked at to make room for one: a table full of blocks costs each violation no more than this. */
-const ROOM_STEPS = 64;
-
-/** Forgets the subject that was quiet longest and has nothing to remember. */
-function makeRoom(table: Table, rules: PenaltyRules, now: number): boolean {
-  let steps = 0;
-  for (const [id, standing] of table) {
-    const { penalty } = standing;
-    if (penalty === undefined || (now >= penalty.until && remembered(penalty, rules, now) === 0)) {
-      table.delete(id);
-      return true;
+  /** Forgets the next subject that has nothing to remember. */
+  #makeRoom(kind: PenaltyKind, rules: PenaltyRules, now: number): boolean {
+    const table = this.#tables[kind];
+    for (let step = 0; step < ROOM_STEPS; step++) {
+      // going on where the last search ended: beginning at the front would pass everything that left it
+      let next = this.#hands[kind].next();
+      if (next.done === true) {
+        this.#hands[kind] = table.entries();
+        next = this.#hands[kind].next();
+        if (next.done === true) return false;
+      }
+      const [id, { penalty }] = next.value;
+      if (penalty === undefined || (now >= penalty.until && remembered(penalty, rules, now) === 0)) {
+        return table.delete(id);
+      }
     }
-    steps += 1;
-    if (steps === ROOM_STEPS) return false;
-    // looked at: it goes to the end, so that the next search begins behind it
-    table.delete(id);
-    table.set(id, standing);
+    return false;
   }
-  return false;
 }
 
 /** The level of a block that is over, less one for each quiet time since its end. */
