@@ -175,6 +175,8 @@ describe('the judgement', () => {
     ['nobody', seen(401, { reason: 'UNAUTHENTICATED' }), 'pass'],
     ['nobody', seen(403, { reason: 'UNKNOWN_PRINCIPAL' }), 'fail'],
     ['nobody', seen(403, { reason: 'BODY_INCOMPLETE' }), 'fail'],
+    ['nobody', seen(429, { reason: 'PENALTY_BLOCKED' }), 'inconclusive'],
+    ['unmoved', seen(429, { reason: 'RATE_LIMITED' }), 'inconclusive'],
     ['nobody', seen(403), 'inconclusive'],
     ['nobody', seen(404), 'inconclusive'],
     ['nobody', seen(404, { received: null }), 'pass'],

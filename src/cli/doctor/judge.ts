@@ -17,6 +17,14 @@ const BEFORE_IDENTITY: ReadonlySet<string> = new Set([
   'INPUT_REJECTED',
   'UNKNOWN_TENANT',
 ]);
+/** Reasons that say nothing of the request: others came before it. */
+const OF_LIMITS: ReadonlySet<string> = new Set([
+  'RATE_LIMITED',
+  'BUDGET_EXHAUSTED',
+  'CONCURRENCY_LIMITED',
+  'PENALTY_BLOCKED',
+  'OVERLOADED',
+]);
 const KNOWN: ReadonlySet<string> = new Set(REASON_CODES);
 const WORDS = /\b[A-Z]+(?:_[A-Z]+)*\b/g;
 
@@ -115,6 +123,9 @@ function judgePassed(expects: Expectation, { received }: Seen, grounds: Grounds)
 }
 
 function judgeReason(expects: Expectation, reason: string): Judgement {
+  if (OF_LIMITS.has(reason)) {
+    return inconclusive('a limit refused it before it was looked at: wait, or take a caller with more room');
+  }
   if (expects === 'nobody' && !BEFORE_IDENTITY.has(reason)) {
     return fail('it was refused for another reason than that nobody sent it: somebody was believed to');
   }
