@@ -12,8 +12,12 @@ export interface Level {
   part: number;
 }
 
-/** Fills in what is in the bucket of a counter when it has flowed off at a speed until an instant. */
-export function flowOff(counters: Counters, counter: number, speed: number, now: number, level: Level): void {
+/**
+ * Fills in what is in the bucket of a counter when it has flowed off until an instant: at the speed that it was last
+ * charged under, or at the one of now, if that is faster. So a limit that was raised helps at once.
+ */
+export function flowOff(counters: Counters, counter: number, asked: number, now: number, level: Level): void {
+  const speed = Math.max(asked, f64(counters.speed, counter));
   const whole = f64(counters.used, counter);
   const part = f64(counters.held, counter);
   level.whole = whole;

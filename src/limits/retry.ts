@@ -31,7 +31,8 @@ export function retryAfter(
     case 'rate': {
       const level: Level = { whole: 0, part: 0 };
       flowOff(counters, counter, rule.limit, now, level);
-      return Math.min(timeToFall(level, most - wanted, rule.periodMs, rule.limit), Number.MAX_SAFE_INTEGER);
+      const speed = Math.max(rule.limit, f64(counters.speed, counter));
+      return Math.min(timeToFall(level, most - wanted, rule.periodMs, speed), Number.MAX_SAFE_INTEGER);
     }
     case 'concurrency':
       return leaseRetry(state, counter, own, rule, wanted);

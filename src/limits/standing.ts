@@ -94,7 +94,8 @@ function resetOf(state: LimitState, counter: number, rule: LimitRule): number {
     case 'rate': {
       const level: Level = { whole: 0, part: 0 };
       flowOff(counters, counter, rule.limit, now, level);
-      return Math.min(timeToFall(level, 0, rule.periodMs, rule.limit), Number.MAX_SAFE_INTEGER);
+      const speed = Math.max(rule.limit, f64(counters.speed, counter));
+      return Math.min(timeToFall(level, 0, rule.periodMs, speed), Number.MAX_SAFE_INTEGER);
     }
     case 'concurrency':
       return f64(holds.expiry, i32(counters.lastHold, counter)) - now;

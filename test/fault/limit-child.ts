@@ -16,22 +16,21 @@ const charges = [
 ];
 const now = Date.UTC(2026, 10, 2);
 let sequence = Number(firstText);
-let isFull = false;
 
-const admitOne = async (): Promise<void> => {
+/** @returns false: the budget is used up */
+const admitOne = async (): Promise<boolean> => {
   const entry = decisionEntry(sequence++);
   const { admitted, journal } = memory.table.admit({ decisionId: entry.id, now, holdMs: 60_000, charges });
-  if (!admitted) isFull = true;
-  else {
-    await log.append(entry, journal);
-    tell(entry.id);
-    if (sequence % 97 === 0) void memory.snapshot();
-  }
+  if (!admitted) return false;
+  await log.append(entry, journal);
+  tell(entry.id);
+  if (sequence % 97 === 0) void memory.snapshot();
+  return true;
 };
 // Sixteen at a time, so that batches hold several entries and the kill hits some in flight.
 await Promise.all(
   Array.from({ length: 16 }, async () => {
-    while (!isFull) await admitOne();
+    while (await admitOne());
   }),
 );
 const [standing] = memory.table.admit({
