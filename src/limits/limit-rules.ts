@@ -9,6 +9,9 @@ import { type LimitDefinition, type LimitOverride, MAX_LIMIT, refKey } from '../
 import { timestamp } from '../domain/clock.ts';
 import { type ModelClassTest, modelKey } from './model-class.ts';
 
+/** Most combinations of one limit that are remembered, at some 300 bytes. */
+const MAX_RULES = 4_096;
+
 /** One factor that a limit declares by name; position 0 of a list is nobody's: 100 per cent. */
 interface Factor {
   readonly name: string;
@@ -68,6 +71,7 @@ export class LimitRules {
     const known = this.#rules.get(code);
     if (known !== undefined) return known;
     const made = this.#make(this.#tiers.at(tier), this.#plans.at(plan), ofClass, override?.override);
+    if (this.#rules.size >= MAX_RULES) this.#rules.clear();
     this.#rules.set(code, made);
     return made;
   }
