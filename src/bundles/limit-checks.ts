@@ -19,6 +19,8 @@ type Report = (pointer: string, message: string, hint?: string) => void;
 
 interface Vocabulary {
   readonly operations: ReadonlySet<string>;
+  /** Those that are no groups. */
+  readonly actions: ReadonlySet<string>;
   readonly types: ReadonlySet<string>;
   readonly classes: ReadonlySet<string>;
 }
@@ -34,14 +36,19 @@ export function checkLimits(
     const at = { file: place.file, ...place.source.locate(pointer), pointer };
     problems.push({ ...at, message, ...(hint === undefined ? {} : { hint }) });
   };
+  const actions = [...schema.actions.values()];
   const vocabulary: Vocabulary = {
-    operations: new Set(actionNames(schema.actions.values()).keys()),
+    operations: new Set(actionNames(actions).keys()),
+    actions: new Set(
+      actions.filter(({ principalTypes }) => principalTypes.size > 0).map(({ uid }) => uid.id),
+    ),
     types: new Set([...schema.entityTypes.keys()].map(name => name.slice(NAMESPACE.length + 2))),
     classes: new Set(file.modelClasses.map(({ id }) => id)),
   };
   if (layer === 'platform') checkPlatformPart(file, report);
   else checkTenantPart(file, layer, report);
   checkNames(file, report);
+  checkShedding(file, vocabulary, report);
   for (const [at, definition] of file.limits.entries()) {
     checkDefinition(definition, `/limits/${at}`, vocabulary, report);
   }
@@ -69,6 +76,15 @@ function checkTenantPart(file: LimitsFile, layer: LayerName, report: Report): vo
     if (definition.kind !== 'concurrency' || definition.fair === undefined) continue;
     const message = `a bundle of layer \`${layer}\` may not divide a pool between tenants`;
     report(`/limits/${at}/fair`, message, 'the platform layer does; remove `fair`');
+  }
+}
+
+/** Load is held against the action that is asked for, so a group of actions would turn nobody away. */
+function checkShedding({ shedding }: LimitsFile, { actions }: Vocabulary, report: Report): void {
+  for (const [step, { operations }] of (shedding?.steps ?? []).entries()) {
+    for (const [at, name] of operations.entries()) {
+      refuseUnknown(name, actions, 'action', `/shedding/steps/${step}/operations/${at}`, report);
+    }
   }
 }
 

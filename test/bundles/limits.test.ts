@@ -151,6 +151,33 @@ describe('limits.json that is refused at push', () => {
     expect(found[0]?.column).toBeGreaterThan(0);
   });
 
+  const step = { enterPercent: 85, leavePercent: 75 };
+  test.each([
+    [
+      'an unknown action',
+      { ...step, operations: ['generat'] },
+      'there is no action `generat`',
+      'operations/0',
+    ],
+    [
+      'a group of actions',
+      { ...step, operations: ['Inference'] },
+      'there is no action `Inference`',
+      'operations/0',
+    ],
+    [
+      'a step that would flap',
+      { ...step, leavePercent: 85, tiers: ['free'] },
+      'must be below',
+      'leavePercent',
+    ],
+  ])('shedding with %s', async (_, wrong, message, member) => {
+    const bundle = platform({ shedding: { steps: [wrong] } });
+    const error = await failure(push(pap, bundle, { dryRun: true }));
+    const found = error.problems.filter(problem => problem.message.includes(message));
+    expect(found).toMatchObject([{ file: 'limits.json', pointer: `/shedding/steps/0/${member}` }]);
+  });
+
   test('says the line and the column of what is wrong', async () => {
     const text =
       '{\n "limits": [\n  {"id": "a", "kind": "window", "unit": "requests", "per": "1s", "key": [],\n   "limit": -1}\n ]\n}';
