@@ -110,7 +110,7 @@ function residentMegabytes(child: ChildProcess): number {
 /** Clock ticks per second in /proc, which Linux fixes for programs. */
 const TICKS = 100;
 
-function processorSeconds(child: ChildProcess): number {
+export function processorSeconds(child: ChildProcess): number {
   const stat = readFileSync(`/proc/${child.pid}/stat`, 'utf8');
   // behind the name of the command, which may hold anything
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -124,7 +124,7 @@ async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

@@ -1,10 +1,11 @@
-/** `npm run bench [-- --quick | --in-process | --callers | --log [N]]`: measures, prints a table with the bars, writes JSON. */
+/** `npm run bench [-- --quick | --in-process | --callers | --limit-stores | --log [N]]`: measures, prints a table with the bars, writes JSON. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { benchAccess } from './access.ts';
 import { measureFsync } from './fsync.ts';
 import { benchCallersAlone, benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
+import { benchLimitStores, limitStoreBars } from './limit-stores.ts';
 import { benchLog } from './log.ts';
 import { type Bar, bars, callerBars, printTable } from './table.ts';
 
@@ -32,6 +33,13 @@ if (args.has('--log')) {
 }
 if (args.has('--callers')) {
   const rows = callerBars(await benchCallersAlone(args.has('--quick') ? QUICK : FULL, say));
+  printTable(rows, line => {
+    process.stdout.write(`${line}\n`);
+  });
+  process.exit(rows.some(row => row.met === false) ? 5 : 0);
+}
+if (args.has('--limit-stores')) {
+  const rows = limitStoreBars(await benchLimitStores(args.has('--quick') ? QUICK : FULL, say));
   printTable(rows, line => {
     process.stdout.write(`${line}\n`);
   });

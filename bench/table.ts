@@ -131,6 +131,6 @@ export function printTable(rows: readonly Bar[], print: (line: string) => void):
   }
 }
 
-function bar(what: string, measured: string, limit: string, met: boolean | undefined): Bar {
+export function bar(what: string, measured: string, limit: string, met: boolean | undefined): Bar {
   return { what, measured, bar: limit, met };
 }

@@ -67,8 +67,11 @@ export class FailoverLimitStore implements LimitStore {
 
   /** Tries the shared store for the first time. Resolves also when it does not answer: then limits are degraded. */
   async start(): Promise<void> {
-    this.#circuit.open('it was not asked yet');
-    await this.#circuit.attempt();
+    try {
+      await this.#withDeadline(this.#options.shared.verify(), RECOVERY_STEP_MS);
+    } catch (error) {
+      this.#circuit.open(messageOf(error));
+    }
   }
 
   /** The connection is gone: nobody has to wait to find out. */
