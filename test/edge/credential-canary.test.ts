@@ -9,6 +9,7 @@ import { json, makeKey, signProof, signToken, startIssuer } from '../identity/jw
 import { ALLOWED, startTestService, temporaryFolder } from './service.ts';
 
 const SECRET = 'canary-introspection-secret-0123456789';
+const OPAQUE = 'canary-opaque-token-0123456789-abcdefghij';
 const AUDIENCE = 'https://duramen.example';
 const URL = 'https://gateway.example/canary-path?canary-query';
 
@@ -18,9 +19,10 @@ test('marked credentials are in no answer, log line, metric, entry or file', asy
   const client = await makeKey('ES256', 'client');
   const issuer = await startIssuer([key.jwk]);
   let introspected = '';
+  let opaqueClaims: object = {};
   issuer.handlers.set('/introspect', (_, response, body) => {
     introspected = body;
-    json(response, { active: true });
+    json(response, body.includes(OPAQUE) ? { active: true, ...opaqueClaims } : { active: true });
   });
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'client-secret'), SECRET);
@@ -35,6 +37,7 @@ test('marked credentials are in no answer, log line, metric, entry or file', asy
       url: `${issuer.url}/introspect`,
       clientId: 'duramen',
       clientSecretFile: join(folder, 'client-secret'),
+      opaque: true,
     },
   };
   const service = await startTestService({
@@ -54,6 +57,7 @@ test('marked credentials are in no answer, log line, metric, entry or file', asy
     jti: 'canary-jti',
     client_id: 'app',
   };
+  opaqueClaims = { ...base, scope: 'canary-unseen' };
   const token = await signToken(key, { ...base, canary: 'canary-claim', cnf: { jkt } });
   const proof = await signProof(client, {
     jti: 'canary-proof',
@@ -77,6 +81,15 @@ test('marked credentials are in no answer, log line, metric, entry or file', asy
   expect(first.text).toContain('"decision":"allow"');
   expect(introspected).toContain('token=');
   await send({ action, resource, credential: good });
+  const opaque = await send({ action, resource, credential: { kind: 'opaque', token: OPAQUE } });
+  expect(opaque.text).toContain('"decision":"allow"');
+  await send({ action, resource, credential: { kind: 'opaque', token: `${OPAQUE} x` } });
+  await send({
+    action,
+    resource,
+    credential: { kind: 'opaque', token: `${OPAQUE}x`, issuer: OPAQUE.slice(0, 24) },
+  });
+  await send({ action, resource, credential: { kind: 'jwt', token: OPAQUE } });
   await send({ action, resource, credential: { kind: 'jwt', token: expired } });
   await send({ action, resource, credential: { kind: 'jwt', token: `${token}x` } });
   await send({ action, resource, credential: { kind: 'jwt', token: token.slice(0, -2), dpop } });
@@ -115,7 +128,7 @@ test('marked credentials are in no answer, log line, metric, entry or file', asy
   const [, expiredClaims = '', expiredSignature = ''] = expired.split('.');
   const parts = [tokenClaims, proofClaims, expiredClaims, tokenSignature, proofSignature, expiredSignature];
   const words = 'canary-claim canary-proof canary-path canary-query canary-jti'.split(' ');
-  const marks = parts.concat(words, SECRET).map(mark => mark.slice(0, 24));
+  const marks = parts.concat(words, SECRET, OPAQUE).map(mark => mark.slice(0, 24));
   for (const mark of marks) {
     for (const [where, texts] of Object.entries({ answers, lines: [lines], files })) {
       const leaks = texts.filter(text => text.includes(mark)).map(text => text.slice(0, 80));

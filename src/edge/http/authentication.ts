@@ -28,15 +28,18 @@ import type { Route } from './route.ts';
 export type FailureRecorder = (source: string, failure: RecordedFailure) => void;
 type RecordedFailure = AuthFailure | { readonly cause: CertificateCause };
 
+/** One sentence, so that whoever finds a key does not learn whether it ever worked. */
+const NOT_ACCEPTED = 'the key is not accepted: it is unknown, has expired or was revoked';
+
 const DETAILS: Readonly<Record<AuthFailureCause, string>> = {
   missing: 'the request has no credential: send `Authorization: Bearer dmn_…`',
   scheme: 'the `Authorization` header must use the scheme `Bearer`: send `Authorization: Bearer dmn_…`',
   malformed: 'the key does not have the form of a key: check that it was copied as a whole',
   checksum: 'the key has a typo: its checksum does not fit',
-  unknown: 'the key is not valid here',
-  mismatch: 'the key is not valid here',
-  expired: 'the key has expired',
-  revoked: 'the key was revoked',
+  unknown: NOT_ACCEPTED,
+  mismatch: NOT_ACCEPTED,
+  expired: NOT_ACCEPTED,
+  revoked: NOT_ACCEPTED,
 };
 
 /** Who holds a connection on which no HTTP requests of ours arrive. */

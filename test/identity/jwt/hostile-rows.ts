@@ -9,7 +9,10 @@ export type Row = readonly [name: string, cause: string, make: Make];
 
 export const HEADER = '{"alg":"ES256","typ":"at+jwt","kid":"k1"}';
 
-export function makers(scene: () => Scene) {
+/** What rows are made of: a key of an issuer and what it would say. */
+export type RowScene = Pick<Scene, 'key' | 'claims' | 'issuer' | 'clock'>;
+
+export function makers(scene: () => RowScene) {
   const claimsText = () => JSON.stringify(scene().claims());
   return {
     now: () => Math.floor(scene().clock.now() / 1000),
