@@ -120,15 +120,22 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'additionalmodelresponsefieldpaths',
 ]);
 
-/** Looks at the keys of the objects that a dialect reads. One for the process: it holds tables alone. */
+/** Most keys that are remembered as harmless; clients can invent more, which are looked at each time. */
+const MAX_REMEMBERED = 4096;
+/** Longest such key. */
+const MAX_KEY_LENGTH = 64;
+
+/** Looks at the keys of the objects that a dialect reads. */
 export class BodyKeys {
+  /** Keys that were looked at and are fine in every object. */
+  readonly #fine = new Set<string>();
   readonly #read = new Set(READ_KEYS);
   readonly #folded = new Set(READ_KEYS.map(fold));
   readonly #rerouting = new Set(REROUTING_KEYS.map(squeeze));
 
   /** @param modelKeys keys that name models in this object. @throws RequestRefused */
   check(object: JsonObject, modelKeys: ReadonlySet<string>): void {
-    for (const key of Object.keys(object)) this.checkKey(key, modelKeys);
+    for (const key in object) if (!this.#fine.has(key)) this.checkKey(key, modelKeys);
   }
 
   /** @throws RequestRefused */
@@ -147,6 +154,7 @@ export class BodyKeys {
     if (MAY_NAME_A_MODEL.test(folded) && !HARMLESS.has(folded)) {
       refuse('INPUT_REJECTED', `the key \`${shown(key)}\` may name a model, and is not known here`);
     }
+    if (this.#fine.size < MAX_REMEMBERED && key.length <= MAX_KEY_LENGTH) this.#fine.add(key);
   }
 }
 

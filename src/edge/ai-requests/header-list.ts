@@ -18,27 +18,30 @@ export class RepeatedHeader extends Error {
 
 export class HeaderList {
   readonly #values: ReadonlyMap<string, readonly string[]>;
+  /** Headers as they stand, those of one name counted each. */
+  readonly size: number;
 
-  private constructor(values: ReadonlyMap<string, readonly string[]>) {
+  private constructor(values: ReadonlyMap<string, readonly string[]>, size: number) {
     this.#values = values;
+    this.size = size;
   }
 
   static of(pairs: Iterable<readonly [name: string, value: string]>): HeaderList {
     const values = new Map<string, string[]>();
+    let size = 0;
     for (const [name, value] of pairs) {
-      const key = name.toLowerCase();
-      const known = values.get(key);
-      if (known === undefined) values.set(key, [value]);
-      else known.push(value);
+      add(values, name, value);
+      size += 1;
     }
-    return new HeaderList(values);
+    return new HeaderList(values, size);
   }
 
   /** From `rawHeaders` of node:http: name, value, name, value. */
   static ofRaw(raw: readonly string[]): HeaderList {
-    const pairs: [string, string][] = [];
-    for (let at = 0; at + 1 < raw.length; at += 2) pairs.push([raw[at] ?? '', raw[at + 1] ?? '']);
-    return HeaderList.of(pairs);
+    const values = new Map<string, string[]>();
+    const size = raw.length >> 1;
+    for (let at = 0; at < size; at += 1) add(values, raw[2 * at] ?? '', raw[2 * at + 1] ?? '');
+    return new HeaderList(values, size);
   }
 
   /** Names in lower case, each once. */
@@ -47,7 +50,7 @@ export class HeaderList {
   }
 
   all(name: string): readonly string[] {
-    return this.#values.get(name) ?? [];
+    return this.#values.get(name) ?? NONE;
   }
 
   /** The only value of a header; undefined when it is absent. @throws RepeatedHeader */
@@ -60,7 +63,46 @@ export class HeaderList {
 
   /** The same list without some headers. */
   without(names: ReadonlySet<string>): HeaderList {
-    return new HeaderList(new Map([...this.#values].filter(([name]) => !names.has(name))));
+    const values = new Map<string, readonly string[]>();
+    let size = 0;
+    for (const [name, own] of this.#values) {
+      if (names.has(name)) continue;
+      values.set(name, own);
+      size += own.length;
+    }
+    return new HeaderList(values, size);
+  }
+}
+
+const NONE: readonly string[] = Object.freeze([]);
+
+function add(values: Map<string, string[]>, name: string, value: string): void {
+  const key = name.toLowerCase();
+  const known = values.get(key);
+  if (known === undefined) values.set(key, [value]);
+  else known.push(value);
+}
+
+/** Most names whose class is remembered; clients can invent more, which are looked at each time. */
+const MAX_REMEMBERED = 1024;
+/** Longest such name. */
+const MAX_NAME_LENGTH = 64;
+
+/** What a name means, worked out once for each of the names that come again and again. */
+export class NameClasses<C> {
+  readonly #known = new Map<string, C>();
+  readonly #classify: (name: string) => C;
+
+  constructor(classify: (name: string) => C) {
+    this.#classify = classify;
+  }
+
+  of(name: string): C {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const found = this.#classify(name);
+    if (this.#known.size < MAX_REMEMBERED && name.length <= MAX_NAME_LENGTH) this.#known.set(name, found);
+    return found;
   }
 }
 

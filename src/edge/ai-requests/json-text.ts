@@ -60,12 +60,12 @@ function countMembers(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let members = 0;
   if (Array.isArray(value)) {
-    for (const item of value) members += countMembers(item);
+    for (const item of value) if (typeof item === 'object') members += countMembers(item);
     return members;
   }
   for (const [key, item] of Object.entries(value)) {
     if (isTreacherousKey(key)) return Number.NaN;
-    members += 1 + countMembers(item);
+    members += typeof item === 'object' ? 1 + countMembers(item) : 1;
   }
   return members;
 }

@@ -6,7 +6,7 @@
 import type { JsonValue } from '../../domain/json.ts';
 import { ID_PATTERN } from '../../domain/ids.ts';
 import { refuse } from './ai-request.ts';
-import { foldHeaderName, type HeaderList } from './header-list.ts';
+import { foldHeaderName, type HeaderList, NameClasses } from './header-list.ts';
 
 /** Most models that one request may reach: batches name few, fallback lists fewer. */
 export const MAX_MODELS = 32;
@@ -147,17 +147,26 @@ const PORTKEY = /^x-portkey-(?!trace-id$|metadata$)/;
 const MODEL_HEADER = /(?:^|-)(?:models?|deployment|fallbacks?)(?:-|$)/;
 const UPSTREAM_HEADER = /(?:^|-)(?:target|upstream|custom|api|base)-(?:url|base|host|uri)$/;
 
-/**
- * Headers in which a model may stand, and those that may not be there at all.
- * @param taken headers that the dialect reads by itself. @throws RequestRefused
- */
-export function readHeaderModels(headers: HeaderList, models: ModelNames, taken: ReadonlySet<string>): void {
-  for (const name of headers.names()) {
-    const folded = foldHeaderName(name);
-    if (OVERRIDES.has(folded) || PORTKEY.test(folded) || UPSTREAM_HEADER.test(folded)) {
-      refuse('INPUT_REJECTED', `the header \`${name}\` would change where the request goes`);
+/** Headers in which a model may stand, and those that may not be there at all. */
+export class HeaderModels {
+  readonly #classes = new NameClasses(classOfHeader);
+
+  /** @param taken headers that the dialect reads by itself. @throws RequestRefused */
+  read(headers: HeaderList, models: ModelNames, taken: readonly string[]): void {
+    for (const name of headers.names()) {
+      const kind = this.#classes.of(name);
+      if (kind === 'other') continue;
+      if (kind === 'override') {
+        refuse('INPUT_REJECTED', `the header \`${name}\` would change where the request goes`);
+      }
+      if (taken.includes(name)) continue;
+      for (const value of headers.all(name)) models.mention(`the header \`${name}\``, value);
     }
-    if (!MODEL_HEADER.test(folded) || taken.has(name)) continue;
-    for (const value of headers.all(name)) models.mention(`the header \`${name}\``, value);
   }
+}
+
+function classOfHeader(name: string): 'override' | 'model' | 'other' {
+  const folded = foldHeaderName(name);
+  if (OVERRIDES.has(folded) || PORTKEY.test(folded) || UPSTREAM_HEADER.test(folded)) return 'override';
+  return MODEL_HEADER.test(folded) ? 'model' : 'other';
 }

@@ -25,7 +25,7 @@ import { type HeaderList, MAX_HEADERS, RepeatedHeader } from './header-list.ts';
 import { classOfType } from './input-classes.ts';
 import { parseBodyJson } from './json-text.ts';
 import { type McpEndpoint, readMcp } from './mcp.ts';
-import { isModelKey, readHeaderModels, readParameterModels } from './model-names.ts';
+import { HeaderModels, isModelKey, readParameterModels } from './model-names.ts';
 import { parseMultipart } from './multipart.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
 
@@ -52,6 +52,7 @@ export class AiRequestReader {
   readonly #options: ReaderOptions;
   readonly #table: DialectTable;
   readonly #keys = new BodyKeys();
+  readonly #headerModels = new HeaderModels();
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -63,9 +64,7 @@ export class AiRequestReader {
     let dialect: string | undefined;
     try {
       const target = parseTarget(request.target);
-      let headerCount = 0;
-      for (const name of request.headers.names()) headerCount += request.headers.all(name).length;
-      if (headerCount > MAX_HEADERS) refuse('INPUT_REJECTED', `more than ${MAX_HEADERS} headers`);
+      if (request.headers.size > MAX_HEADERS) refuse('INPUT_REJECTED', `more than ${MAX_HEADERS} headers`);
       const endpoint = this.#endpointOf(request.target);
       if (endpoint !== undefined) {
         dialect = 'mcp';
@@ -115,7 +114,7 @@ export class AiRequestReader {
     }
     const { kind } = row.body;
     readParameterModels(target.parameters, facts.models, kind !== 'json' && kind !== 'form');
-    readHeaderModels(request.headers, facts.models, new Set(row.selectors));
+    this.#headerModels.read(request.headers, facts.models, row.selectors ?? []);
     const inputBytes = readBody(request, row, facts);
     const models = facts.models
       .resolve(boundModel, this.#options.allowsSeveralModels)
@@ -127,7 +126,7 @@ export class AiRequestReader {
   #readMcp(request: GatewayRequest, { parameters }: RequestTarget, endpoint: McpEndpoint): AiRequest {
     const facts = new Facts(this.#keys);
     readParameterModels(parameters, facts.models, false);
-    readHeaderModels(request.headers, facts.models, new Set());
+    this.#headerModels.read(request.headers, facts.models, []);
     let inputBytes = 0;
     const decoded = (): Uint8Array => {
       const bytes = decodeWhole(request.body, request.headers);

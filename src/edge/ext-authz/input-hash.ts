@@ -1,7 +1,7 @@
 /** The digest by which the log knows an input, without holding it. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** `sha256:<64 hex>` of the bytes as they arrived. */
 export function hashInput(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  return `sha256:${hash('sha256', bytes, 'hex')}`;
 }

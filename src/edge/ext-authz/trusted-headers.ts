@@ -5,7 +5,7 @@
  */
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { forwardingHeaders } from '../../identity/certificates/forwarded-certificate.ts';
-import { foldHeaderName, type HeaderList } from '../ai-requests/header-list.ts';
+import { foldHeaderName, type HeaderList, NameClasses } from '../ai-requests/header-list.ts';
 import { GATEWAY_KINDS } from './gateway-kinds.ts';
 import { isInferenceHeader } from './inference-headers.ts';
 import { deny } from './request-denied.ts';
@@ -17,28 +17,34 @@ export const PARTIAL_HEADER = 'x-envoy-auth-partial-body';
 
 export class TrustedHeaders {
   readonly #names: ReadonlySet<string>;
-  readonly #folded: ReadonlySet<string>;
-  readonly #issuesInference: boolean;
+  readonly #classes: NameClasses<'trusted' | 'alias' | 'answer' | 'inference' | 'own'>;
 
   constructor(profile: PepProfile) {
     this.#names = new Set(namesOf(profile));
-    this.#folded = new Set([...this.#names].map(foldHeaderName));
-    this.#issuesInference = profile.inference !== undefined;
+    const folded = new Set([...this.#names].map(foldHeaderName));
+    this.#classes = new NameClasses(name => {
+      if (this.#names.has(name)) return 'trusted';
+      const fold = foldHeaderName(name);
+      if (folded.has(fold)) return 'alias';
+      if (fold.startsWith(ANSWER_PREFIX)) return 'answer';
+      return profile.inference !== undefined && isInferenceHeader(fold) ? 'inference' : 'own';
+    });
   }
 
   /** The client's own headers. @throws RequestDenied when a header poses as a trusted one. */
   clientHeaders(headers: HeaderList): HeaderList {
     for (const name of headers.names()) {
-      const folded = foldHeaderName(name);
-      if (this.#names.has(name)) {
+      const kind = this.#classes.of(name);
+      if (kind === 'own') continue;
+      if (kind === 'trusted') {
         if (headers.all(name).length > 1) {
           deny('INPUT_REJECTED', `the header \`${name}\`, which the gateway sets, stands more than once`);
         }
-      } else if (this.#folded.has(folded)) {
+      } else if (kind === 'alias') {
         deny('INPUT_REJECTED', 'a header of the request could be taken for one that the gateway sets');
-      } else if (folded.startsWith(ANSWER_PREFIX)) {
+      } else if (kind === 'answer') {
         deny('INPUT_REJECTED', `headers that begin with \`${ANSWER_PREFIX}\` are set by this service alone`);
-      } else if (this.#issuesInference && isInferenceHeader(folded)) {
+      } else {
         deny('INPUT_REJECTED', 'the headers of the inference scheduler are set by this service alone');
       }
     }

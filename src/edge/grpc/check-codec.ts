@@ -1,26 +1,31 @@
 /**
  * Bytes to CheckRequest and CheckResponse to bytes. Invariant: no bytes leave that a reader could take for
- * another answer. In proto3 a missing code is 0, and 0 allows; so every answer is decoded again after encoding,
- * must have the shape of what was decided, and must be equal to it.
+ * another answer. In proto3 a missing code is 0, and 0 allows; so every answer is decoded again after encoding, by
+ * another implementation, must have the shape of what was decided, and must be equal to it.
  */
-import { isDeepStrictEqual } from 'node:util';
+import { encodeCheckResponse } from './check-encoder.ts';
 import {
   type AllowResponse,
-  allowSchema,
   type CheckAttributes,
-  checkRequestSchema,
   type DenyResponse,
-  denySchema,
+  isAllow,
+  isDeny,
+  NotACheck,
+  readCheckRequest,
 } from './check-messages.ts';
 import type { Protos } from './protos.ts';
 
-const NO_ATTRIBUTES: CheckAttributes = { context_extensions: {} };
-
 export class CheckCodec {
-  readonly #check: Protos['check'];
+  readonly #check: Pick<Protos['check'], 'requestDeserialize' | 'responseDeserialize'>;
+  readonly #write: typeof encodeCheckResponse;
 
-  constructor(check: Protos['check']) {
+  /** @param write makes the bytes of an answer, whatever it does. */
+  constructor(
+    check: Pick<Protos['check'], 'requestDeserialize' | 'responseDeserialize'>,
+    write = encodeCheckResponse,
+  ) {
     this.#check = check;
+    this.#write = write;
   }
 
   /** @returns undefined when the bytes are no CheckRequest. */
@@ -31,24 +36,28 @@ export class CheckCodec {
     } catch {
       return undefined;
     }
-    const parsed = checkRequestSchema.safeParse(decoded);
-    return parsed.success ? (parsed.data.attributes ?? NO_ATTRIBUTES) : undefined;
+    try {
+      return readCheckRequest(decoded);
+    } catch (error) {
+      if (error instanceof NotACheck) return undefined;
+      throw error;
+    }
   }
 
   /** @throws Error when the bytes would say anything else than `response`. */
   encodeAllow(response: AllowResponse): Buffer {
-    return this.#encode(response, allowSchema);
+    return this.#encode(response, isAllow);
   }
 
   /** @throws Error when the bytes would say anything else than `response`. */
   encodeDeny(response: DenyResponse): Buffer {
-    return this.#encode(response, denySchema);
+    return this.#encode(response, isDeny);
   }
 
-  #encode(response: object, shape: typeof allowSchema | typeof denySchema): Buffer {
-    const bytes = this.#check.responseSerialize(response);
+  #encode(response: AllowResponse | DenyResponse, hasShape: (decoded: unknown) => boolean): Buffer {
+    const bytes = this.#write(response);
     const decoded = this.#decodeResponse(bytes);
-    if (!shape.safeParse(decoded).success || !isDeepStrictEqual(decoded, response)) {
+    if (!hasShape(decoded) || !isSame(decoded, response)) {
       throw new Error('a CheckResponse says something else after encoding');
     }
     return bytes;
@@ -61,4 +70,20 @@ export class CheckCodec {
       return undefined;
     }
   }
+}
+
+/** Whether two messages of plain objects, lists and scalars are equal, member by member. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (Array.isArray(one)) {
+    if (!Array.isArray(other) || one.length !== other.length) return false;
+    return one.every((item, at) => isSame(item, other[at]));
+  }
+  if (!isMessage(one) || !isMessage(other) || Array.isArray(other)) return Object.is(one, other);
+  const names = Object.keys(one);
+  if (names.length !== Object.keys(other).length) return false;
+  return names.every(name => Object.hasOwn(other, name) && isSame(one[name], other[name]));
+}
+
+function isMessage(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

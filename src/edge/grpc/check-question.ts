@@ -4,7 +4,7 @@
  * whole only when nothing says that it was cut.
  */
 import type { PepProfile } from '../../domain/pep-profile.ts';
-import { HeaderList } from '../ai-requests/header-list.ts';
+import { HeaderList, NameClasses } from '../ai-requests/header-list.ts';
 import type { Question } from '../ext-authz/client-request.ts';
 import { PARTIAL_HEADER } from '../ext-authz/trusted-headers.ts';
 import type { HttpRequest } from './check-messages.ts';
@@ -27,28 +27,49 @@ const NO_HEADERS = HeaderList.of([]);
 /** Ends the reading of one request with its fault; caught here and nowhere else. */
 class Fault extends Error {}
 
-export function readQuestion(http: HttpRequest | undefined, profile: PepProfile): CheckQuestion {
-  try {
-    if (http === undefined) throw new Fault('the gateway describes no HTTP request');
-    return { question: read(http, profile), fault: undefined };
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    const question = { method: '', rest: '', headers: NO_HEADERS, bytes: undefined };
-    return { question, fault: error.message };
+/** Reads the questions of gateways. */
+export class QuestionReader {
+  readonly #names = new NameClasses(classOfName);
+
+  read(http: HttpRequest | undefined, profile: PepProfile): CheckQuestion {
+    try {
+      if (http === undefined) throw new Fault('the gateway describes no HTTP request');
+      return { question: read(http, profile, this.#names), fault: undefined };
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      const question = { method: '', rest: '', headers: NO_HEADERS, bytes: undefined };
+      return { question, fault: error.message };
+    }
   }
 }
 
-function read(http: HttpRequest, profile: PepProfile): Question {
+type NameClass = 'pseudo' | 'host' | 'other' | 'none';
+
+function classOfName(name: string): NameClass {
+  if (name.startsWith(':')) return 'pseudo';
+  if (!NAME.test(name)) return 'none';
+  return name.toLowerCase() === 'host' ? 'host' : 'other';
+}
+
+function read(http: HttpRequest, profile: PepProfile, names: NameClasses<NameClass>): Question {
   const pairs = pairsOf(http);
   const pseudo = new Map<string, string>();
   const own: Pair[] = [];
-  for (const [name, value] of pairs) {
-    if (!name.startsWith(':')) own.push([checkedName(name), checkedValue(value)]);
-    else if (pseudo.has(name)) throw new Fault(`the pseudo-header \`${name.slice(0, 32)}\` stands twice`);
-    else pseudo.set(name, value);
+  const hosts: Pair[] = [];
+  for (const pair of pairs) {
+    const [name, value] = pair;
+    const kind = names.of(name);
+    if (kind === 'pseudo') {
+      if (pseudo.has(name)) throw new Fault(`the pseudo-header \`${name.slice(0, 32)}\` stands twice`);
+      pseudo.set(name, value);
+      continue;
+    }
+    if (kind === 'none') throw new Fault('a header has a name that is none');
+    if (BREAK.test(value)) throw new Fault('a header has a line break in its value');
+    (kind === 'host' ? hosts : own).push(pair);
   }
   const host = agreed(http.host, pseudo.get(':authority'), 'host');
-  const headers = HeaderList.of(withHost(own, host));
+  const headers = HeaderList.of([...own, ...withHost(hosts, host)]);
   return {
     method: agreed(http.method, pseudo.get(':method'), 'method'),
     rest: agreed(http.path, pseudo.get(':path'), 'path'),
@@ -70,16 +91,6 @@ function pairsOf({ headers, header_map: map }: HttpRequest): readonly Pair[] {
   });
 }
 
-function checkedName(name: string): string {
-  if (NAME.test(name)) return name;
-  throw new Fault('a header has a name that is none');
-}
-
-function checkedValue(value: string): string {
-  if (BREAK.test(value)) throw new Fault('a header has a line break in its value');
-  return value;
-}
-
 /** A field and the pseudo-header that stands for the same. */
 function agreed(field: string, pseudo: string | undefined, what: string): string {
   if (field === '' || pseudo === undefined || field === pseudo) return field === '' ? (pseudo ?? '') : field;
@@ -87,11 +98,9 @@ function agreed(field: string, pseudo: string | undefined, what: string): string
 }
 
 /** With the host as the header that the other edges get. A `host` that says something else stays beside it. */
-function withHost(own: readonly Pair[], host: string): readonly Pair[] {
-  if (host === '') return own;
-  const others = own.filter(
-    ([name, value]) => name.toLowerCase() !== 'host' || value.toLowerCase() !== host.toLowerCase(),
-  );
+function withHost(hosts: readonly Pair[], host: string): readonly Pair[] {
+  if (host === '') return hosts;
+  const others = hosts.filter(([, value]) => value.toLowerCase() !== host.toLowerCase());
   return [...others, ['host', host]];
 }
 

@@ -71,11 +71,16 @@ function changesOf(
   { kind, removeHeaders }: PepProfile,
 ): { readonly set: HeaderOption[]; readonly remove: string[] } {
   const { removal } = GATEWAY_KINDS[kind];
-  const told = Object.entries(headers).filter(([name]) => name !== removal);
-  const set = told.filter(([, value]) => SENDABLE.test(value)).map(overwrite);
-  // a header with an empty value may be dropped on its way, which would leave the client's
-  const unset = told.filter(([, value]) => !SENDABLE.test(value)).map(([name]) => name);
-  return { set, remove: [...new Set([...unset, ...removeHeaders])] };
+  const set: HeaderOption[] = [];
+  const remove = new Set<string>();
+  for (const [name, value] of Object.entries(headers)) {
+    if (name === removal) continue;
+    if (SENDABLE.test(value)) set.push(overwrite([name, value]));
+    // a header with an empty value may be dropped on its way, which would leave the client's
+    else remove.add(name);
+  }
+  for (const name of removeHeaders) remove.add(name);
+  return { set, remove: [...remove] };
 }
 
 function overwrite([key, value]: readonly [string, string]): HeaderOption {

@@ -24,7 +24,7 @@ import { type Call, hostOf, metadataOf, peerOf, PROFILE_HEADER } from './call-me
 import { CheckCodec } from './check-codec.ts';
 import type { GrpcConnections } from './connections.ts';
 import type { CheckAttributes } from './check-messages.ts';
-import { readQuestion } from './check-question.ts';
+import { QuestionReader } from './check-question.ts';
 import { type EncodedCheck, encodeFailure, encodeOutcome } from './check-response.ts';
 import { namedPrincipal } from './named-principal.ts';
 import { certificateDigest } from './peer-certificate.ts';
@@ -63,6 +63,7 @@ export class CheckService {
   /** undefined: a gateway that does not ask in this way. */
   readonly #endpoints: ProfileView<Endpoint | undefined>;
   readonly #codec: CheckCodec;
+  readonly #questions = new QuestionReader();
   readonly #logSampleRate: number;
   #served = 0;
 
@@ -143,7 +144,7 @@ export class CheckService {
         header => metadataOf(call, header) ?? metadataOf(call, 'authorization') ?? keyIn(attributes),
       );
       isKnown = true;
-      const { question, fault } = readQuestion(attributes.request?.http, profile);
+      const { question, fault } = this.#questions.read(attributes.request?.http, profile);
       const trace = traceOf(call, question.headers);
       const pep: DecisionCaller = { credential, httpRequestId, ...(trace === undefined ? {} : { trace }) };
       const outcome = await gateway.answer(question, pep, () => {

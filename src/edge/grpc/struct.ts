@@ -21,8 +21,8 @@ export function makeStruct(values: Readonly<Record<string, StructValue>>): Struc
 function encoded(value: StructValue): Record<string, unknown> {
   if (typeof value === 'string') return { stringValue: value };
   if (typeof value === 'number') return { numberValue: value };
-  if (!isList(value)) return { structValue: makeStruct(value) };
-  // an empty list is encoded without its values, and decoded so
+  // an empty list or struct is encoded without its members, and decoded so
+  if (!isList(value)) return { structValue: Object.keys(value).length === 0 ? {} : makeStruct(value) };
   return { listValue: value.length === 0 ? {} : { values: value.map(stringValue => ({ stringValue })) } };
 }
 

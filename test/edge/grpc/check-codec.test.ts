@@ -1,8 +1,10 @@
 /** Answers as bytes: what Envoy's field numbers make of them, and that nothing else than what was meant is ever sent. */
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { CheckCodec } from '../../../src/edge/grpc/check-codec.ts';
+import { encodeCheckResponse } from '../../../src/edge/grpc/check-encoder.ts';
 import type { AllowResponse, DenyResponse } from '../../../src/edge/grpc/check-messages.ts';
 import { loadProtos, type Protos } from '../../../src/edge/grpc/protos.ts';
 import { makeStruct, textAt } from '../../../src/edge/grpc/struct.ts';
@@ -94,7 +96,7 @@ describe('the bytes', () => {
 describe('a message that says something else than what was meant', () => {
   /** A codec whose encoder makes a mistake. */
   const lying = (bytes: (right: Buffer) => Buffer): CheckCodec =>
-    new CheckCodec({ ...check, responseSerialize: response => bytes(check.responseSerialize(response)) });
+    new CheckCodec(check, response => bytes(encodeCheckResponse(response)));
   const status = (code: number): Buffer => part(1, [int(1, code), part(2, 'FORBIDDEN_BY_POLICY')]);
 
   test.each([
@@ -131,12 +133,9 @@ describe('a message that says something else than what was meant', () => {
 
   test('is refused when a name was mistyped, which the encoder drops without a word', () => {
     const renamed = (from: string, to: string): CheckCodec =>
-      new CheckCodec({
-        ...check,
-        responseSerialize: response => {
-          const text = JSON.stringify(response).replace(`"${from}"`, `"${to}"`);
-          return check.responseSerialize(z.looseObject({}).parse(JSON.parse(text)));
-        },
+      new CheckCodec(check, response => {
+        const text = JSON.stringify(response).replace(`"${from}"`, `"${to}"`);
+        return check.responseSerialize(z.looseObject({}).parse(JSON.parse(text)));
       });
     for (const [from, to] of [
       ['status', 'Status'],
@@ -199,3 +198,74 @@ function nested(depth: number): Buffer {
   const list = Buffer.concat(heads.reverse());
   return part(1, [part(11, [entry(1, 'f', [entry(1, 'a', [part(LIST_OF_VALUE, list)])])])]);
 }
+
+describe('the encoder', () => {
+  const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
+  const options = fc.array(
+    fc.tuple(name, fc.stringMatching(/^[ -~]{0,20}$/)).map(([key, value]) => header(key, value)),
+    { minLength: 1, maxLength: 12 },
+  );
+  const metadata = fc
+    .dictionary(
+      name,
+      fc.oneof(
+        fc.string({ unit: 'grapheme' }),
+        fc.double({ noNaN: true }),
+        fc.array(fc.string(), { maxLength: 3 }),
+        fc.constant({}),
+        fc.dictionary(name, fc.oneof(fc.string(), fc.integer()), {
+          minKeys: 1,
+          maxKeys: 3,
+          noNullPrototype: true,
+        }),
+      ),
+      { minKeys: 1, maxKeys: 5, noNullPrototype: true },
+    )
+    .map(makeStruct);
+  const message = fc.string({ unit: 'grapheme', maxLength: 400 });
+  const allow = fc.record({
+    status: fc.record({ code: fc.constant(0 as const), message }),
+    ok_response: fc.record(
+      {
+        headers: options,
+        headers_to_remove: fc.array(name, { minLength: 1, maxLength: 3 }),
+        response_headers_to_add: options,
+      },
+      { requiredKeys: ['headers'] },
+    ),
+    dynamic_metadata: metadata,
+  });
+  const deny = fc.record({
+    status: fc.record({ code: fc.integer({ min: 1, max: 16 }), message }),
+    denied_response: fc.record({
+      status: fc.record({ code: fc.integer({ min: 400, max: 499 }) }),
+      headers: options,
+      body: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3000 }),
+    }),
+    dynamic_metadata: metadata,
+  });
+
+  test('writes the bytes that protobufjs writes, and they are read back', () => {
+    fc.assert(
+      fc.property(allow, response => {
+        expect(codec.encodeAllow(response)).toEqual(check.responseSerialize(response));
+      }),
+    );
+    fc.assert(
+      fc.property(deny, response => {
+        expect(codec.encodeDeny(response)).toEqual(check.responseSerialize(response));
+      }),
+    );
+  });
+
+  test.each([
+    ['of no kind', {}],
+    ['of two kinds', { stringValue: 'a', numberValue: 1 }],
+    ['of a kind that is not written', { boolValue: true }],
+    ['that is a list of no values', { listValue: { values: ['a'] } }],
+  ])('leaves out no value %s', (_, value) => {
+    expect(() => encodeCheckResponse({ ...ALLOW, dynamic_metadata: { fields: { value } } })).toThrow(
+      'metadata',
+    );
+  });
+});
