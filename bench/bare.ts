@@ -7,6 +7,11 @@ app.post('/decide', async context => {
   const body: unknown = await context.req.json();
   return context.json({ decision: typeof body === 'object' ? 'allow' : 'deny' });
 });
+// as Envoy asks: at any path below, by the method of its client
+app.all('/ext-authz/edge/*', async context => {
+  const body: unknown = await context.req.json();
+  return context.body(null, typeof body === 'object' ? 200 : 403);
+});
 const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, address => {
   process.send?.({ port: address.port });
 });

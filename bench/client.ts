@@ -8,6 +8,8 @@ export interface LoadOptions {
   readonly port: number;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Further headers of the request with the body at the same place. */
+  readonly heads?: readonly Readonly<Record<string, string>>[];
   readonly bodies: readonly string[];
   readonly connections: number;
   readonly seconds: number;
@@ -34,7 +36,7 @@ interface Lane {
 
 /** Runs one load and resolves with its figures. Bounded by `seconds`. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const payloads = options.bodies.map(body => encode(options, body));
+  const payloads = options.bodies.map((body, at) => encode(options, body, options.heads?.[at]));
   const latencies: number[] = [];
   let failures = 0;
   let next = 0;
@@ -114,12 +116,13 @@ function openLane(port: number): Promise<Lane> {
   });
 }
 
-function encode(options: LoadOptions, body: string): Buffer {
+function encode(options: LoadOptions, body: string, head: Readonly<Record<string, string>> = {}): Buffer {
   const headers = Object.entries({
     host: `127.0.0.1:${options.port}`,
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     ...options.headers,
+    ...head,
   });
   return Buffer.from(
     `POST ${options.path} HTTP/1.1\r\n${headers.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`,

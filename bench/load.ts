@@ -6,6 +6,7 @@ const optionsSchema = z.object({
   port: z.int(),
   path: z.string(),
   headers: z.record(z.string(), z.string()),
+  heads: z.array(z.record(z.string(), z.string())).optional(),
   bodies: z.array(z.string()),
   connections: z.int(),
   seconds: z.number(),
@@ -13,8 +14,9 @@ const optionsSchema = z.object({
 });
 
 process.once('message', message => {
-  const { rate, ...options } = optionsSchema.parse(message);
-  void runLoad({ ...options, ...(rate === undefined ? {} : { rate }) }).then(result => {
+  const { rate, heads, ...options } = optionsSchema.parse(message);
+  const more = { ...(rate === undefined ? {} : { rate }), ...(heads === undefined ? {} : { heads }) };
+  void runLoad({ ...options, ...more }).then(result => {
     process.send?.(result, () => process.exit(0));
   });
 });

@@ -5,8 +5,14 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { LoadOptions, LoadResult } from './client.ts';
+import type { GrpcLoad, GrpcLoadResult } from './grpc-client.ts';
 
 const portMessage = z.object({ port: z.int() });
+const grpcResultMessage = z.object({
+  requests: z.number(),
+  failures: z.number(),
+  perSecond: z.number(),
+});
 const resultMessage = z.object({
   requests: z.number(),
   failures: z.number(),
@@ -20,16 +26,28 @@ function pathOf(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url));
 }
 
-/** A running service with its admin key. */
-export interface RunningService {
+/** Microseconds of CPU since the start. */
+export interface CpuTime {
+  readonly process: number;
+  /** Of the thread that runs the event loop. */
+  readonly main: number;
+}
+
+/** A server in a process of its own. */
+export interface ServerProcess {
   readonly port: number;
+  cpu(): CpuTime;
+  stop(): Promise<void>;
+}
+
+/** A running service with its admin key. */
+export interface RunningService extends ServerProcess {
   readonly adminKey: string;
   /** Milliseconds from spawn to the first 200 of /readyz; NaN when the service had no policy to be ready with. */
   readonly startMs: number;
   residentMegabytes(): number;
   /** Time on processors until now, of all its threads, in seconds. */
   processorSeconds(): number;
-  stop(): Promise<void>;
 }
 
 const ADMIN_KEY = 'benchmark-bootstrap-key-0123456789abcdef';
@@ -64,25 +82,50 @@ export async function startService(
     startMs: performance.now() - startedAt,
     residentMegabytes: () => residentMegabytes(child),
     processorSeconds: () => processorSeconds(child),
+    cpu: () => cpuOf(child),
     stop: () => stop(child),
   };
 }
 
-/** Starts the bare server. */
-export async function startBare(): Promise<{ readonly port: number; stop(): Promise<void> }> {
-  const child = fork(pathOf('./bare.ts'), { stdio: 'inherit' });
+/** Starts a bare server. */
+export async function startBare(file = './bare.ts'): Promise<ServerProcess> {
+  const child = fork(pathOf(file), { stdio: 'inherit' });
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', message => resolve(portMessage.parse(message).port));
     child.once('exit', code => reject(new Error(`the bare server ended with ${code}`)));
   });
-  return { port, stop: () => stop(child) };
+  return { port, cpu: () => cpuOf(child), stop: () => stop(child) };
+}
+
+/** Microseconds of a clock tick of /proc. */
+const TICK = 10_000;
+
+function cpuOf({ pid }: ChildProcess): CpuTime {
+  const read = (file: string): number => {
+    const stat = readFileSync(`/proc/${pid}/${file}`, 'utf8');
+    // after the name, which may hold spaces: user and system time are fields 14 and 15
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * TICK;
+  };
+  return { process: read('stat'), main: read(`task/${pid}/stat`) };
 }
 
 /** Runs a load in a process of its own. */
 export function load(options: LoadOptions): Promise<LoadResult> {
-  const child = fork(pathOf('./load.ts'), { stdio: 'inherit' });
+  return runIn('./load.ts', options, resultMessage);
+}
+
+/** The same for gRPC. */
+export function grpcLoad(
+  options: Omit<GrpcLoad, 'messages'> & { readonly messages: readonly string[] },
+): Promise<GrpcLoadResult> {
+  return runIn('./grpc-load.ts', options, grpcResultMessage);
+}
+
+function runIn<R>(file: string, options: object, schema: z.ZodType<R>): Promise<R> {
+  const child = fork(pathOf(file), { stdio: 'inherit' });
   return new Promise((resolve, reject) => {
-    child.once('message', message => resolve(resultMessage.parse(message)));
+    child.once('message', message => resolve(schema.parse(message)));
     child.once('exit', code => {
       if (code !== 0) reject(new Error(`the load client ended with ${code}`));
     });

@@ -1,13 +1,15 @@
-/** `npm run bench [-- --quick | --in-process | --callers | --limit-stores | --log [N]]`: measures, prints a table with the bars, writes JSON. */
+/** `npm run bench [-- --quick | --in-process | --callers | --edges | --limit-stores | --log [N]]`: measures, prints a table. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { benchAccess } from './access.ts';
+import { benchEdges } from './edges.ts';
+import { benchExtraction } from './extraction.ts';
 import { measureFsync } from './fsync.ts';
 import { benchCallersAlone, benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
 import { benchLimitStores, limitStoreBars } from './limit-stores.ts';
 import { benchLog } from './log.ts';
-import { type Bar, bars, callerBars, printTable } from './table.ts';
+import { type Bar, bars, callerBars, edgeBars, printTable } from './table.ts';
 
 const FULL = {
   size: { tenants: 50, policies: 1_000, principals: 100_000, models: 2_000 },
@@ -31,8 +33,11 @@ if (args.has('--log')) {
   const [entries] = process.argv.slice(process.argv.indexOf('--log') + 1);
   process.exit((await benchLog(entries, say)) ? 0 : 5);
 }
-if (args.has('--callers')) {
-  const rows = callerBars(await benchCallersAlone(args.has('--quick') ? QUICK : FULL, say));
+const plan = args.has('--quick') ? QUICK : FULL;
+if (args.has('--callers') || args.has('--edges')) {
+  const rows = args.has('--callers')
+    ? callerBars(await benchCallersAlone(plan, say))
+    : edgeBars(benchExtraction(say), await benchEdges(plan, say));
   printTable(rows, line => {
     process.stdout.write(`${line}\n`);
   });
@@ -48,15 +53,27 @@ if (args.has('--limit-stores')) {
 const fsync = measureFsync();
 say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);
 const inProcess = benchInProcess(say);
-const access = await benchAccess(args.has('--quick') ? QUICK.size : FULL.size, say);
-const http = args.has('--in-process') ? undefined : await benchHttp(args.has('--quick') ? QUICK : FULL, say);
+const access = await benchAccess(plan.size, say);
+const extraction = benchExtraction(say);
+const http = args.has('--in-process') ? undefined : await benchHttp(plan, say);
+const edges = args.has('--in-process') ? [] : await benchEdges(plan, say);
 const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
-const table: readonly Bar[] = bars(inProcess, access, http);
+const table: readonly Bar[] = [...bars(inProcess, access, http), ...edgeBars(extraction, edges)];
 printTable(table, line => {
   process.stdout.write(`${line}\n`);
 });
 mkdirSync(new URL('./results/', import.meta.url), { recursive: true });
-const result = { at: new Date().toISOString(), machine, fsync, inProcess, access, http, table };
+const result = {
+  at: new Date().toISOString(),
+  machine,
+  fsync,
+  inProcess,
+  access,
+  extraction,
+  http,
+  edges,
+  table,
+};
 writeFileSync(new URL('./results/latest.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
 say('written to bench/results/latest.json');
 // 5: a gate failed (api.md, CLI)

@@ -1,6 +1,8 @@
 /** The benchmark's table: each bar with what was measured. */
 import type { AccessFigure } from './access.ts';
 import type { CallerFigures } from './callers.ts';
+import type { EdgeFigures } from './edges.ts';
+import type { ExtractionFigures } from './extraction.ts';
 import type { HttpFigures } from './http.ts';
 import type { InProcessFigures } from './in-process.ts';
 
@@ -111,6 +113,48 @@ export function callerBars({
       undefined,
     ),
     bar('failed requests with credentials', String(failures), '0', failures === 0),
+  ];
+}
+
+/** Of a chat of 4 KB: the least that an edge may be to a bare server of its kind, and the most that reading may take. */
+const EDGE_RATIO = 0.5;
+const EXTRACTION_MICROSECONDS = 100;
+/** Time for each byte of 1 MiB over that of 64 KiB: caches make large bodies a little dearer. */
+const EXTRACTION_GROWTH = 1.5;
+
+export function edgeBars(
+  { microseconds, growth }: ExtractionFigures,
+  edges: readonly EdgeFigures[],
+): readonly Bar[] {
+  const [small = Number.NaN] = Object.values(microseconds);
+  return [
+    bar(
+      'reading a chat of 4 KB',
+      `${small.toFixed(1)} µs`,
+      `< ${EXTRACTION_MICROSECONDS} µs`,
+      small < EXTRACTION_MICROSECONDS,
+    ),
+    bar(
+      'time for each byte, 1 MiB / 64 KiB',
+      growth.toFixed(2),
+      `≤ ${EXTRACTION_GROWTH}`,
+      growth <= EXTRACTION_GROWTH,
+    ),
+    ...edges.flatMap(edge => [
+      bar(
+        `${edge.name} per second / bare server`,
+        `${edge.ratio.toFixed(3)} (${edge.servicePerSecond.toFixed(0)} / ${edge.barePerSecond.toFixed(0)})`,
+        `≥ ${EDGE_RATIO}`,
+        edge.ratio >= EDGE_RATIO,
+      ),
+      bar(
+        `${edge.name}, CPU of a request`,
+        `${edge.serviceMicroseconds.toFixed(0)} µs, ${edge.serviceMainMicroseconds.toFixed(0)} of the main thread; bare ${edge.bareMicroseconds.toFixed(0)} µs`,
+        'reported',
+        undefined,
+      ),
+      bar(`${edge.name}, failed requests`, String(edge.failures), '0', edge.failures === 0),
+    ]),
   ];
 }
 
