@@ -46,6 +46,7 @@ const TOLD: Readonly<Record<string, number>> = {
 const entrySchema = z.looseObject({
   decisionId: z.string(),
   httpRequestId: z.string(),
+  limits: z.array(z.looseObject({ remaining: z.number() })).optional(),
   request: z.looseObject({ context: z.looseObject({ input: z.looseObject({}), params: z.looseObject({}) }) }),
 });
 type Entry = z.output<typeof entrySchema>;
@@ -85,9 +86,16 @@ async function entryOf(decisionId: string | undefined, requestId: string): Promi
   throw new Error('the entry does not appear');
 }
 
-/** What an entry says of the decision, without what each entry has for itself. */
-function comparable({ decisionId: _decision, id: _id, log: _log, httpRequestId: _http, ...rest }: Entry): object {
-  return rest;
+/** What an entry says of the decision, without what each entry has for itself: each takes from the same limits. */
+function comparable({
+  decisionId: _decision,
+  id: _id,
+  log: _log,
+  httpRequestId: _http,
+  ...rest
+}: Entry): object {
+  const limits = rest.limits?.map(({ remaining: _remaining, ...limit }) => limit);
+  return { ...rest, limits };
 }
 
 /** The case through POST /decide, with the input and the parameters that the edge saw: what to ask. */
