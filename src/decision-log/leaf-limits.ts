@@ -21,7 +21,7 @@ function writeLimit(result: LimitResult): string {
   const { name, unit, limit, reserved, remaining, mode, violated, degraded } = result;
   return (
     `[${canonicalString(name)},"${unit}",${canonicalNumber(limit)},${canonicalNumber(reserved)},` +
-    `${canonicalNumber(remaining)}` +
+    canonicalNumber(remaining) +
     (degraded === true ? ',"degraded"' : '') +
     (mode === 'shadow' ? ',"shadow"' : '') +
     (violated === true ? ',"violated"]' : ']')

@@ -23,7 +23,6 @@ export type UnitAmounts = Readonly<Record<LimitUnit, number>>;
  */
 export const LIMIT_KINDS = ['window', 'rate', 'quota', 'concurrency'] as const;
 export const limitKindSchema = z.enum(LIMIT_KINDS).meta({ id: 'LimitKind' });
-export type LimitKind = z.infer<typeof limitKindSchema>;
 
 /** What decides when the shared store does not answer. `local`: the same limit, counted by this server alone. */
 export const STORE_FAILURE_MODES = ['local', 'deny', 'allow'] as const;

@@ -25,8 +25,6 @@ export interface LoggedCall {
   readonly layers: LimitLayers;
 }
 
-const NO_LAYERS: LimitLayers = [];
-
 export class LoggedCalls {
   readonly #snapshots: SnapshotHolder;
   readonly #subjects: Pick<SubjectResolver, 'resolve'>;
@@ -45,7 +43,7 @@ export class LoggedCalls {
     const principal = (await this.#subjects.resolve([pseudonym])).get(pseudonym);
     const snapshot = this.#snapshots.current;
     const known = { leaf: content, tenant, resource: resource.key, principal };
-    if (snapshot === undefined) return { ...known, model: undefined, layers: NO_LAYERS };
+    if (snapshot === undefined) return { ...known, model: undefined, layers: [] };
     const principalEntity = principal === undefined ? undefined : snapshot.directory.get(principal);
     const resourceEntity = snapshot.directory.get(resource.key);
     return {

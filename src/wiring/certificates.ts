@@ -56,13 +56,7 @@ export interface Certificates {
 export function assembleCertificates(parts: CertificateParts): Certificates {
   const { config, clock, logger } = parts;
   const { identity } = config;
-  const problems = [
-    ...ruleProblems(identity.authorities, identity.certificates),
-    ...listenerProblems('tls', config.tls, config),
-    ...listenerProblems('admin.tls', config.admin.tls, config),
-    ...listenerProblems('grpc.tls', config.grpc.tls, config),
-  ];
-  if (problems.length > 0) throw new ConfigError(problems);
+  refuseContradictions(config);
   const files = openTrust(config);
   let trust = trustOf(files);
   const rules = new CertificateRules(identity.authorities, identity.certificates);
@@ -95,11 +89,7 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
   return {
     clients,
     requesters,
-    listeners: {
-      http: servers.http?.listener,
-      admin: servers.admin?.listener,
-      grpc: servers.grpc?.listener,
-    },
+    listeners: listenersOf(servers),
     checks: [
       ...all.filter(part => part.files.length > 0).map(reloadCheck),
       ...opened.map(server => expiryCheck(server, clock)),
@@ -117,6 +107,26 @@ export function assembleCertificates(parts: CertificateParts): Certificates {
       process.off('SIGHUP', reload);
     },
   };
+}
+
+/** @throws ConfigError */
+function refuseContradictions(config: CertificateParts['config']): void {
+  const { identity } = config;
+  const problems = [
+    ...ruleProblems(identity.authorities, identity.certificates),
+    ...listenerProblems('tls', config.tls, config),
+    ...listenerProblems('admin.tls', config.admin.tls, config),
+    ...listenerProblems('grpc.tls', config.grpc.tls, config),
+  ];
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+function listenersOf({
+  http,
+  admin,
+  grpc,
+}: Record<'http' | 'admin' | 'grpc', ReturnType<typeof openListener>>): Listeners {
+  return { http: http?.listener, admin: admin?.listener, grpc: grpc?.listener };
 }
 
 function sourcesOf(

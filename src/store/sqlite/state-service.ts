@@ -29,7 +29,7 @@ export function openStateService(folder: StateFolder): Service<StateApi> {
 function serviceOf(
   state: StateDatabase,
   subjectsFile: StateDatabase,
-  folder: StateFolder,
+  { maxAnswers = MAX_ANSWERS }: StateFolder,
 ): Service<StateApi> {
   const outbox = new OutboxTable(state);
   const directory = new DirectoryTables(state, outbox);
@@ -37,7 +37,7 @@ function serviceOf(
   const revocations = new RevocationTable(state, outbox);
   const profiles = new ProfileTable(state, outbox);
   const penalties = new PenaltyTable(state, outbox);
-  const answers = new AnswerTable(state, folder.maxAnswers ?? MAX_ANSWERS);
+  const answers = new AnswerTable(state, maxAnswers);
   const subjects = new SubjectTables(subjectsFile);
   const erasures = new ErasureTable({ state, subjectsFile, subjects, outbox, answers });
   erasures.finish();
@@ -76,20 +76,35 @@ function serviceOf(
       penaltyList: () => penalties.list(),
       penaltySave: (penalty, endedBefore, event) => penalties.save(penalty, endedBefore, event),
       penaltyRemove: (kind, id, event) => penalties.remove(kind, id, event),
-
       outboxPending: limit => outbox.pending(limit),
       outboxAcknowledge: ids => outbox.acknowledge(ids),
 
-      subjectsLoad: after => subjects.load(after),
-      subjectsAdd: (chunk, at) => subjects.add(chunk, at),
-      subjectsMonthKeys: () => subjects.monthKeys(),
-      subjectsAddMonthKeys: (months, at) => subjects.addMonthKeys(months, at),
-      subjectsDropMonthKeys: before => subjects.dropMonthKeys(before),
-      subjectsErase: (erasure, event) => erasures.erase(erasure, event),
+      ...subjectCalls(subjects, erasures),
 
       answerFind: (credential, key) => answers.find(credential, key),
       answerSave: (credential, key, answer, now) => answers.save(credential, key, answer, now),
     },
+  };
+}
+
+type SubjectCalls = Pick<
+  StateApi,
+  | 'subjectsLoad'
+  | 'subjectsAdd'
+  | 'subjectsMonthKeys'
+  | 'subjectsAddMonthKeys'
+  | 'subjectsDropMonthKeys'
+  | 'subjectsErase'
+>;
+
+function subjectCalls(subjects: SubjectTables, erasures: ErasureTable): SubjectCalls {
+  return {
+    subjectsLoad: after => subjects.load(after),
+    subjectsAdd: (chunk, at) => subjects.add(chunk, at),
+    subjectsMonthKeys: () => subjects.monthKeys(),
+    subjectsAddMonthKeys: (months, at) => subjects.addMonthKeys(months, at),
+    subjectsDropMonthKeys: before => subjects.dropMonthKeys(before),
+    subjectsErase: (erasure, event) => erasures.erase(erasure, event),
   };
 }
 
