@@ -210,6 +210,16 @@ test('a restart keeps blocks and what led to them', async () => {
   expect(denied.json).toMatchObject({ reason: { code: 'PENALTY_BLOCKED' } });
 });
 
+test('whoever is erased has no block any more', async () => {
+  const bob = { type: 'User', id: 'acme/bob' };
+  await provoke({ ...ALLOWED, principal: bob });
+  await events('penalty.block', 1);
+  const body = { principal: bob, reason: 'ticket 4712', deleteEntity: true };
+  // an event about the principal may still be on its way into the log
+  await expect.poll(async () => (await service.call('POST', '/v1/audit/erase', { body })).status).toBe(200);
+  expect((await page()).items).toEqual([]);
+});
+
 test('`duramen penalties` lists and lifts', async () => {
   await provoke(ALLOWED);
   const run = async (...args: string[]) => {
