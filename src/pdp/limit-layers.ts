@@ -11,6 +11,11 @@ interface LimitedLayer {
   readonly limits?: LayerLimits | undefined;
 }
 
+/** What of the parties tells whose limits hold. */
+type LimitedParties = Pick<Parties, 'tenant' | 'principalEntity' | 'resourceEntity'>;
+/** The layers of a decision, as its revision has them. */
+type LayerDigests = Readonly<Partial<Record<LayerName, string>>>;
+
 const NONE: LimitLayers = [];
 /** Most lists that are kept: one for each tenant with limits, and some for requests across tenants. */
 const MAX_LISTS = 4096;
@@ -19,6 +24,8 @@ export class LimitLayerLists {
   readonly #byTenant: ReadonlyMap<string, LayerLimits>;
   readonly #platform: LimitLayers;
   readonly #lists = new Map<string, LimitLayers>();
+  /** By the layers that decided, which are the same object for most requests: those of them that have limits. */
+  readonly #limiting = new WeakMap<LayerDigests, readonly LayerLimits[]>();
 
   constructor(layers: ReadonlyMap<LayerName, LimitedLayer>) {
     const platform = layers.get('platform')?.limits;
@@ -30,12 +37,28 @@ export class LimitLayerLists {
     this.#byTenant = byTenant;
   }
 
-  /** Empty: nothing limits the request. */
-  of({
-    tenant,
-    principalEntity,
-    resourceEntity,
-  }: Pick<Parties, 'tenant' | 'principalEntity' | 'resourceEntity'>): LimitLayers {
+  /**
+   * Empty: nothing limits the request.
+   * @param used layers that decided: owners of partitions and tools have a say too, and their permits may name sets
+   */
+  of(parties: LimitedParties, used?: LayerDigests): LimitLayers {
+    const list = this.#ofParties(parties);
+    if (used === undefined || this.#byTenant.size === 0) return list;
+    let all = list;
+    for (const limits of this.#limitingIn(used)) if (!all.includes(limits)) all = [...all, limits];
+    return all;
+  }
+
+  #limitingIn(used: LayerDigests): readonly LayerLimits[] {
+    let found = this.#limiting.get(used);
+    if (found === undefined) {
+      found = Object.keys(used).flatMap(name => this.#byTenant.get(name) ?? []);
+      this.#limiting.set(used, found);
+    }
+    return found;
+  }
+
+  #ofParties({ tenant, principalEntity, resourceEntity }: LimitedParties): LimitLayers {
     if (this.#byTenant.size === 0) return this.#platform;
     const own = this.#nameOf(tenant, '', '');
     const principals = this.#nameOf(principalEntity?.tenant, own, '');

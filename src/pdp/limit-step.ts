@@ -66,7 +66,7 @@ export class LimitStep {
     { snapshot, pep, now }: LimitInputs,
   ): LimitAnswer | undefined | Promise<LimitAnswer | undefined> {
     if (parties === undefined) throw new Error('an allow without its parties');
-    const layers = snapshot.limitLayersOf.of(parties);
+    const layers = snapshot.limitLayersOf.of(parties, decision.revision.layers);
     if (layers.length === 0 && limitSets.length === 0) return undefined;
     return this.#gate.admit({
       decisionId: decision.decisionId,
