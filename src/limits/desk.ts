@@ -3,14 +3,15 @@
  * after the policies allowed. Invariants: it can only deny; what cannot be counted is thrown, and becomes a deny; when
  * store and planner answer at once, so does the desk.
  */
-import { timestamp } from '../domain/clock.ts';
+import { TimestampMemo } from '../domain/clock.ts';
 import type { LimitCharge } from '../domain/limit.ts';
 import type { LimitMembers, LimitResult, Reservation } from '../domain/limit-answer.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
 import { AnswerHeaders, type StandingLimit } from './answer-headers.ts';
 import type { LimitLayers, LimitPlanning } from './planning.ts';
 import type { Admission, LimitStore } from './ports.ts';
-import { type LimitRefusal, problemOf, refusalOf, resultsOf } from './verdict.ts';
+import { LimitResults } from './limit-results.ts';
+import { type LimitRefusal, problemOf, refusalOf } from './verdict.ts';
 
 /** Who asks, as penalties know them. */
 export interface Asker {
@@ -97,6 +98,8 @@ const NO_LIMITS: readonly never[] = [];
 export class LimitDesk implements LimitGate {
   readonly #options: LimitDeskOptions;
   readonly #headers = new AnswerHeaders();
+  readonly #results = new LimitResults();
+  readonly #timestamps = new TimestampMemo();
 
   constructor(options: LimitDeskOptions) {
     this.#options = options;
@@ -136,7 +139,7 @@ export class LimitDesk implements LimitGate {
     const limits = pair(charges, admission);
     const refusal = admission.admitted ? undefined : refusalOf(limits);
     if (!dryRun) this.#options.guard.answered(facts, limits, refusal, now);
-    const results = resultsOf(limits, admission.admitted);
+    const results = this.#results.of(limits, admission.admitted);
     const headers = this.#headers.write(limits, refusal?.retryAfterMs);
     const holds = refusal === undefined && !dryRun;
     const members: LimitMembers = {
@@ -151,7 +154,7 @@ export class LimitDesk implements LimitGate {
   #reservation({ decisionId, now }: LimitQuestion): Reservation {
     const path = `/v1/decisions/${decisionId}`;
     return {
-      expiresAt: timestamp(now + this.#options.holdMs),
+      expiresAt: this.#timestamps.format(now + this.#options.holdMs),
       outcome: `${path}/outcome`,
       extend: `${path}/extend`,
     };

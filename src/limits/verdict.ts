@@ -1,9 +1,8 @@
 /**
- * From where limits stand to what is said about it: the reason of a deny, the result of each limit, the problem for
- * the client. Invariant: nothing here names a principal: messages stand in the decision log, which names nobody.
+ * From where limits stand to what is said about it: the reason of a deny and the problem for the client. Invariant: nothing here names a principal: messages stand in the decision log, which names nobody.
  */
 import type { LimitCharge, LimitRule, LimitStanding, LimitUnit } from '../domain/limit.ts';
-import type { LimitProblem, LimitResult } from '../domain/limit-answer.ts';
+import type { LimitProblem } from '../domain/limit-answer.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import { secondsOf, type StandingLimit } from './answer-headers.ts';
 
@@ -139,50 +138,4 @@ export function problemOf(refusal: LimitRefusal): LimitProblem {
   }
   const title = 'a quota is used up';
   return { type: `${TYPES}quota-exceeded`, title, status, detail, 'violated-policies': [...violated] };
-}
-
-/** Each limit as the answer tells it. @param admitted whether the request was, and so charged something */
-export function resultsOf(limits: readonly StandingLimit[], admitted: boolean): LimitResult[] {
-  return limits.map(limit => resultOf(limit, admitted));
-}
-
-const LEASES = {};
-
-function lengthOf(rule: LimitRule): Pick<LimitResult, 'windowSeconds' | 'period'> {
-  switch (rule.kind) {
-    case 'window':
-      return { windowSeconds: rule.windowMs / 1000 };
-    case 'rate':
-      return { windowSeconds: rule.periodMs / 1000 };
-    case 'quota':
-      return typeof rule.period === 'string'
-        ? { period: rule.period }
-        : { windowSeconds: rule.period.rollingMs / 1000 };
-    default:
-      return LEASES;
-  }
-}
-
-function resultOf({ charge, standing }: StandingLimit, admitted: boolean): LimitResult {
-  const { rule, amount } = charge;
-  const result: LimitResult = {
-    name: rule.name,
-    kind: rule.kind,
-    unit: rule.unit,
-    scope: [...rule.scope],
-    mode: rule.mode,
-    limit: rule.limit,
-    ...lengthOf(rule),
-    used: standing.used,
-    remaining: standing.remaining,
-    resetSeconds: secondsOf(standing.resetMs),
-    reserved: admitted && !standing.violated ? amount : 0,
-    source: rule.source,
-  };
-  if (!standing.violated && !standing.degraded) return result;
-  return {
-    ...result,
-    ...(standing.violated ? { violated: true, retryAfterMs: standing.retryAfterMs } : {}),
-    ...(standing.degraded ? { degraded: true } : {}),
-  };
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { MAX_ACTION_LENGTH } from '../../domain/decision-request.ts';
 import { entityRefSchema, idSchema } from '../../domain/ids.ts';
 import { limitResultSchema } from '../../domain/limit-answer.ts';
-import { resultsOf } from '../../limits/verdict.ts';
+import { LimitResults } from '../../limits/limit-results.ts';
 import type { LimitUsage, UsageQuestion } from '../../pdp/limit-usage.ts';
 import { type Route, route } from '../http/route.ts';
 
@@ -120,7 +120,7 @@ function questionOf(
 
 /** Nothing was asked for, so nothing is violated: a limit without room says so by what remains. */
 function wire(usage: readonly LimitUsage[]) {
-  return resultsOf(
+  return new LimitResults().of(
     usage.map(({ charge, standing }) => ({ charge, standing: { ...standing, violated: false } })),
     false,
   );

@@ -8,8 +8,9 @@ import type { sendUnaryData } from '@grpc/grpc-js';
 import { AppError } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
+import type { LimitResult } from '../../domain/limit-answer.ts';
 import { AnswerHeaders, secondsOf, type StandingLimit } from '../../limits/answer-headers.ts';
-import { resultsOf } from '../../limits/verdict.ts';
+import { LimitResults } from '../../limits/limit-results.ts';
 import type { Descriptor, DescriptorAnswer, DescriptorDesk } from '../../pdp/descriptor-limits.ts';
 import { PepAuthentication } from '../ext-authz/pep-authentication.ts';
 import { logFailure } from '../http/problem.ts';
@@ -56,6 +57,7 @@ export class RateLimitService {
   readonly #endpoints: ProfileView<Endpoint | undefined>;
   readonly #method: Protos['shouldRateLimit'];
   readonly #headers = new AnswerHeaders();
+  readonly #results = new LimitResults();
 
   constructor(
     { connections, ...services }: RateLimitServices & { readonly connections: GrpcConnections },
@@ -149,7 +151,7 @@ export class RateLimitService {
     for (const answer of answers) for (const limit of answer.limits) limits.set(limit.charge.key, limit);
     const told = this.#headers.write([...limits.values()], isOver ? retryAfter(limits.values()) : undefined);
     const headers = Object.entries(told).map(([key, value]) => ({ key, value }));
-    const statuses = answers.map(statusOf);
+    const statuses = answers.map(answer => statusOf(answer, this.#results.of(answer.limits, true)));
     return this.#written({
       overall_code: isOver ? OVER_LIMIT : OK,
       ...(statuses.length === 0 ? {} : { statuses }),
@@ -195,9 +197,9 @@ function retryAfter(limits: Iterable<StandingLimit>): number | null {
 }
 
 /** The tightest limit of a descriptor. */
-function statusOf({ overLimit, limits }: DescriptorAnswer): DescriptorStatus {
+function statusOf({ overLimit }: DescriptorAnswer, results: readonly LimitResult[]): DescriptorStatus {
   const code = overLimit ? OVER_LIMIT : OK;
-  const [tightest] = resultsOf(limits, true).toSorted(
+  const [tightest] = results.toSorted(
     (one, other) =>
       Number(other.violated ?? false) - Number(one.violated ?? false) ||
       one.remaining / Math.max(1, one.limit) - other.remaining / Math.max(1, other.limit),

@@ -11,6 +11,7 @@ import { AppError } from '../../domain/errors.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { requireRole } from './authentication.ts';
 import { decideBody } from './decide-body.ts';
+import { DecisionText } from './decision-text.ts';
 import { parseJson } from './json-body.ts';
 import { logFailure, type ProblemDetails, problemOf } from './problem.ts';
 import { ClientGone, readBody, requireType } from './request-body.ts';
@@ -35,6 +36,7 @@ export interface DecideOptions {
 export class DecideEdge {
   readonly #services: Services;
   readonly #options: DecideOptions;
+  readonly #text = new DecisionText();
   #served = 0;
 
   constructor(services: Services, options: DecideOptions) {
@@ -83,7 +85,7 @@ export class DecideEdge {
   ): Promise<void> {
     const decision = await decideBody(this.#services, body, caller);
     const { origin, index, size } = decision.log;
-    send(outgoing, JSON.stringify(decision), [
+    send(outgoing, this.#text.encode(decision), [
       REQUEST_ID_HEADER,
       requestId,
       'x-duramen-decision',
