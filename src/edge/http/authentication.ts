@@ -137,11 +137,18 @@ export class Authenticator {
 
   #refuse(source: string, failure: RecordedFailure, detail: string): never {
     this.#record(source, failure);
-    const wait = this.#limiter.count(source);
-    if (wait === undefined) throw new AppError('CREDENTIAL_REQUIRED', detail);
-    throw new AppError('TOO_MANY_FAILED_AUTHENTICATIONS', `${detail}; too many failures from your address`, {
-      retryAfterSeconds: wait,
-    });
+    const keyId = 'keyId' in failure ? failure.keyId : undefined;
+    const waits = [
+      this.#limiter.count(source),
+      // many addresses that guess at one key; ids that are none are invented, and not worth remembering
+      ...(keyId === undefined || failure.cause === 'unknown' ? [] : [this.#limiter.count(`key ${keyId}`)]),
+    ].filter(wait => wait !== undefined);
+    if (waits.length === 0) throw new AppError('CREDENTIAL_REQUIRED', detail);
+    throw new AppError(
+      'TOO_MANY_FAILED_AUTHENTICATIONS',
+      `${detail}; too many failures from your address, or with this key`,
+      { retryAfterSeconds: Math.max(...waits) },
+    );
   }
 
   #memoryOf(socket: Socket): ConnectionMemory {
