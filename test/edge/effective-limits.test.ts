@@ -1,0 +1,122 @@
+/** GET /v1/limits over the shipped bundles: which limits hold for whom, with which number and why. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { ALLOWED, problemOf, startTestService, type TestService } from './service.ts';
+
+const answerSchema = z.looseObject({
+  items: z.array(
+    z.looseObject({
+      name: z.string(),
+      limit: z.number(),
+      source: z.string(),
+      varies: z.array(z.string()),
+      sets: z.array(z.string()).optional(),
+    }),
+  ),
+  prices: z.array(z.looseObject({ list: z.string() })),
+  layers: z.array(z.object({ layer: z.string(), digest: z.string() })),
+});
+
+let service: TestService;
+beforeAll(async () => {
+  service = await startTestService({ filled: true });
+});
+afterAll(() => service.stop());
+
+async function limits(query: string, key?: string) {
+  const reply = await service.call('GET', `/v1/limits?${query}`, key === undefined ? {} : { key });
+  expect(reply.status).toBe(200);
+  const { items, prices, layers } = answerSchema.parse(reply.json);
+  return { items: new Map(items.map(item => [item.name, item])), prices, layers };
+}
+
+describe('GET /v1/limits', () => {
+  test('tells a principal with a model each number and where it comes from', async () => {
+    const { items, prices, layers } = await limits('principal=User:acme/alice&model=acme/support-llm');
+    expect(items.get('platform/tenant-month-usd')).toMatchObject({
+      limit: 50_000_000_000,
+      source: 'base 10000000000 x plan enterprise 1000%, tightened to 50000000000 by tenant:acme',
+      scope: ['tenant'],
+      period: 'month',
+      onStoreFailure: 'deny',
+      varies: [],
+    });
+    expect(items.get('platform/principal-second')).toMatchObject({ limit: 2_000, seconds: 1 });
+    expect(items.get('platform/address-second')).toMatchObject({ mode: 'shadow' });
+    expect(prices).toEqual([
+      {
+        list: 'platform@2026-11',
+        inputPerMillion: 500_000,
+        outputPerMillion: 1_500_000,
+        perRequest: 0,
+        perComputeSecond: 100,
+      },
+    ]);
+    expect(layers.map(({ layer }) => layer)).toEqual(['platform', 'tenant:acme']);
+  });
+
+  test('shows limits of sets with the sets that bring them in', async () => {
+    const { items } = await limits('principal=Agent:acme/copilot&model=acme/support-llm');
+    expect(items.get('tenant:acme/agent-tokens')).toMatchObject({ sets: ['agents'], limit: 50_000_000 });
+    expect(items.get('platform/principal-second')).toMatchObject({
+      limit: 1_000,
+      source: 'base 2000, tightened to 1000 by tenant:acme',
+    });
+  });
+
+  test('leaves out what is for other models, and shows what may hold while no model is named', async () => {
+    const support = await limits('principal=User:acme/alice&model=acme/support-llm');
+    expect(support.items.has('tenant:acme/fraud-day')).toBe(false);
+    const alone = await limits('principal=Service:acme/batch');
+    expect(alone.items.get('tenant:acme/fraud-day')).toMatchObject({
+      limit: 2_000_000,
+      source: 'override 2000000 until 2027-07-01T00:00:00.000Z',
+    });
+    expect(alone.items.get('platform/principal-minute')).toMatchObject({ varies: ['model'] });
+    expect(alone.prices).toEqual([]);
+  });
+
+  test('shows what may hold for a model while nobody is named', async () => {
+    const { items } = await limits('model=acme/card-fraud');
+    expect(items.get('platform/principal-minute')).toMatchObject({
+      limit: 4_000,
+      source: 'base 20000 x class high_value 20%',
+      varies: ['principal'],
+    });
+    expect(items.has('tenant:acme/fraud-day')).toBe(true);
+  });
+
+  test('agrees with what a decision says', async () => {
+    const { items } = await limits(
+      'principal=User:acme/alice&model=acme/support-llm&action=generate&pep=x&key=k&ip=192.0.2.1',
+    );
+    const { json } = await service.call('POST', '/decide', { body: { ...ALLOWED, consume: false } });
+    const said = z
+      .looseObject({ limits: z.array(z.looseObject({ name: z.string(), limit: z.number() })) })
+      .parse(json);
+    expect(said.limits.length).toBeGreaterThan(4);
+    for (const { name, limit } of said.limits) expect([name, items.get(name)?.limit]).toEqual([name, limit]);
+    const always = [...items.values()].filter(({ sets }) => sets === undefined).map(({ name }) => name);
+    expect(said.limits.map(({ name }) => name).toSorted()).toEqual(always.toSorted());
+  });
+
+  test('shows a key of one tenant nothing of another', async () => {
+    const key = await service.makeKey(['limits'], ['globex']);
+    const shown = await limits('principal=Service:globex/router', key);
+    expect(shown.layers.map(({ layer }) => layer)).not.toContain('tenant:acme');
+    for (const query of ['principal=User:acme/alice', 'model=acme/support-llm']) {
+      const { status } = await service.call('GET', `/v1/limits?${query}`, { key });
+      expect(status).toBe(404);
+    }
+  });
+
+  test.each([
+    ['', 400, 'INVALID_REQUEST'],
+    ['principal=alice', 400, 'INVALID_REQUEST'],
+    ['principal=User:acme/nobody', 404, 'NOT_FOUND'],
+    ['model=acme/nothing', 404, 'NOT_FOUND'],
+  ])('refuses %s', async (query, status, code) => {
+    const reply = await service.call('GET', `/v1/limits?${query}`);
+    expect([reply.status, problemOf(reply).code]).toEqual([status, code]);
+  });
+});
