@@ -13,6 +13,8 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** Pauses between attempts to connect, in milliseconds: the attempt's number times the first, up to the longest. */
 const RECONNECT_STEP_MS = 50;
 const LONGEST_RECONNECT_MS = 1000;
+/** RESP2: what every server, proxy and managed service speaks. */
+const PROTOCOL = 2 as const;
 /** Longest message that is passed on, in characters. */
 const MAX_MESSAGE_LENGTH = 300;
 
@@ -121,6 +123,9 @@ function makeClient({ nodes, topology, username, password, tls }: RedisOptionsOf
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_TIMEOUT_MS,
     connectionName: 'duramen',
+    // nothing that an older server or a proxy does not know, or a user has to be given rights for
+    protocol: PROTOCOL,
+    disableClientInfo: true,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(tls === undefined ? {} : { tls: definedOf(tls) }),

@@ -38,7 +38,7 @@ export function withoutRedis(what: string): boolean {
   return true;
 }
 
-/** Starts a server. @param options further options of its command line, such as `--requirepass` */
+/** Starts a server. @param options further options of its command line; `@PORT@` stands for its port */
 export async function startRedis(options: readonly string[] = []): Promise<RedisProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'duramen-redis-'));
   const port = await freePort();
@@ -64,7 +64,8 @@ export async function startRedis(options: readonly string[] = []): Promise<Redis
 
 async function launch(port: number, folder: string, options: readonly string[]): Promise<ChildProcess> {
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
-  const child = spawn(PROGRAM, [...settings, '--appendonly', 'no', '--daemonize', 'no', ...options], {
+  const more = options.map(option => option.replace('@PORT@', String(port)));
+  const child = spawn(PROGRAM, [...settings, '--appendonly', 'no', '--daemonize', 'no', ...more], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const said: string[] = [];
