@@ -1,122 +1,293 @@
-/** GET /v1/limits over the shipped bundles: which limits hold for whom, with which number and why. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+/**
+ * Limits over the wire: what every way of asking is told, what gateways report afterwards, and what operators see. The
+ * clock stands until a test turns it.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { ALLOWED, problemOf, startTestService, type TestService } from './service.ts';
+import type { PepProfileInput } from '../../src/domain/pep-profile.ts';
+import { type LimitedService, startLimitedService, testClock } from './limited-service.ts';
+import { ALLOWED, problemOf } from './service.ts';
 
-const answerSchema = z.looseObject({
-  items: z.array(
-    z.looseObject({
-      name: z.string(),
-      limit: z.number(),
-      source: z.string(),
-      varies: z.array(z.string()),
-      sets: z.array(z.string()).optional(),
-    }),
-  ),
-  prices: z.array(z.looseObject({ list: z.string() })),
-  layers: z.array(z.object({ layer: z.string(), digest: z.string() })),
-});
+const DAY_MS = 86_400_000;
+const LIMITS = {
+  limits: [
+    { id: 'burst', kind: 'window', unit: 'requests', limit: 2, per: '60s', key: ['principal'] },
+    { id: 'budget', kind: 'quota', unit: 'tokens', limit: 2_000, period: 'day', key: ['tenant'] },
+  ],
+};
 
-let service: TestService;
+const PROFILES: readonly PepProfileInput[] = [
+  {
+    name: 'proxy',
+    kind: 'caddy',
+    identity: { mode: 'assert', principal: 'x-user' },
+    body: 'whole',
+    dialects: ['openai'],
+  },
+  {
+    name: 'old',
+    kind: 'nginx',
+    identity: { mode: 'assert', principal: 'x-user' },
+    body: 'whole',
+    dialects: ['openai'],
+  },
+  { name: 'hook', kind: 'portkey', identity: { mode: 'assert', principal: 'user' }, dialects: ['openai'] },
+];
+
+const clock = testClock(Date.parse('2026-03-10T12:00:00.000Z'));
+let service: LimitedService;
+let pep: string;
 beforeAll(async () => {
-  service = await startTestService({ filled: true });
+  service = await startLimitedService(LIMITS, {
+    clock,
+    env: { DURAMEN_PEP_PROFILES: JSON.stringify(PROFILES) },
+  });
+  pep = await service.makeKey(['pep']);
 });
 afterAll(() => service.stop());
+beforeEach(() => clock.advance(2 * DAY_MS));
 
-async function limits(query: string, key?: string) {
-  const reply = await service.call('GET', `/v1/limits?${query}`, key === undefined ? {} : { key });
+const QUESTION = { ...ALLOWED, input: { tokens: 100 }, params: { maxOutputTokens: 400 } };
+
+const decisionSchema = z.looseObject({
+  decisionId: z.string(),
+  decision: z.string(),
+  reason: z.object({ code: z.string() }),
+  headers: z.record(z.string(), z.string()).optional(),
+  problem: z.looseObject({ status: z.number() }).optional(),
+  limits: z.array(z.looseObject({ name: z.string(), used: z.number(), remaining: z.number() })).optional(),
+});
+
+async function decide(fields: object = {}, key = pep) {
+  const reply = await service.call('POST', '/decide', { body: { ...QUESTION, ...fields }, key });
   expect(reply.status).toBe(200);
-  const { items, prices, layers } = answerSchema.parse(reply.json);
-  return { items: new Map(items.map(item => [item.name, item])), prices, layers };
+  return decisionSchema.parse(reply.json);
 }
 
-describe('GET /v1/limits', () => {
-  test('tells a principal with a model each number and where it comes from', async () => {
-    const { items, prices, layers } = await limits('principal=User:acme/alice&model=acme/support-llm');
-    expect(items.get('platform/tenant-month-usd')).toMatchObject({
-      limit: 50_000_000_000,
-      source: 'base 10000000000 x plan enterprise 1000%, tightened to 50000000000 by tenant:acme',
-      scope: ['tenant'],
-      period: 'month',
-      onStoreFailure: 'deny',
-      varies: [],
-    });
-    expect(items.get('platform/principal-second')).toMatchObject({ limit: 2_000, seconds: 1 });
-    expect(items.get('platform/address-second')).toMatchObject({ mode: 'shadow' });
-    expect(prices).toEqual([
-      {
-        list: 'platform@2026-11',
-        inputPerMillion: 500_000,
-        outputPerMillion: 1_500_000,
-        perRequest: 0,
-        perComputeSecond: 100,
-      },
-    ]);
-    expect(layers.map(({ layer }) => layer)).toEqual(['platform', 'tenant:acme']);
-  });
+const report = (id: string, body: object, key = pep) =>
+  service.call('POST', `/v1/decisions/${id}/outcome`, { body, key });
 
-  test('shows limits of sets with the sets that bring them in', async () => {
-    const { items } = await limits('principal=Agent:acme/copilot&model=acme/support-llm');
-    expect(items.get('tenant:acme/agent-tokens')).toMatchObject({ sets: ['agents'], limit: 50_000_000 });
-    expect(items.get('platform/principal-second')).toMatchObject({
-      limit: 1_000,
-      source: 'base 2000, tightened to 1000 by tenant:acme',
-    });
-  });
-
-  test('leaves out what is for other models, and shows what may hold while no model is named', async () => {
-    const support = await limits('principal=User:acme/alice&model=acme/support-llm');
-    expect(support.items.has('tenant:acme/fraud-day')).toBe(false);
-    const alone = await limits('principal=Service:acme/batch');
-    expect(alone.items.get('tenant:acme/fraud-day')).toMatchObject({
-      limit: 2_000_000,
-      source: 'override 2000000 until 2027-07-01T00:00:00.000Z',
-    });
-    expect(alone.items.get('platform/principal-minute')).toMatchObject({ varies: ['model'] });
-    expect(alone.prices).toEqual([]);
-  });
-
-  test('shows what may hold for a model while nobody is named', async () => {
-    const { items } = await limits('model=acme/card-fraud');
-    expect(items.get('platform/principal-minute')).toMatchObject({
-      limit: 4_000,
-      source: 'base 20000 x class high_value 20%',
-      varies: ['principal'],
-    });
-    expect(items.has('tenant:acme/fraud-day')).toBe(true);
-  });
-
-  test('agrees with what a decision says', async () => {
-    const { items } = await limits(
-      'principal=User:acme/alice&model=acme/support-llm&action=generate&pep=x&key=k&ip=192.0.2.1',
+describe('POST /decide', () => {
+  test('tells an allow where its limits stand, and a deny how to answer the client', async () => {
+    const allowed = await decide();
+    expect(allowed.limits?.map(({ name, remaining }) => ({ name, remaining }))).toEqual(
+      expect.arrayContaining([
+        { name: 'platform/burst', remaining: 1 },
+        { name: 'platform/budget', remaining: 1_500 },
+      ]),
     );
-    const { json } = await service.call('POST', '/decide', { body: { ...ALLOWED, consume: false } });
-    const said = z
-      .looseObject({ limits: z.array(z.looseObject({ name: z.string(), limit: z.number() })) })
-      .parse(json);
-    expect(said.limits.length).toBeGreaterThan(4);
-    for (const { name, limit } of said.limits) expect([name, items.get(name)?.limit]).toEqual([name, limit]);
-    const always = [...items.values()].filter(({ sets }) => sets === undefined).map(({ name }) => name);
-    expect(said.limits.map(({ name }) => name).toSorted()).toEqual(always.toSorted());
+    await decide();
+    expect(await decide()).toMatchObject({
+      decision: 'deny',
+      reason: { code: 'RATE_LIMITED' },
+      headers: { 'retry-after': '60', 'x-ratelimit-limit': '2', 'x-ratelimit-remaining': '0' },
+      problem: { status: 429, 'violated-policies': ['platform/burst'] },
+    });
   });
 
-  test('shows a key of one tenant nothing of another', async () => {
+  test('tells clients nothing of what remains to their tenant', async () => {
+    const { headers } = await decide();
+    expect(headers?.['ratelimit']).not.toContain('budget');
+  });
+
+  test('charges the items of a batch one by one, in their order', async () => {
+    const requests = [QUESTION, QUESTION, QUESTION];
+    const reply = await service.call('POST', '/decide/batch', { body: { requests }, key: pep });
+    const { decisions } = z.object({ decisions: z.array(decisionSchema) }).parse(reply.json);
+    expect(decisions.map(({ reason }) => reason.code)).toEqual([
+      'POLICY_ALLOW',
+      'POLICY_ALLOW',
+      'RATE_LIMITED',
+    ]);
+  });
+
+  test('charges a request once, however often its id is sent', async () => {
+    const ids = await Promise.all(
+      [1, 2, 3, 4].map(async () => (await decide({ requestId: 'once' })).decisionId),
+    );
+    expect(new Set(ids).size).toBe(1);
+    expect((await decide()).decision).toBe('allow');
+  });
+
+  test('tries a request out without charging it', async () => {
+    for (let at = 0; at < 4; at++) expect((await decide({ consume: false })).decision).toBe('allow');
+    expect((await decide()).limits?.every(({ used }) => used === 1 || used === 500)).toBe(true);
+  });
+});
+
+describe('gateways that ask by headers', () => {
+  const chat = (path: string) =>
+    service.call('POST', path, {
+      key: undefined,
+      headers: {
+        'x-duramen-key': pep,
+        'x-user': 'acme/alice',
+        'x-forwarded-method': 'POST',
+        'x-forwarded-uri': '/v1/chat/completions',
+        'x-forwarded-host': 'ai.example',
+        'x-original-method': 'POST',
+        'x-original-uri': '/v1/chat/completions',
+        'x-original-host': 'ai.example',
+      },
+      body: { model: 'acme/support-llm', messages: [{ role: 'user', content: 'hi' }], max_tokens: 100 },
+    });
+
+  test('get the status, the headers for their client, and a body in its dialect', async () => {
+    const allowed = await chat('/ext-authz/proxy');
+    expect([allowed.status, allowed.headers.get('x-ratelimit-remaining')]).toEqual([200, '1']);
+    await chat('/ext-authz/proxy');
+    const denied = await chat('/ext-authz/proxy');
+    expect(denied.status).toBe(429);
+    expect(denied.headers.get('retry-after')).toBe('60');
+    expect(denied.headers.get('ratelimit')).toBe('"platform/burst";r=0;t=60');
+    expect(denied.headers.get('x-duramen-reason')).toBe('RATE_LIMITED');
+    expect(denied.json).toMatchObject({ error: { code: 'RATE_LIMITED', type: 'rate_limit_error' } });
+  });
+
+  test('that know two statuses get one of them, and the wanted one beside it', async () => {
+    for (let at = 0; at < 2; at++) await decide();
+    const denied = await chat('/ext-authz/old');
+    expect([denied.status, denied.headers.get('x-duramen-status')]).toEqual([403, '429']);
+  });
+
+  test('that ask by a hook are told in its body', async () => {
+    const hook = {
+      eventType: 'beforeRequestHook',
+      requestType: 'chatComplete',
+      metadata: { user: 'acme/alice' },
+      request: {
+        json: { model: 'acme/support-llm', max_tokens: 9, messages: [{ role: 'user', content: 'hi' }] },
+      },
+    };
+    for (let at = 0; at < 2; at++) await decide();
+    const reply = await service.call('POST', '/hooks/portkey/hook', {
+      key: undefined,
+      headers: { 'x-duramen-key': pep },
+      body: hook,
+    });
+    expect(reply.status).toBe(200);
+    expect(reply.json).toMatchObject({
+      verdict: false,
+      data: { code: 'RATE_LIMITED', status: 429, headers: { 'retry-after': '60' } },
+    });
+  });
+});
+
+describe('outcomes', () => {
+  test('settle, once, and take a decision from those that miss one', async () => {
+    const { decisionId } = await decide();
+    const missing = async () => {
+      const { json } = await service.call('GET', '/v1/decisions?outcome=missing&limit=1');
+      return z.object({ items: z.array(z.looseObject({ decisionId: z.string() })) }).parse(json).items[0]
+        ?.decisionId;
+    };
+    expect(await missing()).toBe(decisionId);
+    const body = { status: 'completed', usage: { inputTokens: 100, outputTokens: 20 } };
+    const first = await report(decisionId, body);
+    expect(first.json).toMatchObject({
+      state: 'settled',
+      charges: [{ name: 'platform/budget', reserved: 500, charged: 120, overdraft: 0 }],
+    });
+    expect((await report(decisionId, { status: 'failed' })).json).toMatchObject({
+      state: 'repeated',
+      status: 'completed',
+    });
+    expect(await missing()).not.toBe(decisionId);
+    const { json } = await service.call('GET', `/v1/events?kind=decision.outcome&limit=1`);
+    expect(json).toMatchObject({ items: [{ subject: decisionId, details: { status: 'completed' } }] });
+  });
+
+  test('are for gateways, of decisions that they may ask for, that allowed', async () => {
+    const { decisionId } = await decide();
+    const [auditor, foreign] = await Promise.all([
+      service.makeKey(['auditor']),
+      service.makeKey(['pep'], ['globex']),
+    ]);
+    const body = { status: 'completed' };
+    expect(problemOf(await report(decisionId, body, auditor)).code).toBe('ROLE_REQUIRED');
+    expect(problemOf(await report(decisionId, body, foreign)).code).toBe('NOT_FOUND');
+    expect(problemOf(await report(decisionId, { status: 'done' })).code).toBe('INVALID_REQUEST');
+    await decide();
+    const denied = await decide();
+    expect(problemOf(await report(denied.decisionId, body))).toMatchObject({
+      code: 'NO_OPEN_CALL',
+      status: 409,
+    });
+  });
+
+  test('are put off by an extension', async () => {
+    const { decisionId } = await decide();
+    clock.advance(200_000);
+    const reply = await service.call('POST', `/v1/decisions/${decisionId}/extend`, {
+      body: { seconds: 600 },
+      key: pep,
+    });
+    expect(reply.json).toEqual({ decisionId, expiresAt: new Date(clock.now() + 600_000).toISOString() });
+    clock.advance(590_000);
+    const usage = await service.call(
+      'GET',
+      '/v1/limits/usage?principal=User:acme/alice&model=acme/support-llm',
+    );
+    expect(usage.text).toContain('"used":500');
+  });
+});
+
+describe('operators', () => {
+  const USAGE = '/v1/limits/usage?principal=User:acme/alice&model=acme/support-llm';
+
+  test('see where limits stand, and looking changes nothing', async () => {
+    await decide();
+    const first = await service.call('GET', USAGE);
+    expect(first.json).toMatchObject({
+      items: [
+        { name: 'platform/burst', used: 1, remaining: 1, source: 'base 2' },
+        { name: 'platform/budget', used: 500, remaining: 1_500 },
+      ],
+    });
+    expect((await service.call('GET', USAGE)).json).toEqual(first.json);
+    expect(problemOf(await service.call('GET', `${USAGE}x&principal=User:acme/nobody`)).status).toBe(400);
+    expect((await service.call('GET', USAGE.replace('alice', 'nobody'))).status).toBe(404);
+  });
+
+  test('reset a limit with a reason, which is an entry without a name in it', async () => {
+    for (let at = 0; at < 3; at++) await decide();
+    const body = {
+      limit: 'platform/burst',
+      principal: ALLOWED.principal,
+      model: 'acme/support-llm',
+      reason: 'ticket 4711',
+    };
+    const reply = await service.call('POST', '/v1/limits/reset', { body });
+    expect(reply.json).toMatchObject({ name: 'platform/burst', used: 2 });
+    expect((await decide()).decision).toBe('allow');
+    const { json } = await service.call('GET', '/v1/events?kind=limit.reset&limit=1');
+    expect(json).toMatchObject({
+      items: [
+        {
+          subject: 'AI::User::"acme/alice"',
+          tenant: 'acme',
+          details: { limit: 'platform/burst', reason: 'ticket 4711' },
+        },
+      ],
+    });
+    const unknown = await service.call('POST', '/v1/limits/reset', {
+      body: { ...body, limit: 'platform/none' },
+    });
+    expect(unknown.status).toBe(404);
+  });
+
+  test('of one tenant neither see other tenants nor widen what the platform sets', async () => {
     const key = await service.makeKey(['limits'], ['globex']);
-    const shown = await limits('principal=Service:globex/router', key);
-    expect(shown.layers.map(({ layer }) => layer)).not.toContain('tenant:acme');
-    for (const query of ['principal=User:acme/alice', 'model=acme/support-llm']) {
-      const { status } = await service.call('GET', `/v1/limits?${query}`, { key });
-      expect(status).toBe(404);
-    }
-  });
-
-  test.each([
-    ['', 400, 'INVALID_REQUEST'],
-    ['principal=alice', 400, 'INVALID_REQUEST'],
-    ['principal=User:acme/nobody', 404, 'NOT_FOUND'],
-    ['model=acme/nothing', 404, 'NOT_FOUND'],
-  ])('refuses %s', async (query, status, code) => {
-    const reply = await service.call('GET', `/v1/limits?${query}`);
-    expect([reply.status, problemOf(reply).code]).toEqual([status, code]);
+    expect((await service.call('GET', USAGE, { key })).status).toBe(404);
+    const own = await service.makeKey(['limits'], ['acme']);
+    expect((await service.call('GET', USAGE, { key: own })).status).toBe(200);
+    const body = {
+      limit: 'platform/burst',
+      principal: ALLOWED.principal,
+      model: 'acme/support-llm',
+      reason: 'r',
+    };
+    const refused = await service.call('POST', '/v1/limits/reset', { key: own, body });
+    expect(problemOf(refused).code).toBe('TENANT_NOT_ALLOWED');
   });
 });
