@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const SCRIPT = join(import.meta.dirname, '../../deploy/kong/duramen.lua');
-const isThere = spawnSync('haproxy', ['-v']).error === undefined;
+const LUA = 'haproxy';
+const isThere = spawnSync(LUA, ['-v']).error === undefined;
 if (!isThere) process.stderr.write("skipped the tests of Kong's script: haproxy is not installed\n");
 
 /** Runs the script once; what it did, line by line. */
@@ -71,7 +72,7 @@ function run(scene: string): string[] {
     `local SCENE = ${scene}\nlocal SOURCE = [==[${source}]==]\nlocal RESULT = [==[${result}]==]\n${HARNESS}`,
   );
   writeFileSync(config, `global\n  lua-load ${harness}\n`);
-  spawnSync('haproxy', ['-c', '-f', config]);
+  spawnSync(LUA, ['-c', '-f', config]);
   return readFileSync(result, 'utf8').split('\n');
 }
 
