@@ -271,6 +271,7 @@ export type LimitTightening = Readonly<z.output<typeof tighteningSchema>>;
 /** The file limits.json of a bundle. */
 export const limitsFileSchema = z
   .strictObject({
+    $schema: z.string().max(256).optional().meta({ description: 'schema/limits.schema.json, for editors' }),
     ...guardMembers,
     limits: z.array(limitDefinitionSchema).max(MAX_LIMITS).default([]),
     modelClasses: z.array(modelClassSchema).max(MAX_FACTORS).default([]),
