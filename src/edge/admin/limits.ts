@@ -43,7 +43,10 @@ const effectiveLimitSchema = z
     sets: z.array(z.string()).optional().meta({
       description: 'present: it holds only where a permit names it, or one of these, in `@limits`',
     }),
-    match: limitMatchSchema.meta({ description: 'which requests it is for' }),
+    match: limitMatchSchema.optional().meta({
+      description:
+        'which requests it is for; of limits of the platform only to keys of all tenants, as it may name others',
+    }),
     onStoreFailure: z.enum(STORE_FAILURE_MODES),
     alertAtPercent: z.array(z.int()),
   })
@@ -78,14 +81,16 @@ export function limitRoutes(): readonly Route[] {
         const { principal, model, action, tenant, ip: address, key, pep } = query;
         const question = { principal, model, action, tenant, address, key, pep };
         const { limits, prices, layers, now } = services.effectiveLimits.find(question, credential);
-        const json = { items: limits.map(wire), prices, layers, evaluatedAt: timestamp(now) };
+        const items = limits.map(limit => wire(limit, credential.tenants !== undefined));
+        const json = { items, prices, layers, evaluatedAt: timestamp(now) };
         return { status: 200, json };
       },
     }),
   ];
 }
 
-function wire({ rule, definition, varies }: EffectiveLimit) {
+/** @param isPartial whether who asks may see some tenants alone */
+function wire({ rule, definition, varies }: EffectiveLimit, isPartial: boolean) {
   const { name, kind, unit, mode, limit, source, scope, onStoreFailure, alertAtPercent } = rule;
   return {
     name,
@@ -99,7 +104,7 @@ function wire({ rule, definition, varies }: EffectiveLimit) {
     scope,
     ...lengthOf(rule),
     ...(definition.sets === undefined ? {} : { sets: definition.sets }),
-    match: definition.match,
+    ...(isPartial && name.startsWith('platform/') ? {} : { match: definition.match }),
     onStoreFailure,
     alertAtPercent,
   };
