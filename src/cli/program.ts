@@ -17,6 +17,7 @@ import type { ExitCode } from './exit-code.ts';
 import { addGatewayConfig } from './gateway-config.ts';
 import { importFile } from './import.ts';
 import { createKey, listKeys, revokeKey } from './keys.ts';
+import { addLimitUsage } from './limit-usage.ts';
 import { addLimits } from './limits.ts';
 import { addLoad } from './load.ts';
 import { addLogEvidence } from './log-program.ts';
@@ -54,7 +55,7 @@ export function buildProgram(terminal: Terminal, version: string, exit: ExitRepo
   addProfiles(program, terminal, { withServer });
   addPenalties(program, terminal, { withServer });
   addLoad(program, terminal, { withServer });
-  addLimits(program, terminal, { withServer });
+  addLimitUsage(addLimits(program, terminal, { withServer }), terminal, { withServer, collect });
   addGatewayConfig(program, terminal);
   addDoctor(program, terminal, exit, collect);
   addAudit(program, terminal, exit, withServer);
