@@ -85,7 +85,9 @@ export const sheddingRulesSchema = z
     hold: spanSchema(0, 3_600 * SECOND)
       .prefault('10s')
       .meta({ description: 'a step lasts at least this long' }),
-    retryAfter: spanSchema(SECOND, 3_600 * SECOND).prefault('5s'),
+    retryAfter: spanSchema(SECOND, 3_600 * SECOND)
+      .prefault('5s')
+      .meta({ description: 'when to come back; up to twice as long, differently for each caller' }),
     steps: z.array(shedStepSchema).min(1).max(MAX_STEPS),
   })
   .superRefine(({ steps }, context) => {

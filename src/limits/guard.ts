@@ -69,7 +69,8 @@ export class Guard implements LimitGuard {
     if (this.#shedder.isIdle) return undefined;
     const shed = this.#shedder.shed(shedFacts(facts), now);
     if (shed === undefined) return undefined;
-    const { loadPercent, retryAfterMs } = shed;
+    const { loadPercent } = shed;
+    const retryAfterMs = shed.retryAfterMs + spread(facts.principal.key, shed.retryAfterMs);
     return {
       code: 'OVERLOADED',
       message:
@@ -157,4 +158,14 @@ function penaltyRefusal({ until, limit }: Penalty, now: number): LimitRefusal {
 
 function shedFacts({ model, tier, operation }: LimitFacts): ShedFacts {
   return { model: model?.uid.key, ancestors: model?.ancestors, tier, operation };
+}
+
+const FNV_OFFSET = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
+
+/** A whole number below `range` that a text decides: callers that are turned away at once do not come back at once. */
+function spread(text: string, range: number): number {
+  let hash = FNV_OFFSET;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
+  return (hash >>> 0) % range;
 }

@@ -150,9 +150,19 @@ describe('shedding', () => {
     expect(codes(50, () => scene.ask(FREE))).toEqual(['OVERLOADED']);
     expect(scene.blocks).toEqual([]);
     expect(scene.answer(FREE)?.members).toMatchObject({
-      headers: { 'retry-after': '5' },
       problem: { status: 503, type: `${PROBLEMS}temporary-reduced-capacity` },
     });
+  });
+
+  test('has callers come back at different times, each at the same', () => {
+    const scene = guardScene({ limits: [WINDOW], shedding: { ...shedding, retryAfter: '7s' } });
+    scene.guard.report({ ...report, subject: MODEL.uid.key, gpuPercent: 90 }, NOW);
+    const wait = (id: string): number | null | undefined =>
+      scene.answer({ ...FREE, principal: new EntityUid('AI::User', id) })?.refusal?.retryAfterMs;
+    const waits = Array.from({ length: 50 }, (_, one) => wait(`acme/u${one}`));
+    expect(new Set(waits).size).toBeGreaterThan(45);
+    for (const one of waits) expect([one, Number(one) >= 7_000 && Number(one) < 14_000]).toEqual([one, true]);
+    expect(wait('acme/u7')).toBe(waits[7]);
   });
 
   test('charges nothing: who was turned away has all that was left', () => {
