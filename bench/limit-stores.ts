@@ -65,6 +65,7 @@ const LIMITS = {
   ],
 };
 
+const REDIS = 'redis-server';
 /** What nobody settles is held for this many seconds: as long as a call may take. */
 const HOLD_SECONDS = '10';
 
@@ -231,5 +232,5 @@ export function limitStoreBars({
 
 function startRedis(port: number): ChildProcess {
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  return spawn('redis-server', options, { stdio: ['ignore', 'ignore', 'inherit'] });
+  return spawn(REDIS, options, { stdio: ['ignore', 'ignore', 'inherit'] });
 }

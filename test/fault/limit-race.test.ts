@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { chargeTo, LimitCaller, leaseRule, quotaRule, windowRule } from '../conformance/limit-scene.ts';
@@ -24,7 +23,7 @@ describe.skipIf(withoutRedis('a budget that eight servers share'))('eight server
   let servers: ChildProcess[] = [];
   beforeAll(async () => {
     redis = await startRedis();
-    const program = join(import.meta.dirname, 'limit-asker.ts');
+    const program = new URL('./limit-asker.ts', import.meta.url);
     servers = Array.from({ length: SERVERS }, () => fork(program, [String(redis.port)]));
     for (const server of servers) readySchema.parse((await once(server, 'message'))[0]);
   });
