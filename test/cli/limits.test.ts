@@ -1,9 +1,12 @@
 /** `duramen limits` against a service: which limits hold, and a proposal out of its log that can be pushed. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
 import { runCli } from '../../src/cli/run.ts';
 import { limitsFileSchema } from '../../src/domain/limit-definition.ts';
 import { ADMIN_KEY, ALLOWED, startTestService, type TestService } from '../edge/service.ts';
 import { recordingTerminal } from './recording-terminal.ts';
+
+const decidedSchema = z.looseObject({ decisionId: z.string() });
 
 let service: TestService;
 beforeAll(async () => {
@@ -54,8 +57,11 @@ test('proposes limits out of the log that a push takes, and says what they would
   expect(empty.stderr).toContain('the log has no allowed call of a model');
   for (let call = 0; call < 12; call++) {
     const body = { ...ALLOWED, input: { tokens: 100 }, params: { maxOutputTokens: 50 } };
-    const { status } = await service.call('POST', '/decide', { body });
-    expect(status).toBe(200);
+    const { json } = await service.call('POST', '/decide', { body });
+    const { decisionId } = decidedSchema.parse(json);
+    const outcome = { status: 'completed', usage: { inputTokens: 100, outputTokens: 20 } };
+    const told = await service.call('POST', `/v1/decisions/${decisionId}/outcome`, { body: outcome });
+    expect(told.status).toBe(200);
   }
   const { code, stdout, stderr } = await cli('suggest', '--since', '1h', '--high-value-risk', '1');
   expect(code).toBe(0);
@@ -64,7 +70,8 @@ test('proposes limits out of the log that a push takes, and says what they would
     // how many came in one second, the machine decides
     ['principal-second', expect.any(Number)],
     ['principal-minute', 18],
-    ['tenant-day-tokens', 2_700],
+    // 12 calls of 120 tokens, as their outcomes told, and half as much again
+    ['tenant-day-tokens', 2_200],
     ['high-value-day', 14],
   ]);
   expect(stderr).toContain('together 0 of 12 logged calls');
