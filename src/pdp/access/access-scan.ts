@@ -81,11 +81,14 @@ export class AccessScan {
     this.#conditions = new Map();
     const items: AccessItem[] = [];
     if (this.standing !== undefined) return { items, conditions: this.#conditions, next: undefined };
-    let last = after;
+    /** The key of the last one that was looked at: each part looks at one at least, so that every part gets on. */
+    let last: string | undefined;
     for (const entity of this.#candidates(after)) {
       yield;
       if (entity === undefined) continue;
-      if (items.length === limit || isSpent()) return { items, conditions: this.#conditions, next: last };
+      if (last !== undefined && (items.length === limit || isSpent())) {
+        return { items, conditions: this.#conditions, next: last };
+      }
       last = entity.uid.key;
       const item = yield* this.#look(entity);
       if (item !== undefined) items.push(item);

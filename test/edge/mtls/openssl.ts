@@ -1,13 +1,15 @@
 /** The client of OpenSSL, which shares no line with Node's: a conversation over `openssl s_client`. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 
+/** The program, where there is one. */
+const PROGRAM = 'openssl';
 /** Longest time for one step of a conversation, in milliseconds. */
 const STEP_MS = 10_000;
 
 /** Version text of the program; undefined: there is none. */
 export function opensslVersion(): string | undefined {
   try {
-    return execFileSync('openssl', ['version'], { encoding: 'utf8' }).trim();
+    return execFileSync(PROGRAM, ['version'], { encoding: 'utf8' }).trim();
   } catch {
     return undefined;
   }
@@ -31,7 +33,7 @@ export interface Conversation {
 export function converse(url: string, args: readonly string[]): Conversation {
   const { host } = new URL(url);
   const child: ChildProcess = spawn(
-    'openssl',
+    PROGRAM,
     ['s_client', '-connect', host, '-servername', 'localhost', '-verify_return_error', ...args],
     { stdio: ['pipe', 'pipe', 'pipe'] },
   );
