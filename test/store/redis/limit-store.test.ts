@@ -156,6 +156,26 @@ describe.skipIf(skipped)('limits in Redis', () => {
     await store.close();
   });
 
+  test('a denial behind very many holds says when it is worth to ask again, at no great cost', async () => {
+    const store = await open('many', 'request');
+    const quota = chargeTo(quotaRule({ limit: 3_000, onExpiry: 'release' }));
+    const holds = Array.from({ length: 3_000 }, (_, n) =>
+      store.admit({ decisionId: decisionId(n), now: NOON, holdMs: 1_000 + n, charges: [quota] }),
+    );
+    expect((await Promise.all(holds)).every(({ admitted }) => admitted)).toBe(true);
+    const ask = (amount: number, now: number) =>
+      store.admit({ decisionId: 'more', now, holdMs: 1, charges: [{ ...quota, amount }] });
+    expect((await ask(10, NOON)).standings[0]?.retryAfterMs).toBe(1_009);
+    const before = (await ask(3_000, NOON)).standings[0]?.retryAfterMs ?? 0;
+    expect(before).toBeGreaterThan(2_000);
+    expect(before).toBeLessThan(3_999);
+    // those that have ended go with whoever comes next, although it is denied
+    expect((await ask(2_000, NOON + 2_000)).admitted).toBe(false);
+    expect(await client.zcard('{many}:h:key of platform/limit')).toBe(1_999);
+    expect((await ask(3_000, NOON + 4_000)).admitted).toBe(true);
+    await store.close();
+  });
+
   test('what it counts is of no use to another prefix', async () => {
     const [one, other] = [await open('mine', 'request'), await open('yours', 'request')];
     const charge = chargeTo(windowRule({ limit: 1 }));

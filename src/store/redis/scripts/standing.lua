@@ -40,7 +40,7 @@ local function lease_retry(counter, own, one, wanted, now)
       own_leases = own_leases - own_amount
       own_ends, own_amount = next_own()
     end
-    if leases_fit(one, pool, own_leases, wanted) then return time - now end
+    if leases_fit(one, pool, own_leases, wanted) or walked > MAX_WALK then return time - now end
   end
   return -1
 end
@@ -56,7 +56,7 @@ local function calendar_retry(counter, target, now)
       held, used = held - amount, used + charged_at_expiry(amount, least, mode)
       ends, amount, least, mode = next_hold()
     end
-    if used + held <= target then return time - now end
+    if used + held <= target or walked > MAX_WALK then return time - now end
     if not ends and used == 0 then return -1 end
   end
 end
@@ -91,11 +91,12 @@ local function rolling_retry(counter, target, now)
       total = total - sums[first]
       first = first + 1
     end
-    if total <= target then return time - now end
+    if total <= target or walked > MAX_WALK then return time - now end
   end
 end
 
--- Milliseconds until the request passes this limit alone; -1: never.
+-- Milliseconds until the request passes this limit alone; -1: never. Where very many holds have to end before, the time
+-- before which it does not pass.
 local function retry_after(counter, own, one, wanted, now)
   local most, kind = one[C_CAP], one[C_KIND]
   if wanted > most or most == 0 or (kind == RATE and one[C_SPEED] == 0) or counter == nil then return -1 end
