@@ -70,11 +70,12 @@ export class ProfileRegistry {
       ...stored.map(({ profile }) => [profile.name, profile] as const),
       ...this.configured,
     ]);
-    const swaps = this.#derived.map(derived => derived.prepare(profiles));
+    const swaps = new Map(this.#derived.map(derived => [derived, derived.prepare(profiles)] as const));
     return () => {
       this.#stored = byName;
       this.#profiles = profiles;
-      for (const swap of swaps) swap();
+      // a reader that came in the meantime has seen the old set
+      for (const derived of this.#derived) (swaps.get(derived) ?? derived.prepare(profiles))();
     };
   }
 }
