@@ -141,6 +141,5 @@ function shapeOf(definition: LimitDefinition): string {
   const { kind } = definition;
   if (kind === 'concurrency') return kind;
   const counted = `${kind} ${definition.unit}`;
-  if (kind === 'rate') return counted;
-  return `${counted} ${kind === 'window' ? definition.per : definition.period}`;
+  return `${counted} ${kind === 'quota' ? definition.period : definition.per}`;
 }

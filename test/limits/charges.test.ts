@@ -61,7 +61,11 @@ describe('what is counted together', () => {
     expect(keyOf({}, { limit: 5, alertAt: [50], byTier: { pro: 1 } })).toEqual(base);
     expect(keyOf({}, { per: '30s' })).not.toEqual(base);
     expect(keyOf({}, { unit: 'tokens' })).not.toEqual(base);
-    expect(keyOf({}, { kind: 'rate', burst: 1 })).not.toEqual(base);
+    const rate = keyOf({}, { kind: 'rate', burst: 1 });
+    expect(rate).not.toEqual(base);
+    expect(keyOf({}, { kind: 'rate', burst: 9, limit: 5 })).toEqual(rate);
+    // what flows off in another time is another counter: the store refuses to count both in one
+    expect(keyOf({}, { kind: 'rate', burst: 1, per: '30s' })).not.toEqual(rate);
     expect(keyOf({}, { key: ['tenant'] })).not.toEqual(base);
     expect(keyOf({}, { id: 'two' })).not.toEqual(base);
   });
