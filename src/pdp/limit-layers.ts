@@ -16,7 +16,7 @@ type LimitedParties = Pick<Parties, 'tenant' | 'principalEntity' | 'resourceEnti
 /** The layers of a decision, as its revision has them. */
 type LayerDigests = Readonly<Partial<Record<LayerName, string>>>;
 
-const NONE: LimitLayers = [];
+const NONE: readonly never[] = [];
 /** Most lists that are kept: one for each tenant with limits, and some for requests across tenants. */
 const MAX_LISTS = 4096;
 
