@@ -7,6 +7,8 @@
 const FAILURES_TO_OPEN = 5;
 /** First pause before an attempt to recover, in milliseconds; it doubles from attempt to attempt. */
 const FIRST_PAUSE_MS = 100;
+/** Answers after which a store is taken to be well again: one that fails before is tried again more rarely. */
+const STEADY_ANSWERS = 100;
 /** Longest pause: a store that is back is used again within this time. */
 const LONGEST_PAUSE_MS = 2000;
 
@@ -25,6 +27,7 @@ export interface CircuitOptions {
 export class CircuitBreaker {
   readonly #options: CircuitOptions;
   #failures = 0;
+  #answers = STEADY_ANSWERS;
   #reason: string | undefined;
   #pauseMs = FIRST_PAUSE_MS;
   #cancel: (() => void) | undefined;
@@ -50,6 +53,7 @@ export class CircuitBreaker {
 
   succeeded(): void {
     this.#failures = 0;
+    this.#answers++;
   }
 
   /** Counts a failure of a request to the store. */
@@ -63,7 +67,8 @@ export class CircuitBreaker {
   open(reason: string): void {
     if (this.isOpen || this.#stopped) return;
     this.#reason = reason;
-    this.#pauseMs = FIRST_PAUSE_MS;
+    this.#pauseMs =
+      this.#answers >= STEADY_ANSWERS ? FIRST_PAUSE_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS);
     this.#options.onChange(reason);
     this.#schedule();
   }
@@ -101,6 +106,7 @@ export class CircuitBreaker {
     if (!this.isOpen || this.#stopped) return;
     this.#reason = undefined;
     this.#failures = 0;
+    this.#answers = 0;
     this.#options.onChange(undefined);
   }
 }

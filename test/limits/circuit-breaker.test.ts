@@ -78,11 +78,27 @@ describe('a circuit', () => {
     for (let n = 0; n < 40; n++) await time.advance(50);
     expect(circuit.isOpen).toBe(false);
     expect(changes).toEqual(['gone', 'closed']);
+    for (let n = 0; n < 100; n++) circuit.succeeded();
     const before = attempts();
     circuit.open('gone again');
     expect(circuit.pauseMs).toBe(100);
     for (let n = 0; n < 2; n++) await time.advance(50);
     expect(attempts()).toBe(before + 1);
+  });
+
+  test('is tried more rarely when it fails again at once', async () => {
+    const scene = makeScene();
+    const { circuit, time } = scene;
+    scene.works = true;
+    const pauses: number[] = [];
+    for (let n = 0; n < 7; n++) {
+      circuit.open('flaps');
+      const begin = time.monotonic();
+      while (circuit.isOpen) await time.advance(50);
+      pauses.push(time.monotonic() - begin);
+      for (let answers = 0; answers < 99; answers++) circuit.succeeded();
+    }
+    expect(pauses).toEqual([100, 200, 400, 800, 1600, 2000, 2000]);
   });
 
   test('tries nothing any more when it was stopped', async () => {
