@@ -1,4 +1,4 @@
-/** `npm run bench [-- --quick | --in-process | --callers | --edges | --limit-stores | --log [N]]`: measures, prints a table. */
+/** `npm run bench [-- --quick | --in-process | --callers | --edges | --limits | --limit-stores | --log [N]]`: measures, prints a table. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { benchAccess } from './access.ts';
@@ -8,6 +8,7 @@ import { measureFsync } from './fsync.ts';
 import { benchCallersAlone, benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
 import { benchLimitStores, limitStoreBars } from './limit-stores.ts';
+import { benchLimits } from './limits.ts';
 import { benchLog } from './log.ts';
 import { type Bar, bars, callerBars, edgeBars, printTable } from './table.ts';
 
@@ -43,6 +44,7 @@ if (args.has('--callers') || args.has('--edges')) {
   });
   process.exit(rows.some(row => row.met === false) ? 5 : 0);
 }
+if (args.has('--limits')) process.exit((await benchLimits(say)) ? 0 : 5);
 if (args.has('--limit-stores')) {
   const rows = limitStoreBars(await benchLimitStores(args.has('--quick') ? QUICK : FULL, say));
   printTable(rows, line => {

@@ -41,9 +41,11 @@ export class Decisions {
   readonly #textOf = new Map<number, string>();
   /** The words of the UUID that was read last. */
   readonly #words = new Int32Array(4);
+  /** The last id whose words were read, since a decision is looked for before it is added. */
+  #lastId = '';
 
   find(id: string): number {
-    if (!readUuid(id, this.#words)) return this.#texts.get(id) ?? NONE;
+    if (!this.#isUuid(id)) return this.#texts.get(id) ?? NONE;
     return i32(this.#buckets, this.#search());
   }
 
@@ -53,7 +55,7 @@ export class Decisions {
     this.state[decision] = OPEN;
     this.firstHold[decision] = NONE;
     this.until[decision] = until;
-    if (readUuid(id, this.#words)) {
+    if (this.#isUuid(id)) {
       this.#word0[decision] = i32(this.#words, 0);
       this.#word1[decision] = i32(this.#words, 1);
       this.#word2[decision] = i32(this.#words, 2);
@@ -109,6 +111,14 @@ export class Decisions {
       .map(words => (i32(words, decision) >>> 0).toString(16).padStart(8, '0'))
       .join('');
     return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+  }
+
+  /** Whether an id is a UUID; then `#words` are its own. */
+  #isUuid(id: string): boolean {
+    if (id === this.#lastId) return id !== '';
+    if (!readUuid(id, this.#words)) return false;
+    this.#lastId = id;
+    return true;
   }
 
   #enter(chain: Chain, decision: number, isPast: boolean): void {
@@ -219,7 +229,7 @@ function homeOf(word0: number, word1: number, word2: number, word3: number): num
 const UUID_LENGTH = 36;
 const HYPHEN = 45;
 
-/** Reads a UUID in its canonical form (RFC 9562 §4): small letters. False when the text is none. */
+/** Reads a UUID in its canonical form (RFC 9562 §4): small letters. False when the text is none; nothing is read then. */
 export function readUuid(text: string, words: Int32Array): boolean {
   if (
     text.length !== UUID_LENGTH ||

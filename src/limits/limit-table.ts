@@ -115,13 +115,14 @@ export class LimitTable implements LimitStore {
    * @throws Error when charges contradict each other or what is counted: a bug of who made them
    */
   admit(request: AdmissionRequest): Admission {
-    const { decisionId, charges, holdMs, dryRun } = request;
+    const { decisionId, charges, dryRun } = request;
     this.#arrive(request.now, charges.length * SWEEP_PER_CHARGE);
     if (charges.length > MAX_CHARGES) throw new Error(`a request has more than ${MAX_CHARGES} charges`);
     const admitted = this.#look(charges);
-    const repeated = !isForgotten(this.#state, this.#state.decisions.find(decisionId));
+    const former = this.#state.decisions.find(decisionId);
+    const repeated = !isForgotten(this.#state, former);
     const takes = admitted && dryRun !== true && !repeated && charges.length > 0;
-    const journal = takes ? this.#take(decisionId, charges, holdMs) : undefined;
+    const journal = takes ? this.#take(request, former) : undefined;
     return { admitted: admitted || repeated, standings: this.#describe(charges, repeated), journal };
   }
 
@@ -251,11 +252,10 @@ export class LimitTable implements LimitStore {
   }
 
   /** Takes every charge that has room. The point of no return: what throws, throws before the first of them. */
-  #take(decisionId: string, charges: readonly LimitCharge[], holdMs: number): Uint8Array {
+  #take({ decisionId, charges, holdMs }: AdmissionRequest, former: number): Uint8Array {
     const { decisions, now } = this.#state;
     const holds = holdAnything(charges);
     this.#requireRoom(charges, holds);
-    const former = decisions.find(decisionId);
     if (former !== NONE) forget(this.#state, former);
     const decision = decisions.open(decisionId, !holds, holds ? now : now + KEEP_MS);
     this.#journal.beginAdmission(decisionId, now);

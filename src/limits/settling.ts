@@ -12,7 +12,7 @@ import type { LimitState } from './limit-state.ts';
 /** How long a decision of which nothing is live can be told from one that never was, in milliseconds. */
 export const KEEP_MS = 3_600_000;
 /** Most of them that are kept, some 60 bytes each, and as many for each hold of those that never reported. */
-export const MAX_PAST = 262_144;
+export const MAX_PAST = 131_072;
 /** Decisions that are looked at when one comes in: more than one, so that they never pile up. */
 const TIDY_STEPS = 3;
 
