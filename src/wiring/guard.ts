@@ -23,6 +23,8 @@ import { PROCESS_TIMERS } from './anchors.ts';
 import type { Events } from './events.ts';
 import type { Stores } from './stores.ts';
 
+/** What the names of limits of a tenant's layer begin with. */
+const TENANT_LAYER = 'tenant:';
 /** How often loads that are no longer reported are looked for, in milliseconds. */
 const EXPIRY_MS = 1_000;
 
@@ -58,7 +60,8 @@ export async function assembleGuard(parts: GuardParts): Promise<GuardDesk> {
     alerted(alert, facts) {
       const { rule, percent } = alert;
       metrics.alerted(rule.name, percent, rule.mode);
-      alerts.record({ ...noteOf(alert, facts), subject: names.of(alert, facts, clock.now()) });
+      const tenant = tenantOf(alert, facts, snapshots);
+      alerts.record({ ...noteOf(alert, facts), tenant, subject: names.of(alert, facts, clock.now()) });
     },
     stepped: change => steps.record(`${change.subject} ${change.from} ${change.to}`, change),
   });
@@ -123,7 +126,23 @@ function stepRecorder({ stores, clock, ids, snapshots }: GuardParts): MinuteCoun
   });
 }
 
-function noteOf({ rule, key, percent, used, violated }: LimitAlert, { tenant, model }: LimitFacts) {
+/** Whose matter an alert is; undefined: the limit counts several tenants, so it is the platform's. */
+function tenantOf(
+  { rule: { name, scope } }: LimitAlert,
+  { principal, tenant }: LimitFacts,
+  snapshots: SnapshotHolder,
+): string | undefined {
+  if (isOfPrincipal(scope)) return ownerOf(snapshots, principal.key);
+  if (scope.includes('tenant')) return tenant === '' ? undefined : tenant;
+  const layer = name.slice(0, name.lastIndexOf('/'));
+  return layer.startsWith(TENANT_LAYER) ? layer.slice(TENANT_LAYER.length) : undefined;
+}
+
+function isOfPrincipal(scope: readonly string[]): boolean {
+  return scope.includes('principal') || scope.includes('key');
+}
+
+function noteOf({ rule, key, percent, used, violated }: LimitAlert, { model }: LimitFacts) {
   return {
     key,
     limit: rule.name,
@@ -133,7 +152,6 @@ function noteOf({ rule, key, percent, used, violated }: LimitAlert, { tenant, mo
     used,
     mode: rule.mode,
     violated,
-    tenant: tenant === '' ? undefined : tenant,
     model: rule.scope.includes('model') ? model?.uid.id : undefined,
   };
 }
@@ -147,7 +165,7 @@ class SubjectNames {
   }
 
   of({ rule }: LimitAlert, { principal, address }: LimitFacts, time: number): string | undefined {
-    if (rule.scope.includes('principal') || rule.scope.includes('key')) return principal.key;
+    if (isOfPrincipal(rule.scope)) return principal.key;
     if (!rule.scope.includes('address') || address === undefined) return undefined;
     const name = penaltyAddress(address);
     return name === undefined ? undefined : this.ofAddress(name, time);
