@@ -2,7 +2,7 @@
  * What limits look at of a decision: read from the snapshot and the parties that were decided. Invariant: the service
  * reads no second state of the directory for it, and a credential never becomes a fact.
  */
-import type { DirectoryEntity } from '../directory/view.ts';
+import type { DirectoryEntity, DirectoryView } from '../directory/view.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { NAMESPACE } from '../domain/ids.ts';
 import { type LimitFacts, type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
@@ -12,6 +12,8 @@ import { qualify } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const MODEL_TYPE = `${NAMESPACE}::Model`;
+/** Most tenants whose plan is remembered. */
+const MAX_PLANS = 10_000;
 const NO_ANCESTORS: ReadonlySet<string> = new Set();
 
 /** What else the engine knows of a request. */
@@ -28,16 +30,18 @@ export interface LimitedRequest {
 /** Reads facts. What it read of a model it keeps for as long as the directory has that revision of it. */
 export class LimitFactReader {
   readonly #models = new WeakMap<DirectoryEntity, ModelFacts>();
+  /** Plans of tenants in the directory that was read last. */
+  #plans = new Map<string, string | undefined>();
+  #directory: DirectoryView | undefined;
 
   read(snapshot: Snapshot, { request, parties, limitSets, pep }: LimitedRequest): LimitFacts {
     const { principal, principalEntity, resource, resourceEntity, tenant } = parties;
-    const owner = tenant === '' ? undefined : snapshot.directory.get(qualify('Tenant', tenant).key);
     return {
       principal,
       principalAncestors: principalEntity?.ancestors ?? NO_ANCESTORS,
       tier: textOf(principalEntity, 'tier'),
       tenant,
-      plan: textOf(owner, 'plan'),
+      plan: this.#planOf(snapshot.directory, tenant),
       model: this.modelOf(resource, resourceEntity),
       operation: request.action,
       address: addressOf(request),
@@ -47,6 +51,18 @@ export class LimitFactReader {
       maxOutputTokens: request.params?.maxOutputTokens,
       limitSets,
     };
+  }
+
+  #planOf(directory: DirectoryView, tenant: string): string | undefined {
+    if (this.#directory !== directory || this.#plans.size > MAX_PLANS) {
+      this.#directory = directory;
+      this.#plans = new Map();
+    }
+    const known = this.#plans.get(tenant);
+    if (known !== undefined || this.#plans.has(tenant)) return known;
+    const plan = tenant === '' ? undefined : textOf(directory.get(qualify('Tenant', tenant).key), 'plan');
+    this.#plans.set(tenant, plan);
+    return plan;
   }
 
   /** Undefined: it is no model, or the directory has none. */
