@@ -4,9 +4,15 @@
  */
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { LimitCharge, LimitRule, UnitAmounts } from '../../src/domain/limit.ts';
+import type { LimitCharge, LimitRule, LimitStanding, UnitAmounts } from '../../src/domain/limit.ts';
 import { LimitTable } from '../../src/limits/limit-table.ts';
-import type { AdmissionRequest, LimitStore } from '../../src/limits/ports.ts';
+import type {
+  Admission,
+  AdmissionRequest,
+  Extension,
+  LimitStore,
+  SettlementResult,
+} from '../../src/limits/ports.ts';
 import { openRedisLimits } from '../store/redis/redis-limits.ts';
 import { type RedisProcess, startRedis, withoutRedis } from '../store/redis/redis-process.ts';
 
@@ -33,8 +39,11 @@ type Step =
 
 interface Trace {
   readonly keys: readonly Key[];
-  readonly steps: readonly (Step & { readonly wait: number })[];
+  readonly steps: readonly (Step & { readonly wait: Wait })[];
 }
+
+/** Milliseconds, or what the last answer said: when a denied request passes, a millisecond before, when all has left. */
+type Wait = number | 'retry' | 'before' | 'reset';
 
 const name = fc.constantFrom('platform/a', 'tenant:acme/b');
 const limit = fc.oneof(
@@ -60,6 +69,14 @@ const common = {
 
 const ruleArbitrary: fc.Arbitrary<LimitRule> = fc.oneof(
   fc.record({ ...common, kind: fc.constant('window'), windowMs: span }),
+  // what no number holds exactly when it is multiplied
+  fc.record({
+    ...common,
+    kind: fc.constant('rate'),
+    limit: fc.integer({ min: 1_000_000_000, max: 1_000_000_000_000 }),
+    burst: fc.integer({ min: 1_000_000_000, max: 1_000_000_000_000 }),
+    periodMs: fc.integer({ min: 10_000_000, max: 86_400_000 }),
+  }),
   fc.record({
     ...common,
     kind: fc.constant('rate'),
@@ -121,18 +138,20 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('repeat'), back }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reset'), at: fc.nat(7) }) },
 );
-const wait = fc.oneof(
-  { weight: 12, arbitrary: fc.integer({ min: 0, max: 1_500 }) },
+const wait: fc.Arbitrary<Wait> = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(0) },
+  { weight: 6, arbitrary: fc.integer({ min: 0, max: 1_500 }) },
+  { weight: 4, arbitrary: fc.constantFrom('retry', 'before', 'reset') },
   { weight: 1, arbitrary: fc.integer({ min: -5_000, max: 0 }) },
   { weight: 1, arbitrary: fc.integer({ min: 3_000_000, max: 40 * 86_400_000 }) },
 );
 const traceArbitrary: fc.Arbitrary<Trace> = fc.record({
   keys: fc
-    .array(ruleArbitrary, { minLength: 1, maxLength: 8 })
+    .array(ruleArbitrary, { minLength: 1, maxLength: 4 })
     .map(rules => rules.map((rule, at) => ({ key: `key ${at} } { \u{1f511}`, rule }))),
   steps: fc.array(
     fc.tuple(stepArbitrary, wait).map(([step, ms]) => ({ ...step, wait: ms })),
-    { minLength: 1, maxLength: 40 },
+    { minLength: 1, maxLength: 60 },
   ),
 });
 
@@ -140,11 +159,24 @@ const traceArbitrary: fc.Arbitrary<Trace> = fc.record({
 async function answersOf(store: LimitStore, { keys, steps }: Trace): Promise<unknown[]> {
   const answers: unknown[] = [];
   let now = START;
+  let told: readonly LimitStanding[] = [];
   for (const [at, step] of steps.entries()) {
-    now += step.wait;
-    answers.push(await answerOf(store, keys, step, at, now));
+    now += millisecondsOf(step.wait, told);
+    const answer = await answerOf(store, keys, step, at, now);
+    if (typeof answer === 'object' && 'standings' in answer) told = answer.standings;
+    answers.push(answer);
   }
   return answers;
+}
+
+/** Longest wait that a test follows: beyond it numbers of milliseconds are no dates any more. */
+const LONGEST_WAIT_MS = 400 * 86_400_000;
+
+function millisecondsOf(waits: Wait, told: readonly LimitStanding[]): number {
+  if (typeof waits === 'number') return waits;
+  if (waits === 'reset') return Math.min(Math.max(0, ...told.map(({ resetMs }) => resetMs)), LONGEST_WAIT_MS);
+  const retry = told.find(({ retryAfterMs }) => retryAfterMs !== null)?.retryAfterMs ?? 0;
+  return Math.min(Math.max(0, waits === 'before' ? retry - 1 : retry), LONGEST_WAIT_MS);
 }
 
 async function answerOf(
@@ -153,7 +185,7 @@ async function answerOf(
   step: Step,
   at: number,
   now: number,
-): Promise<unknown> {
+): Promise<Admission | SettlementResult | Extension | undefined> {
   switch (step.do) {
     case 'admit': {
       const charges = chargesOf(keys, step.charges);
@@ -179,20 +211,27 @@ async function answerOf(
   }
 }
 
-/** Each key once. */
+/** Each key once. @param most limits above it are not filled up */
 function chargesOf(
   keys: readonly Key[],
   chosen: readonly { at: number; amount: number; part: number }[],
+  most = Number.POSITIVE_INFINITY,
 ): LimitCharge[] {
   const charges = new Map<string, LimitCharge>();
   for (const one of chosen) {
     const found = keys[one.at % keys.length];
     if (found === undefined) continue;
     const { key, rule } = found;
-    const charged = rule.kind === 'concurrency' ? one.amount % 4 : one.amount;
+    const charged = amountOf(rule, one.amount, most);
     charges.set(key, { rule, key, amount: charged, floor: Math.floor((charged * one.part) / 100) });
   }
   return [...charges.values()];
+}
+
+/** Small numbers as they are; of large limits, up to a bound, a part: so that some requests fit and some do not. */
+function amountOf({ kind, limit: of }: LimitRule, wanted: number, most: number): number {
+  if (kind === 'concurrency') return wanted % 4;
+  return of < 100 || of > most || wanted > 5 ? wanted : Math.floor((of * wanted) / 7) + wanted;
 }
 
 describe.skipIf(withoutRedis('the agreement of the stores of limits'))('memory and Redis', () => {
@@ -288,6 +327,6 @@ function requestsOf({ keys, asked }: Telling): AdmissionRequest[] {
   let now = START;
   return asked.map(({ wait, charges }, at) => {
     now += wait;
-    return { decisionId: `d${at}`, now, holdMs: 1_000, charges: chargesOf(keys, charges) };
+    return { decisionId: `d${at}`, now, holdMs: 1_000, charges: chargesOf(keys, charges, 1) };
   });
 }
