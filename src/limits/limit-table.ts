@@ -65,6 +65,8 @@ interface Looked {
   counter: number;
   own: number;
   passes: boolean;
+  /** Whether it can be counted. */
+  hasRoom: boolean;
 }
 
 export class LimitTable implements LimitStore {
@@ -122,7 +124,7 @@ export class LimitTable implements LimitStore {
     const former = this.#state.decisions.find(decisionId);
     const repeated = !isForgotten(this.#state, former);
     const takes = admitted && dryRun !== true && !repeated && charges.length > 0;
-    const journal = takes ? this.#take(request, former) : undefined;
+    const journal = takes ? this.#take(request) : undefined;
     return { admitted: admitted || repeated, standings: this.#describe(charges, repeated), journal };
   }
 
@@ -170,9 +172,10 @@ export class LimitTable implements LimitStore {
     this.#journal.confirm(journal);
   }
 
-  /** Lets go of what nothing is counted in any more. @param counters how many are looked at: some 50 ns each */
-  sweep(now: number, counters: number): void {
-    this.#arrive(now, counters);
+  /** Lets go of what nothing is counted in any more. @param steps how many counters and decisions are looked at */
+  sweep(now: number, steps: number): void {
+    this.#arrive(now, steps);
+    tidyDecisions(this.#state, steps);
   }
 
   async close(): Promise<void> {}
@@ -252,17 +255,20 @@ export class LimitTable implements LimitStore {
   }
 
   /** Takes every charge that has room. The point of no return: what throws, throws before the first of them. */
-  #take({ decisionId, charges, holdMs }: AdmissionRequest, former: number): Uint8Array {
+  #take({ decisionId, charges, holdMs }: AdmissionRequest): Uint8Array {
     const { decisions, now } = this.#state;
     const holds = holdAnything(charges);
     this.#requireRoom(charges, holds);
+    const former = decisions.find(decisionId);
     if (former !== NONE) forget(this.#state, former);
     const decision = decisions.open(decisionId, !holds, holds ? now : now + KEEP_MS);
     this.#journal.beginAdmission(decisionId, now);
     for (let at = 0; at < charges.length; at++) {
       const one = charges[at];
-      if (one !== undefined && this.#lookedAt(at).passes)
-        this.#takeOne(one, this.#lookedAt(at), holdMs, decision);
+      const looked = this.#lookedAt(at);
+      if (one === undefined || !looked.passes) continue;
+      // what there is no room for here is a shadow
+      if (looked.hasRoom) this.#takeOne(one, looked, holdMs, decision);
     }
     if (holds && i32(decisions.firstHold, decision) === NONE) decisions.retire(decision, now + KEEP_MS);
     return this.#journal.endAdmission();
@@ -293,18 +299,23 @@ export class LimitTable implements LimitStore {
     return counter;
   }
 
-  /** @throws AppError STORE_UNAVAILABLE */
+  /** Finds out what can be counted. @throws AppError STORE_UNAVAILABLE when an enforced limit cannot */
   #requireRoom(charges: readonly LimitCharge[], holds: boolean): void {
     const { counters, decisions } = this.#state;
-    if (holds && decisions.live.size >= this.#maxHolding) {
-      tidyDecisions(this.#state, SWEEP_FOR_ROOM);
-      if (decisions.live.size >= this.#maxHolding)
-        throw noRoom('too many calls have not reported what they used');
-    }
+    if (holds && decisions.live.size >= this.#maxHolding) tidyDecisions(this.#state, SWEEP_FOR_ROOM);
+    const mayHold = !holds || decisions.live.size < this.#maxHolding;
     // a pool with fair shares has two counters
-    if (counters.live + 2 * charges.length <= this.#maxKeys) return;
-    if (this.#looked.slice(0, charges.length).every(({ counter }) => counter !== NONE)) return;
-    throw noRoom('too many keys are counted');
+    const mayOpen = counters.live + 2 * charges.length <= this.#maxKeys;
+    for (let at = 0; at < charges.length; at++) {
+      const rule = charges[at]?.rule;
+      const looked = this.#lookedAt(at);
+      const opens = looked.counter === NONE || (looked.own === NONE && hasShares(rule));
+      const canOpen = mayOpen || !opens;
+      const canHold = mayHold || !holdsSomething(rule);
+      looked.hasRoom = canOpen && canHold;
+      if (looked.hasRoom || rule?.mode !== 'enforce') continue;
+      throw noRoom(canOpen ? 'too many calls have not reported what they used' : 'too many keys are counted');
+    }
   }
 
   #describe(charges: readonly LimitCharge[], repeated: boolean): LimitStanding[] {
@@ -322,7 +333,7 @@ export class LimitTable implements LimitStore {
   #lookedAt(at: number): Looked {
     const known = this.#looked[at];
     if (known !== undefined) return known;
-    const fresh: Looked = { key: '', counter: NONE, own: NONE, passes: false };
+    const fresh: Looked = { key: '', counter: NONE, own: NONE, passes: false, hasRoom: true };
     this.#looked[at] = fresh;
     return fresh;
   }
@@ -341,8 +352,12 @@ export class LimitTable implements LimitStore {
 }
 
 /** A request stays charged whatever becomes of it; everything else waits for its settlement. */
-function holdsSomething({ kind, unit }: LimitRule): boolean {
-  return kind === 'concurrency' || unit !== 'requests';
+function holdsSomething(rule: LimitRule | undefined): boolean {
+  return rule?.kind === 'concurrency' || rule?.unit !== 'requests';
+}
+
+function hasShares(rule: LimitRule | undefined): boolean {
+  return rule?.kind === 'concurrency' && rule.fair !== undefined;
 }
 
 function holdAnything(charges: readonly LimitCharge[]): boolean {

@@ -10,6 +10,12 @@ import { flowOff, type Level, timeToFall } from './rate.ts';
 import { segmentWidth, timeOfRoom } from './segments.ts';
 
 /**
+ * Ends of holds that are looked at for one answer, some 10 ns each: nobody may make denials expensive by holding much.
+ * With more of them than that the answer is the end of the last one, when the request passes for certain.
+ */
+const MAX_ENDS = 10_000;
+
+/**
  * @param counter its counter, advanced to now; NONE: nothing is counted, so the request is too large by itself
  * @param own of a rule with fair shares the counter of the tenant's own leases, or NONE
  * @param wanted at least 1
@@ -55,7 +61,9 @@ function leaseRetry(
   let pool = f64(counters.held, counter);
   let ownLeases = own === NONE ? 0 : f64(counters.held, own);
   let ownLease = own === NONE ? NONE : i32(counters.firstHold, own);
+  let ends = 0;
   for (let lease = i32(counters.firstHold, counter); lease !== NONE; ) {
+    if ((ends += 1) > MAX_ENDS && leasesFit(rule, 0, 0, wanted)) return lastEnd(state, counter) - now;
     const time = f64(holds.expiry, lease);
     for (; lease !== NONE && f64(holds.expiry, lease) <= time; lease = i32(holds.next, lease)) {
       pool -= f64(holds.amount, lease);
@@ -87,7 +95,8 @@ function calendarRetry(state: LimitState, counter: number, target: number): numb
   let used = f64(counters.used, counter);
   let held = f64(counters.held, counter);
   let hold = i32(counters.firstHold, counter);
-  for (;;) {
+  for (let ends = 1; ; ends++) {
+    if (ends > MAX_ENDS) return periodEnd(span, lastEnd(state, counter)) - now;
     const time = hold === NONE ? end : Math.min(end, f64(holds.expiry, hold));
     if (time >= end) {
       used = 0;
@@ -101,6 +110,12 @@ function calendarRetry(state: LimitState, counter: number, target: number): numb
     // nothing is left but what a later period forgets, and the target is not below 0
     if (hold === NONE && used === 0) return null;
   }
+}
+
+/** When the last of the holds ends; now when there is none. */
+function lastEnd({ counters, holds, now }: LimitState, counter: number): number {
+  const last = i32(counters.lastHold, counter);
+  return last === NONE ? now : f64(holds.expiry, last);
 }
 
 /** A charge that leaves at an instant. */
@@ -120,7 +135,9 @@ function rollingRetry(state: LimitState, counter: number, target: number): numbe
   }
   let total = counters.total(counter);
   let hold = i32(counters.firstHold, counter);
+  let steps = 0;
   for (let first = 0; ; ) {
+    if ((steps += 1) > MAX_ENDS) return lastEnd(state, counter) + span - now;
     const oldest = charges[first];
     const leaves = oldest === undefined ? Number.POSITIVE_INFINITY : oldest.time + span;
     const ends = hold === NONE ? Number.POSITIVE_INFINITY : f64(holds.expiry, hold);
