@@ -31,6 +31,14 @@ const PROFILES: readonly PepProfileInput[] = [
     body: 'whole',
     dialects: ['openai'],
   },
+  {
+    name: 'many',
+    kind: 'envoy',
+    identity: { mode: 'assert', principal: 'x-user' },
+    body: 'whole',
+    dialects: ['openai'],
+    severalModels: 'decide',
+  },
   { name: 'hook', kind: 'portkey', identity: { mode: 'assert', principal: 'user' }, dialects: ['openai'] },
 ];
 
@@ -170,6 +178,23 @@ describe('gateways that ask by headers', () => {
       verdict: false,
       data: { code: 'RATE_LIMITED', status: 429, headers: { 'retry-after': '60' } },
     });
+  });
+});
+
+describe('a request with several models', () => {
+  test('holds nothing for those that were allowed when another one is denied', async () => {
+    const ask = (models: readonly string[]) =>
+      service.call('POST', '/ext-authz/many/v1/chat/completions', {
+        key: undefined,
+        headers: { 'x-duramen-key': pep, 'x-user': 'acme/alice' },
+        body: { models, max_tokens: 100, messages: [{ role: 'user', content: 'hi' }] },
+      });
+    const denied = await ask(['acme/support-llm', 'globex/translate']);
+    expect([denied.status, denied.headers.get('x-duramen-decision')]).toEqual([403, 'deny']);
+    const { limits } = await decide({ consume: false });
+    expect(limits?.find(({ name }) => name === 'platform/budget')?.used).toBe(0);
+    const { json } = await service.call('GET', '/v1/events?kind=decision.outcome&limit=1');
+    expect(json).toMatchObject({ items: [{ tenant: 'acme', details: { status: 'withdrawn' } }] });
   });
 });
 
