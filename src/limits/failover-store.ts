@@ -1,5 +1,5 @@
 /**
- * The shared store of limits with what decides while it does not answer. Invariants: an admission never rejects and
+ * The shared store of limits with what decides while it does not answer. Invariants: for want of it an admission never rejects, and
  * never waits longer than its deadline; what is admitted without the store is brought to it, and after an outage before
  * it is used again; a limit that says `deny` admits nothing meanwhile.
  */

@@ -40,7 +40,8 @@ local function lease_retry(counter, own, one, wanted, now)
       own_leases = own_leases - own_amount
       own_ends, own_amount = next_own()
     end
-    if leases_fit(one, pool, own_leases, wanted) or walked > MAX_WALK then return time - now end
+    if leases_fit(one, pool, own_leases, wanted) then return time - now end
+    if walked > MAX_WALK and leases_fit(one, 0, 0, wanted) then return counter.last_end - now end
   end
   return -1
 end
@@ -56,7 +57,8 @@ local function calendar_retry(counter, target, now)
       held, used = held - amount, used + charged_at_expiry(amount, least, mode)
       ends, amount, least, mode = next_hold()
     end
-    if used + held <= target or walked > MAX_WALK then return time - now end
+    if used + held <= target then return time - now end
+    if walked > MAX_WALK then return period_end(counter.span, counter.last_end) - now end
     if not ends and used == 0 then return -1 end
   end
 end
@@ -91,12 +93,13 @@ local function rolling_retry(counter, target, now)
       total = total - sums[first]
       first = first + 1
     end
-    if total <= target or walked > MAX_WALK then return time - now end
+    if total <= target then return time - now end
+    if walked > MAX_WALK then return counter.last_end + span - now end
   end
 end
 
--- Milliseconds until the request passes this limit alone; -1: never. Where very many holds have to end before, the time
--- before which it does not pass.
+-- Milliseconds until the request passes this limit alone; -1: never. Where very many holds have to end before, a time at
+-- which it passes for certain.
 local function retry_after(counter, own, one, wanted, now)
   local most, kind = one[C_CAP], one[C_KIND]
   if wanted > most or most == 0 or (kind == RATE and one[C_SPEED] == 0) or counter == nil then return -1 end
