@@ -1,7 +1,7 @@
 /**
- * The shared store of limits with what decides while it does not answer. Invariants: for want of it an admission never rejects, and
- * never waits longer than its deadline; what is admitted without the store is brought to it, and after an outage before
- * it is used again; a limit that says `deny` admits nothing meanwhile.
+ * The shared store of limits with what decides while it does not answer. Invariants: for want of it an admission never
+ * rejects, and never waits longer than its deadline; what is admitted without it is brought to it, and after an outage
+ * before it is used again; a limit that says `deny` admits nothing meanwhile.
  */
 import { AppError, messageOf } from '../domain/errors.ts';
 import type { LimitCharge, LimitRule, LimitStanding } from '../domain/limit.ts';
