@@ -8,9 +8,17 @@ import { StateReader } from './limit-snapshot.ts';
 import type { LimitState } from './limit-state.ts';
 
 export class LimitRebuild {
-  #reader = new StateReader();
-  #replay = new LimitReplay(this.#reader.state);
+  readonly #reserve: boolean;
+  #reader: StateReader;
+  #replay: LimitReplay;
   #journals = 0;
+
+  /** @param reserve whether the state will live as long as the process */
+  constructor(reserve = false) {
+    this.#reserve = reserve;
+    this.#reader = this.#newReader();
+    this.#replay = new LimitReplay(this.#reader.state);
+  }
 
   /** Journals that were read. */
   get journals(): number {
@@ -19,7 +27,7 @@ export class LimitRebuild {
 
   /** Begins with a snapshot, before any journal. @throws Error when its chunks are none; then nothing was read */
   readSnapshot(chunks: Iterable<Uint8Array>): void {
-    const reader = new StateReader();
+    const reader = this.#newReader();
     for (const chunk of chunks) reader.read(chunk);
     this.#reader = reader;
     this.#replay = new LimitReplay(reader.state);
@@ -41,5 +49,11 @@ export class LimitRebuild {
   finish(): LimitState {
     this.#replay.finish();
     return this.#reader.state;
+  }
+
+  #newReader(): StateReader {
+    const reader = new StateReader();
+    if (this.#reserve) reader.state.reserve();
+    return reader;
   }
 }

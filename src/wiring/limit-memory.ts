@@ -64,6 +64,7 @@ export class LimitMemory {
     const { folder, log, journals, reader, tree, random, clock, logger } = parts;
     const startedAt = clock.monotonic();
     const { rebuild, isEmpty, ignored } = await restoreLimits({
+      reserve: true,
       folder,
       origin: log.origin,
       size: log.size,

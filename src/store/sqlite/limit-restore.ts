@@ -9,6 +9,8 @@ import { SNAPSHOT_FILE, SnapshotFile, type SnapshotHead } from './limit-snapshot
 
 /** The log as far as it is needed here; the promises are of whatever thread reads it. */
 export interface RestoreSource {
+  /** Whether what is restored will live as long as the process. */
+  readonly reserve?: boolean;
   /** Data folder. */
   readonly folder: string;
   readonly origin: string;
@@ -34,7 +36,7 @@ export interface Restored {
 
 /** @throws AppError LOG_UNAVAILABLE with what to do, when what was counted cannot be known */
 export async function restoreLimits(source: RestoreSource): Promise<Restored> {
-  const rebuild = new LimitRebuild();
+  const rebuild = new LimitRebuild(source.reserve);
   const { from, ignored } = await readSnapshot(source, rebuild);
   if (ignored !== undefined && (await source.firstKept()) > 0) {
     throw new AppError(
