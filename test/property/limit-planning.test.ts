@@ -2,7 +2,7 @@
  * Planning against an exact reference: whatever is declared and asked, the index finds what a search through all limits
  * finds, and keys are equal exactly when the values of all dimensions are.
  */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LIMIT_DIMENSIONS, type LimitDimension, type LimitMatch } from '../../src/domain/limit-definition.ts';
 import type { LimitFacts } from '../../src/domain/limit-facts.ts';
