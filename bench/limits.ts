@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { LimitCharge, LimitRule } from '../src/domain/limit.ts';
+import { HmacKey } from '../src/decision-log/hmac.ts';
 import { keyedAlias } from '../src/limits/key-alias.ts';
 import { LimitRebuild } from '../src/limits/limit-rebuild.ts';
 import { writeState } from '../src/limits/limit-snapshot.ts';
@@ -159,7 +160,8 @@ function chargesOf(rules: readonly LimitRule[], principal: number): readonly Lim
 function newTable(): LimitTable {
   const state = new LimitState();
   state.reserve();
-  return new LimitTable({ alias: keyedAlias(new Uint8Array(32).fill(7)) }, state);
+  const key = new HmacKey(new Uint8Array(32).fill(7));
+  return new LimitTable({ alias: keyedAlias(text => key.mac(text, 'base64url')) }, state);
 }
 
 function measureSpeed(): Figures {

@@ -2,12 +2,13 @@
  * The memory of limits over restarts: rebuilt before anything is decided, and kept short by snapshots of what the log
  * knows. Invariant: no decision is made before everything is counted that an answer was given for.
  */
+import { HmacKey } from '../decision-log/hmac.ts';
 import type { DecisionLog, LogJournals, LogReader, LogTree } from '../decision-log/ports.ts';
 import { leafHash } from '../decision-log/leaf-hash.ts';
 import type { Timers } from '../decision-log/timers.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
-import { keyedAlias } from '../limits/key-alias.ts';
+import { type KeyAlias, keyedAlias } from '../limits/key-alias.ts';
 import { LimitTable } from '../limits/limit-table.ts';
 import { RpcClient } from '../store/sqlite/rpc.ts';
 import { restoreLimits } from '../store/sqlite/limit-restore.ts';
@@ -75,7 +76,7 @@ export class LimitMemory {
       },
       chunk: from => journals.chunk(from),
     });
-    const alias = keyedAlias(readLimitSecret(folder, !isEmpty, random));
+    const alias = aliasUnder(readLimitSecret(folder, !isEmpty, random));
     const table = new LimitTable({ alias }, rebuild.finish());
     if (ignored !== undefined) logger.warn({ detail: ignored }, 'the snapshot of limits was not used');
     if (!isEmpty) {
@@ -140,4 +141,9 @@ export class LimitMemory {
     this.#journals -= before;
     this.#snapshotAt = clock.monotonic();
   }
+}
+
+function aliasUnder(secret: Uint8Array): KeyAlias {
+  const key = new HmacKey(secret);
+  return keyedAlias(text => key.mac(text, 'base64url'));
 }

@@ -141,7 +141,6 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/identity/certificates/signature.ts': 'signatures of certificates and revocation lists',
   'src/identity/caller-keys/pepper-hash.ts': 'keyed hash of the keys of callers',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
-  'src/limits/key-alias.ts': 'keyed digests of the keys of limits',
   'src/store/sqlite/limit-snapshot-file.ts': 'checksums of a snapshot of limits',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
 };

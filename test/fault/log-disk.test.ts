@@ -211,9 +211,9 @@ describe('a start is refused, with what to do,', () => {
     const add = (number: number, breaking: 0 | 1) =>
       edit(`INSERT INTO migration (number, name, breaking, sql, applied_at)
             VALUES (${number}, '000${number}_newer.sql', ${breaking}, '', '2026-01-01T00:00:00.000Z')`);
-    add(3, 0);
+    add(4, 0);
     expect(refusal()).toBe('it started');
-    add(4, 1);
+    add(5, 1);
     expect(refusal()).toMatch(/STORE_UNAVAILABLE.*newer version of duramen/);
   });
 
