@@ -5,7 +5,8 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CommandTools } from './caller-keys.ts';
-import { type ApiClient, clientOf } from './client.ts';
+import { clientOf } from './client.ts';
+import { pagesOf } from './pages.ts';
 import { contextOf, partitionOf, refOf } from './decide.ts';
 import { printData } from './table.ts';
 import { printable, type Terminal } from './terminal.ts';
@@ -71,7 +72,9 @@ export function addAccess(program: Command, terminal: Terminal, { withServer, co
 }
 
 async function printAccess(terminal: Terminal, path: string, given: z.output<typeof options>): Promise<void> {
-  const pages = await readPages(clientOf(terminal, given.url), path, searchOf(given));
+  const pages: Page[] = [];
+  const client = clientOf(terminal, given.url);
+  for await (const page of pagesOf(client, pageSchema, path, searchOf(given))) pages.push(page);
   const last = pages.at(-1);
   if (last === undefined) throw new Error('an answer without a page');
   const items = pages.flatMap(page => page.items);
@@ -97,19 +100,6 @@ async function printAccess(terminal: Terminal, path: string, given: z.output<typ
       terminal.err(printable(`  ${id}: ${clause}`) + '\n');
     }
   }
-}
-
-/** Every page of one query. */
-async function readPages(client: ApiClient, path: string, search: URLSearchParams): Promise<readonly Page[]> {
-  const pages: Page[] = [];
-  let cursor: string | null = null;
-  do {
-    if (cursor !== null) search.set('cursor', cursor);
-    const page: Page = await client.fetchJson(pageSchema, { path: `${path}?${search.toString()}` });
-    pages.push(page);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
-  return pages;
 }
 
 function searchOf(given: z.output<typeof options>): URLSearchParams {

@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import { clientOf } from './client.ts';
+import { itemsOf } from './pages.ts';
 import { CliError, EXIT } from './exit-code.ts';
 import { type OutputFormat, printData } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -160,19 +161,9 @@ async function list(
   terminal: Terminal,
   { url, output, ...filter }: z.output<typeof listOptions>,
 ): Promise<void> {
-  const client = clientOf(terminal, url);
-  const items: Key[] = [];
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(filter)) if (value !== undefined) search.set(name, value);
-  let cursor: string | null = null;
-  do {
-    if (cursor !== null) search.set('cursor', cursor);
-    const page: z.output<typeof listSchema> = await client.fetchJson(listSchema, {
-      path: `${PATH}?${search.toString()}`,
-    });
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  const items = await itemsOf(clientOf(terminal, url), listSchema, PATH, search);
   printData(terminal, output, { items }, () => ({
     columns: ['id', 'state', 'owner', 'last used', 'description'],
     rows: items.map(key => [

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { clientOf } from './client.ts';
+import { itemsOf } from './pages.ts';
 import { type OutputFormat, printData } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -55,17 +56,7 @@ export async function revokeKey(terminal: Terminal, id: string, options: KeyOpti
 }
 
 export async function listKeys(terminal: Terminal, options: KeyOptions): Promise<void> {
-  const client = clientOf(terminal, options.url);
-  const items: z.output<typeof keySchema>[] = [];
-  let cursor: string | null = null;
-  do {
-    const search: string = cursor === null ? '' : `?cursor=${encodeURIComponent(cursor)}`;
-    const page: z.output<typeof listSchema> = await client.fetchJson(listSchema, {
-      path: `/v1/keys${search}`,
-    });
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  const items = await itemsOf(clientOf(terminal, options.url), listSchema, '/v1/keys');
   printData(terminal, options.output, { items }, () => ({
     columns: ['id', 'state', 'roles', 'tenants', 'created', 'description'],
     rows: items.map(key => [

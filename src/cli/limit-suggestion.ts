@@ -9,6 +9,7 @@ import { EntityUid } from '../domain/value.ts';
 import { type TrialResult, tryLimits } from '../limits/limit-trial.ts';
 import { type LoggedModelCall, type Suggestion, suggestLimits } from '../limits/suggestion.ts';
 import { type ApiClient, clientOf } from './client.ts';
+import { pagesOf } from './pages.ts';
 import { CliError, EXIT } from './exit-code.ts';
 import { searchOf } from './log.ts';
 import { renderTable } from './table.ts';
@@ -126,8 +127,9 @@ async function readCalls(
   const decisions: Decision[] = [];
   let isComplete = true;
   const filters = { decision: 'allow', order: 'desc', limit: String(PAGE) };
-  for await (const page of pages(client, decisionsSchema, `/v1/decisions`, terminal, since, filters)) {
-    decisions.push(...page.filter(({ request }) => request.resource.type === 'Model'));
+  const search = searchOf(terminal, { output: 'json', since, filters });
+  for await (const { items } of pagesOf(client, decisionsSchema, '/v1/decisions', search)) {
+    decisions.push(...items.filter(({ request }) => request.resource.type === 'Model'));
     if (decisions.length < maxCalls) continue;
     isComplete = false;
     break;
@@ -148,31 +150,11 @@ async function readOutcomes(
 ): Promise<ReadonlyMap<string, Usage>> {
   const found = new Map<string, Usage>();
   const filters = { kind: 'decision.outcome', limit: String(PAGE) };
-  for await (const page of pages(client, outcomesSchema, '/v1/events', terminal, since, filters)) {
-    for (const { subject, details } of page) found.set(subject, details.usage);
+  const search = searchOf(terminal, { output: 'json', since, filters });
+  for await (const { items } of pagesOf(client, outcomesSchema, '/v1/events', search)) {
+    for (const { subject, details } of items) found.set(subject, details.usage);
   }
   return found;
-}
-
-/** The items of every page of a query. */
-async function* pages<T>(
-  client: ApiClient,
-  schema: z.ZodType<{ readonly items: T[]; readonly nextCursor: string | null }>,
-  path: string,
-  terminal: Terminal,
-  since: string,
-  filters: Readonly<Record<string, string>>,
-): AsyncGenerator<readonly T[]> {
-  const base = searchOf(terminal, { output: 'json', since, filters });
-  let cursor: string | null = null;
-  do {
-    const search: string = cursor === null ? base : `${base}&cursor=${encodeURIComponent(cursor)}`;
-    const page: { readonly items: T[]; readonly nextCursor: string | null } = await client.fetchJson(schema, {
-      path: `${path}${search}`,
-    });
-    yield page.items;
-    cursor = page.nextCursor;
-  } while (cursor !== null);
 }
 
 async function callOf(

@@ -4,6 +4,7 @@ import { DECISION_FILTERS } from '../decision-log/ports.ts';
 import { timestamp } from '../domain/clock.ts';
 import { clientOf } from './client.ts';
 import { CliError, EXIT } from './exit-code.ts';
+import { withSearch } from './pages.ts';
 import { type OutputFormat, printData } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -46,7 +47,7 @@ const decisionsSchema = z.looseObject({ items: z.array(decisionSchema), nextCurs
 const eventsSchema = z.looseObject({ items: z.array(eventSchema), nextCursor: z.string().nullable() });
 
 export async function queryDecisions(terminal: Terminal, options: LogOptions): Promise<void> {
-  const path = `/v1/decisions${searchOf(terminal, options)}`;
+  const path = withSearch('/v1/decisions', searchOf(terminal, options));
   const page = await clientOf(terminal, options.url).fetchJson(decisionsSchema, { path });
   printData(terminal, options.output, page, () => ({
     columns: ['index', 'time', 'decision', 'code', 'level', 'principal', 'action', 'resource'],
@@ -66,7 +67,7 @@ export async function getDecision(
 }
 
 export async function queryEvents(terminal: Terminal, options: LogOptions): Promise<void> {
-  const path = `/v1/events${searchOf(terminal, options)}`;
+  const path = withSearch('/v1/events', searchOf(terminal, options));
   const page = await clientOf(terminal, options.url).fetchJson(eventsSchema, { path });
   printData(terminal, options.output, page, () => ({
     columns: ['index', 'time', 'kind', 'actor', 'subject'],
@@ -82,7 +83,7 @@ export async function queryEvents(terminal: Terminal, options: LogOptions): Prom
 }
 
 /** @throws CliError when `--since` is malformed, or given beside `--from`. */
-export function searchOf(terminal: Terminal, { since, filters }: LogOptions): string {
+export function searchOf(terminal: Terminal, { since, filters }: LogOptions): URLSearchParams {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(filters)) if (value !== undefined) query.set(name, value);
   if (since !== undefined) {
@@ -91,7 +92,7 @@ export function searchOf(terminal: Terminal, { since, filters }: LogOptions): st
     }
     query.set('from', timestamp(terminal.clock.now() - durationOf(since)));
   }
-  return query.size === 0 ? '' : `?${query.toString()}`;
+  return query;
 }
 
 function durationOf(text: string): number {

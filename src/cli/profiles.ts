@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import type { CommandTools } from './caller-keys.ts';
 import { clientOf } from './client.ts';
+import { itemsOf } from './pages.ts';
 import { CliError, EXIT } from './exit-code.ts';
 import { printData } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -57,17 +58,7 @@ export function addProfiles(
 }
 
 async function list(terminal: Terminal, { url, output }: z.output<typeof common>): Promise<void> {
-  const client = clientOf(terminal, url);
-  const items: Listed[] = [];
-  let cursor: string | null = null;
-  do {
-    const search: string = cursor === null ? '' : `?cursor=${encodeURIComponent(cursor)}`;
-    const page: z.output<typeof listSchema> = await client.fetchJson(listSchema, {
-      path: `${PATH}${search}`,
-    });
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
+  const items = await itemsOf(clientOf(terminal, url), listSchema, PATH);
   printProfiles(terminal, output, { items }, items);
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { REVOCATION_KINDS } from '../identity/ports.ts';
 import type { CommandTools } from './caller-keys.ts';
 import { clientOf } from './client.ts';
+import { itemsOf } from './pages.ts';
 import { printData, type Table } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -61,17 +62,7 @@ export function addRevocations(program: Command, terminal: Terminal, { withServe
 
 async function readAll(terminal: Terminal, url: string | undefined): Promise<readonly Revocation[]> {
   const client = clientOf(terminal, url);
-  const items: Revocation[] = [];
-  let cursor: string | null = null;
-  do {
-    const search: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
-    const page: z.output<typeof listSchema> = await client.fetchJson(listSchema, {
-      path: `${PATH}?limit=1000${search}`,
-    });
-    items.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor !== null);
-  return items;
+  return itemsOf(client, listSchema, PATH, new URLSearchParams({ limit: '1000' }));
 }
 
 function tableOf(items: readonly Revocation[]): Table {
