@@ -21,7 +21,7 @@ const CALLS = 'fsync,fdatasync,rename,unlink';
 /** Children that run at once. */
 const LANES = 2;
 /** Every so many calls a kill; `LOG_STEPS_EVERY=1` tries them all. Odd, so that the kinds of calls take turns. */
-const EVERY = Number(process.env['LOG_STEPS_EVERY'] ?? 3);
+const EVERY = process.env['LOG_STEPS_EVERY'] === '1' ? 1 : 3;
 const WEEK_MS = 7 * 86_400_000;
 /** Not a whole number of tiles. */
 const ENTRIES = 300;

@@ -183,7 +183,8 @@ function protects(name: GatewayName, showsBody: boolean): void {
     expect(reply.text).toBe('data: {"object":"chat.completion.chunk"}\n\ndata: [DONE]\n\n');
   });
 
-  // once in many runs Caddy 2.6 ended a stream behind its first event, which is not ours to mend
+  // Once Caddy 2.6.2 handed on the first event and then a proper end; why is not known. The service is not asked any more
+  // at that point, so the next try tells whether the configuration holds streams back.
   test('hands on each event of a stream before the next one is there', { retry: 2 }, async () => {
     const release = upstream.hold();
     const path = showsBody ? CHAT : PREDICT;
