@@ -1,6 +1,7 @@
 /**
  * Deciding again: the request of a past decision, rebuilt from its log entry. Invariant: under the snapshot of
- * the entry's revisions it gives the same decision, reason and policies as then.
+ * the entry's revisions the policies say of each level what they said then. What else denied, a block, a load or a
+ * limit, is not asked again: the entry's reason and limits tell of it.
  */
 import { z } from 'zod';
 import { type DecisionRequest, decisionRequestSchema } from '../domain/decision-request.ts';
