@@ -12,7 +12,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { LimitDefinition } from '../domain/limit-definition.ts';
 import { EntityUid } from '../domain/value.ts';
-import { actionNames, LayerLimitsBuilder, type LimitsHead } from '../limits/layer-limits.ts';
+import { actionNames, LayerLimitsBuilder, type LimitsHead } from '../limits/charges/layer-limits.ts';
 import type { LayerLimits } from '../limits/planning.ts';
 import type { BundleForm, OpenedBundle } from './archive.ts';
 import type { BuiltLayer, BundleCompiler, BundleContent, CheckJob } from './pipeline.ts';

@@ -9,8 +9,8 @@ import type { Problem } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { LimitDefinition, LimitsFile } from '../domain/limit-definition.ts';
 import { nearest } from '../domain/spelling.ts';
-import { setNames } from '../limits/layer-limits.ts';
-import { highestNumber } from '../limits/limit-rules.ts';
+import { setNames } from '../limits/charges/layer-limits.ts';
+import { highestNumber } from '../limits/charges/limit-rules.ts';
 import type { LimitsSource } from './layout.ts';
 import type { BuiltLayer } from './pipeline.ts';
 

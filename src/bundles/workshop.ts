@@ -9,7 +9,7 @@ import type { CedarWasm } from '../cedar/wasm.ts';
 import type { BundleReport, Digest } from '../domain/bundle.ts';
 import { AppError } from '../domain/errors.ts';
 import type { LimitDefinition } from '../domain/limit-definition.ts';
-import { actionNames, compileLimits } from '../limits/layer-limits.ts';
+import { actionNames, compileLimits } from '../limits/charges/layer-limits.ts';
 import { openBundle } from './archive.ts';
 import {
   checkBeside,

@@ -7,7 +7,7 @@ import type { LimitCharge, LimitRule, UnitAmounts } from '../domain/limit.ts';
 import type { LimitDefinition, LimitsFile } from '../domain/limit-definition.ts';
 import type { LimitFacts, ModelFacts } from '../domain/limit-facts.ts';
 import type { Price } from '../domain/price-list.ts';
-import type { FactPart } from './limit-match.ts';
+import type { FactPart } from './charges/limit-match.ts';
 
 /** The limits of one active layer: checked, and indexed so that planning costs what matches. */
 export interface LayerLimits {

@@ -8,7 +8,7 @@ import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
 import type { EntityRef, LayerName } from '../domain/ids.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
-import type { FactPart } from '../limits/limit-match.ts';
+import type { FactPart } from '../limits/charges/limit-match.ts';
 import type { EffectiveLimit, LimitExplaining, LimitLayers, ListedPrice } from '../limits/planning.ts';
 import { LimitFactReader } from './limit-facts.ts';
 import { type Parties, resolveParties } from './parties.ts';

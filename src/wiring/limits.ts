@@ -2,10 +2,10 @@
 import type { Config } from '../config/settings.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { LimitDesk, type LimitGuard } from '../limits/desk.ts';
-import { ActiveTenants } from '../limits/fair-shares.ts';
-import { LimitPlanner } from '../limits/planner.ts';
+import { ActiveTenants } from '../limits/charges/fair-shares.ts';
+import { LimitPlanner } from '../limits/charges/planner.ts';
 import type { LimitStore } from '../limits/ports.ts';
-import { UsageTable } from '../limits/usage-history.ts';
+import { UsageTable } from '../limits/charges/usage-history.ts';
 import { DescriptorDesk } from '../pdp/descriptor-limits.ts';
 import { LimitUsageDesk } from '../pdp/limit-usage.ts';
 import { EffectiveLimitsDesk } from '../pdp/effective-limits.ts';

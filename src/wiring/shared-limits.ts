@@ -8,7 +8,7 @@ import type { Timers } from '../decision-log/timers.ts';
 import type { Clock } from '../domain/clock.ts';
 import { AppError, messageOf } from '../domain/errors.ts';
 import type { HealthCheck } from '../edge/http/health.ts';
-import { FailoverLimitStore } from '../limits/failover-store.ts';
+import { FailoverLimitStore } from '../limits/failover/failover-store.ts';
 import type { LimitStore } from '../limits/ports.ts';
 import { RedisLimitStore } from '../store/redis/limit-store.ts';
 import { RedisConnection, type RedisOptionsOfService } from '../store/redis/redis-connection.ts';

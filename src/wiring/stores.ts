@@ -12,7 +12,7 @@ import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
 import type { CallerKeyStore } from '../identity/caller-keys/ports.ts';
-import type { PenaltyStore } from '../limits/penalty-store.ts';
+import type { PenaltyStore } from '../limits/guards/penalty-store.ts';
 import type { ProfileStore } from '../identity/pep-profiles/ports.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../identity/ports.ts';
 import { LogClient } from '../store/sqlite/log-client.ts';

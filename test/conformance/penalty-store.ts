@@ -1,6 +1,6 @@
-/** The contract of PenaltyStore, sentence by sentence (src/limits/penalty-store.ts). */
+/** The contract of PenaltyStore, sentence by sentence (src/limits/guards/penalty-store.ts). */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Penalty } from '../../src/limits/penalties.ts';
+import type { Penalty } from '../../src/limits/guards/penalties.ts';
 import { event, type OpenState, pendingIds, type StateBackend } from './state-backend.ts';
 
 function block(id: string, since: number, changes: Partial<Penalty> = {}): Penalty {

@@ -6,7 +6,7 @@ import type { EntityBody, EntityRecord } from '../../src/domain/entity.ts';
 import type { EventEntry, EventKind } from '../../src/domain/log-entry.ts';
 import type { CallerKeyStore } from '../../src/identity/caller-keys/ports.ts';
 import type { ProfileStore } from '../../src/identity/pep-profiles/ports.ts';
-import type { PenaltyStore } from '../../src/limits/penalty-store.ts';
+import type { PenaltyStore } from '../../src/limits/guards/penalty-store.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../src/identity/ports.ts';
 
 /** All ports over one state. */

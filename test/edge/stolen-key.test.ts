@@ -1,7 +1,7 @@
 /** A scenario of the trade: a key was stolen, and whoever has it calls a million times as fast as it goes. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { guardScene } from '../limits/guard-scene.ts';
+import { guardScene } from '../limits/guards/guard-scene.ts';
 import { codeOf, type LimitedService, startLimitedService } from './limited-service.ts';
 import { ALLOWED } from './service.ts';
 

@@ -4,8 +4,8 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
-import { FailoverLimitStore } from '../../src/limits/failover-store.ts';
-import { LimitTable } from '../../src/limits/limit-table.ts';
+import { FailoverLimitStore } from '../../src/limits/failover/failover-store.ts';
+import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import { RedisLimitStore } from '../../src/store/redis/limit-store.ts';
 import { RedisConnection } from '../../src/store/redis/redis-connection.ts';
 import { chargeTo, leaseRule, quotaRule, windowRule } from '../conformance/limit-scene.ts';

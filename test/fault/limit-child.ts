@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { openMemory } from '../limits/memory-scene.ts';
+import { openMemory } from '../limits/counters/memory-scene.ts';
 import { chargeTo, quotaRule, windowRule } from '../conformance/limit-scene.ts';
 import { decisionEntry } from '../decision-log/entries.ts';
 

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Penalties } from '../../src/domain/guard-rules.ts';
-import { PenaltyBox } from '../../src/limits/penalties.ts';
-import { PenaltyService } from '../../src/limits/penalty-service.ts';
+import { PenaltyBox } from '../../src/limits/guards/penalties.ts';
+import { PenaltyService } from '../../src/limits/guards/penalty-service.ts';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
 import { AT } from '../conformance/state-backend.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseJsonSource, isSource } from '../../src/bundles/json-source.ts';
 import { limitDefinitionSchema, limitsFileSchema } from '../../src/domain/limit-definition.ts';
-import { FACTS, layerOf, NOW, plannerWith } from './planning-world.ts';
+import { FACTS, layerOf, NOW, plannerWith } from './charges/planning-world.ts';
 
 const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'limits.md'), 'utf8');
 const examples = [...page.matchAll(/```json\n([^`]*)```/g)].map(match => match[1] ?? '');

@@ -7,8 +7,8 @@ import { describe, expect, test } from 'vitest';
 import type { UnitAmounts } from '../../src/domain/limit.ts';
 import type { LimitResult } from '../../src/domain/limit-answer.ts';
 import { LimitDesk, NO_GUARD } from '../../src/limits/desk.ts';
-import { type GuardScene, guardScene } from './guard-scene.ts';
-import { FACTS, layerOf, NOW, plannerWith, WINDOW } from './planning-world.ts';
+import { type GuardScene, guardScene } from './guards/guard-scene.ts';
+import { FACTS, layerOf, NOW, plannerWith, WINDOW } from './charges/planning-world.ts';
 
 const NOTHING: UnitAmounts = {
   requests: 0,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { LayerName } from '../../src/domain/ids.ts';
 import { LimitLayerLists } from '../../src/pdp/limit-layers.ts';
-import { layerOf, WINDOW } from '../limits/planning-world.ts';
+import { layerOf, WINDOW } from '../limits/charges/planning-world.ts';
 
 function listsOf(...names: readonly LayerName[]): LimitLayerLists {
   const written = { limits: [WINDOW] };

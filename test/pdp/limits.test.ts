@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { NO_GUARD } from '../../src/limits/desk.ts';
-import { LimitTable } from '../../src/limits/limit-table.ts';
+import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import type { Admission, AdmissionRequest, LimitStore } from '../../src/limits/ports.ts';
 import type { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { DENIED, HOLD_MS, limitedEngine, limitedHolder, NOW } from './limited-engine.ts';

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Credential } from '../../src/domain/credential.ts';
 import type { Decision } from '../../src/domain/decision.ts';
 import { type Outcome, outcomeSchema } from '../../src/domain/outcome.ts';
-import { LimitTable } from '../../src/limits/limit-table.ts';
+import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import type { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { DENIED, HOLD_MS, limitedEngine, limitedHolder, NOW, PEP } from './limited-engine.ts';
 

@@ -5,7 +5,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LimitCharge, LimitRule, LimitStanding, UnitAmounts } from '../../src/domain/limit.ts';
-import { LimitTable } from '../../src/limits/limit-table.ts';
+import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import type {
   Admission,
   AdmissionRequest,

@@ -2,8 +2,8 @@
 import { createHmac } from 'node:crypto';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { keyedAlias } from '../../src/limits/key-alias.ts';
-import { LimitTable } from '../../src/limits/limit-table.ts';
+import { keyedAlias } from '../../src/limits/counters/key-alias.ts';
+import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import {
   chargeTo,
   DAY,
@@ -17,7 +17,7 @@ import {
   usedTokens,
   windowRule,
 } from '../conformance/limit-scene.ts';
-import { rebuiltTable } from '../limits/restored-table.ts';
+import { rebuiltTable } from '../limits/counters/restored-table.ts';
 
 interface Spent {
   readonly at: number;

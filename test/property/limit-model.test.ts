@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LimitCharge, LimitRule } from '../../src/domain/limit.ts';
-import { advance } from '../../src/limits/charging.ts';
-import { writeState } from '../../src/limits/limit-snapshot.ts';
-import { LimitState } from '../../src/limits/limit-state.ts';
-import { LimitTable } from '../../src/limits/limit-table.ts';
+import { advance } from '../../src/limits/counters/charging.ts';
+import { writeState } from '../../src/limits/counters/limit-snapshot.ts';
+import { LimitState } from '../../src/limits/counters/limit-state.ts';
+import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import {
   chargeTo,
   DAY,
@@ -24,8 +24,8 @@ import {
   usedTokens,
   windowRule,
 } from '../conformance/limit-scene.ts';
-import { ReferenceLimits } from '../limits/reference-limits.ts';
-import { rebuiltTable } from '../limits/restored-table.ts';
+import { ReferenceLimits } from '../limits/counters/reference-limits.ts';
+import { rebuiltTable } from '../limits/counters/restored-table.ts';
 
 const RULES: readonly LimitRule[] = [
   windowRule({ name: 'p/requests', limit: 4, windowMs: MINUTE }),

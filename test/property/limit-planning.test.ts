@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { LIMIT_DIMENSIONS, type LimitDimension, type LimitMatch } from '../../src/domain/limit-definition.ts';
 import type { LimitFacts } from '../../src/domain/limit-facts.ts';
 import { EntityUid } from '../../src/domain/value.ts';
-import { facts, layerOf, MODEL, NOW, plannerWith, WINDOW } from '../limits/planning-world.ts';
+import { facts, layerOf, MODEL, NOW, plannerWith, WINDOW } from '../limits/charges/planning-world.ts';
 
 /** Few values each, so that matches and collisions are frequent; some that only a careless encoding confuses. */
 const ID = fc.constantFrom('a', 'b', 'ab', '1:a', 'a1:b', '}', '{x}', '"');

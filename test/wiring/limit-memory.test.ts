@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { LimitCharge } from '../../src/domain/limit.ts';
-import type { LimitTable } from '../../src/limits/limit-table.ts';
+import type { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import {
   chargeTo,
   decisionId,
@@ -15,7 +15,7 @@ import {
   windowRule,
 } from '../conformance/limit-scene.ts';
 import { decisionEntry } from '../decision-log/entries.ts';
-import { openMemory, type OpenMemory } from '../limits/memory-scene.ts';
+import { openMemory, type OpenMemory } from '../limits/counters/memory-scene.ts';
 import { makeFolder } from '../store/sqlite/sqlite-log.ts';
 
 const PERSON = 'acme/mary-who-is-in-no-file';

@@ -9,13 +9,13 @@ import { timestamp } from '../../domain/clock.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type EntityRef, idSchema } from '../../domain/ids.ts';
 import { mayActFor } from '../../identity/authority.ts';
-import type { LoadStanding } from '../../limits/guard.ts';
+import type { LoadStanding } from '../../limits/guards/guard.ts';
 import {
   MAX_LOAD_SKEW_MS,
   MAX_LOAD_SOURCES,
   MAX_LOAD_TTL_MS,
   MAX_QUEUE_DEPTH,
-} from '../../limits/load-board.ts';
+} from '../../limits/guards/load-board.ts';
 import { type Exchange, type Route, route } from '../http/route.ts';
 
 const TAG = 'limits';

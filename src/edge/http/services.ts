@@ -24,8 +24,8 @@ import type { ProfileService } from '../../identity/pep-profiles/profile-service
 import type { RevocationService } from '../../identity/callers/revocation-service.ts';
 import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
-import type { Guard } from '../../limits/guard.ts';
-import type { PenaltyService } from '../../limits/penalty-service.ts';
+import type { Guard } from '../../limits/guards/guard.ts';
+import type { PenaltyService } from '../../limits/guards/penalty-service.ts';
 import type { AccessQueries } from '../../pdp/access/access-queries.ts';
 import type { EffectiveLimitsDesk } from '../../pdp/effective-limits.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';

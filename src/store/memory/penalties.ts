@@ -1,7 +1,7 @@
 /** Blocks in memory: the reference of the contract. */
 import type { EventEntry } from '../../domain/log-entry.ts';
-import type { Penalty, PenaltyKind } from '../../limits/penalties.ts';
-import type { PenaltyStore } from '../../limits/penalty-store.ts';
+import type { Penalty, PenaltyKind } from '../../limits/guards/penalties.ts';
+import type { PenaltyStore } from '../../limits/guards/penalty-store.ts';
 import type { MemoryOutbox } from './outbox.ts';
 
 export class MemoryPenaltyStore implements PenaltyStore {

@@ -3,10 +3,10 @@
  * what cannot be counted is refused before anything is sent.
  */
 import type { LimitCharge, LimitRule } from '../../domain/limit.ts';
-import { CALENDAR, LEASES, ROLLING } from '../../limits/counters.ts';
-import { expiryNumber, RELEASE, REQUESTS, unitNumber } from '../../limits/holds.ts';
+import { CALENDAR, LEASES, ROLLING } from '../../limits/counters/counters.ts';
+import { expiryNumber, RELEASE, REQUESTS, unitNumber } from '../../limits/counters/holds.ts';
 import type { AdmissionRequest } from '../../limits/ports.ts';
-import { shapeOf } from '../../limits/standing.ts';
+import { shapeOf } from '../../limits/counters/standing.ts';
 import type { LimitKeyNames } from './limit-keys.ts';
 
 /** Most charges of one request: more than any set of limits that people understand. */

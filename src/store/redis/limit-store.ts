@@ -1,7 +1,7 @@
 /**
  * Limits counted in Redis or Valkey, for all servers together. Invariants: an admission is one script, so every charge
- * is checked and taken at one instant, which is Redis's own; the scripts do what src/limits/limit-table.ts does, which
- * test/conformance/limit-store.ts proves of both.
+ * is checked and taken at one instant, which is Redis's own; the scripts do what src/limits/counters/limit-table.ts
+ * does, which test/conformance/limit-store.ts proves of both.
  */
 import type { LimitStanding, UnitAmounts } from '../../domain/limit.ts';
 import { LIMIT_UNITS } from '../../domain/limit.ts';
@@ -12,7 +12,7 @@ import type {
   Settlement,
   SettlementResult,
 } from '../../limits/ports.ts';
-import { type SharedLimitStore, StoreFailure } from '../../limits/shared-store.ts';
+import { type SharedLimitStore, StoreFailure } from '../../limits/failover/shared-store.ts';
 import { AdmissionBatch, type DecisionKeys } from './admission-batch.ts';
 import { LimitKeyNames } from './limit-keys.ts';
 import { readScript, SCRIPT_NAMES, type ScriptName } from './limit-scripts.ts';

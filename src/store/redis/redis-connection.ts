@@ -4,7 +4,7 @@
  */
 import { Cluster, Redis } from 'ioredis';
 import { messageOf } from '../../domain/errors.ts';
-import { StoreFailure } from '../../limits/shared-store.ts';
+import { StoreFailure } from '../../limits/failover/shared-store.ts';
 
 /** Oldest version whose scripts see their own writes refused before the first one when memory is short. */
 const MIN_MAJOR_VERSION = 7;

@@ -4,7 +4,7 @@
  */
 import type { JournalChunk } from '../../decision-log/ports.ts';
 import { AppError, messageOf } from '../../domain/errors.ts';
-import { LimitRebuild } from '../../limits/limit-rebuild.ts';
+import { LimitRebuild } from '../../limits/counters/limit-rebuild.ts';
 import { SNAPSHOT_FILE, SnapshotFile, type SnapshotHead } from './limit-snapshot-file.ts';
 
 /** The log as far as it is needed here; the promises are of whatever thread reads it. */

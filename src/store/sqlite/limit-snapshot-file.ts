@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { ByteReader, ByteWriter } from '../../limits/bytes.ts';
+import { ByteReader, ByteWriter } from '../../limits/counters/bytes.ts';
 import { moveFile } from './log-files.ts';
 
 /** Within the data folder. */

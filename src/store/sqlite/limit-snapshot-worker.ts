@@ -4,7 +4,7 @@
  */
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import { writeState } from '../../limits/limit-snapshot.ts';
+import { writeState } from '../../limits/counters/limit-snapshot.ts';
 import { JournalRows } from './journal-rows.ts';
 import { LogShards } from './log-shards.ts';
 import { restoreLimits } from './limit-restore.ts';

@@ -7,7 +7,7 @@ import type { ApiKey } from '../../domain/credential.ts';
 import type { LayerName } from '../../domain/ids.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
 import type { CallerKeyChange } from '../../identity/caller-keys/ports.ts';
-import type { Penalty, PenaltyKind } from '../../limits/penalties.ts';
+import type { Penalty, PenaltyKind } from '../../limits/guards/penalties.ts';
 import type { ProfileChange } from '../../identity/pep-profiles/ports.ts';
 import type { Revocation, StoredAnswer } from '../../identity/ports.ts';
 import type { BundlePage } from './state-bundles.ts';

@@ -11,7 +11,7 @@ import type { EntityRef } from '../../domain/ids.ts';
 import type { IdempotencyStore, KeyStore, RevocationStore } from '../../identity/ports.ts';
 import type { CallerKeyStore, StoredCallerKey } from '../../identity/caller-keys/ports.ts';
 import type { ProfileStore } from '../../identity/pep-profiles/ports.ts';
-import type { PenaltyStore } from '../../limits/penalty-store.ts';
+import type { PenaltyStore } from '../../limits/guards/penalty-store.ts';
 import { RpcClient } from './rpc.ts';
 import type { StateApi } from './state-api.ts';
 import { type LoadedCallerKeys, parseCallerKeys } from './state-caller-keys.ts';

@@ -2,7 +2,7 @@
 import type { Statement } from 'better-sqlite3';
 import { AppError } from '../../domain/errors.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
-import { type Penalty, PENALTY_KINDS, type PenaltyKind } from '../../limits/penalties.ts';
+import { type Penalty, PENALTY_KINDS, type PenaltyKind } from '../../limits/guards/penalties.ts';
 import type { StateDatabase } from './state-database.ts';
 import type { OutboxTable } from './state-outbox.ts';
 

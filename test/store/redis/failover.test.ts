@@ -3,8 +3,8 @@
  * limit does as it says, and nothing is counted twice or dropped.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { FailoverLimitStore } from '../../../src/limits/failover-store.ts';
-import { LimitTable } from '../../../src/limits/limit-table.ts';
+import { FailoverLimitStore } from '../../../src/limits/failover/failover-store.ts';
+import { LimitTable } from '../../../src/limits/counters/limit-table.ts';
 import type { LimitCharge, LimitRule } from '../../../src/domain/limit.ts';
 import { RedisLimitStore } from '../../../src/store/redis/limit-store.ts';
 import { RedisConnection } from '../../../src/store/redis/redis-connection.ts';

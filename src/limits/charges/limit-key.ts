@@ -1,0 +1,145 @@
+/**
+ * Keys under which limits count. Invariant: injective: two requests have the same key exactly when they are counted
+ * together; every part carries its length, so that no value can pretend to be two. The number of the limit is no part,
+ * so that changing it keeps what was counted; its kind, unit, length and dimensions are, so that changing them does not.
+ */
+import type { LimitFacts } from '../../domain/limit-facts.ts';
+import type { LimitDefinition, LimitDimension } from '../../domain/limit-definition.ts';
+import { GROUP_PREFIX } from './model-class.ts';
+import { addressKey, UNKNOWN_ADDRESS } from './network-address.ts';
+import { modelName } from './price-book.ts';
+
+/** What a request has of a dimension; undefined: nothing, and the limit is not for it. */
+interface Dimension {
+  /** As the request or the directory has it: strings that live long, so that looking them up costs no hashing. */
+  readonly raw: (facts: LimitFacts) => string | undefined;
+  /** What is counted together. */
+  readonly value: (facts: LimitFacts) => string | undefined;
+}
+/** A model may be in several groups: they are visited, and not read. */
+type ReadDimension = Exclude<LimitDimension, 'model_group'>;
+
+/** Keys of one limit that are remembered; a key that is made anew costs a few hundred nanoseconds more. */
+const MAX_REMEMBERED = 8_192;
+
+/** Makes the keys of one limit. */
+export class LimitKeys {
+  readonly #head: string;
+  readonly #dimensions: readonly Dimension[];
+  /** Whether a request is counted once for every group of its model. */
+  readonly #byGroup: boolean;
+  readonly #groups: ReadonlySet<string> | undefined;
+  /** By the raw value of each dimension in turn, and in the end by nothing: the key without its group. */
+  #memo: KeyMemo = new Map();
+  #remembered = 0;
+
+  /**
+   * @param name `<layer>/<id>`
+   * @param groups keys of the groups that the limit is for; undefined: of all
+   */
+  constructor(name: string, definition: LimitDefinition, groups: readonly string[] | undefined) {
+    // sorted, so that the order in which dimensions are written means nothing
+    const dimensions = definition.key.toSorted();
+    this.#head = part(name) + part(shapeOf(definition)) + part(dimensions.join(','));
+    this.#byGroup = dimensions.includes('model_group');
+    this.#groups = groups === undefined ? undefined : new Set(groups);
+    const known = dimensionsOf(definition.prefix);
+    this.#dimensions = dimensions.flatMap(name => (name === 'model_group' ? [] : [known[name]]));
+  }
+
+  /** Calls `visit` with each key under which the request is counted: none, one, or one for each group of its model. */
+  visit(facts: LimitFacts, visit: (key: string) => void): void {
+    const key = this.#find(facts);
+    if (key === undefined) return;
+    if (!this.#byGroup) {
+      visit(key);
+      return;
+    }
+    for (const group of facts.model?.ancestors ?? []) {
+      if (!group.startsWith(GROUP_PREFIX)) continue;
+      if (this.#groups?.has(group) === false) continue;
+      visit(key + part(group.slice(GROUP_PREFIX.length, -1)));
+    }
+  }
+
+  /** The key without its group; undefined when a dimension has no value. */
+  #find(facts: LimitFacts): string | undefined {
+    let node = this.#memo;
+    for (const { raw } of this.#dimensions) {
+      const value = raw(facts);
+      if (value === undefined) return undefined;
+      const next = node.get(value);
+      if (next === undefined) return this.#make(facts);
+      if (typeof next === 'string') return next;
+      node = next;
+    }
+    return this.#head;
+  }
+
+  #make(facts: LimitFacts): string | undefined {
+    let key = this.#head;
+    for (const { value } of this.#dimensions) {
+      const text = value(facts);
+      if (text === undefined) return undefined;
+      key += part(text);
+    }
+    this.#remember(facts, key);
+    return key;
+  }
+
+  #remember(facts: LimitFacts, key: string): void {
+    if (this.#remembered >= MAX_REMEMBERED) {
+      this.#memo = new Map();
+      this.#remembered = 0;
+    }
+    this.#remembered += 1;
+    let node = this.#memo;
+    for (const [at, { raw }] of this.#dimensions.entries()) {
+      const value = raw(facts) ?? '';
+      if (at === this.#dimensions.length - 1) {
+        node.set(value, key);
+        return;
+      }
+      const next = node.get(value);
+      const inner: KeyMemo = next === undefined || typeof next === 'string' ? new Map() : next;
+      node.set(value, inner);
+      node = inner;
+    }
+  }
+}
+
+type KeyMemo = Map<string, KeyMemo | string>;
+
+function dimensionsOf({ ipv4, ipv6 }: LimitDefinition['prefix']): Readonly<Record<ReadDimension, Dimension>> {
+  return {
+    principal: plain(facts => facts.principal.key),
+    key: plain(facts => facts.key),
+    tenant: plain(facts => facts.tenant),
+    model: {
+      raw: ({ model }) => model?.uid.id,
+      value: ({ model }) => (model === undefined ? undefined : modelName(model)),
+    },
+    operation: plain(facts => facts.operation),
+    address: {
+      raw: ({ address }) => address ?? UNKNOWN_ADDRESS,
+      value: ({ address }) => addressKey(address, ipv4, ipv6),
+    },
+    pep: plain(facts => facts.pep),
+  };
+}
+
+function plain(read: (facts: LimitFacts) => string | undefined): Dimension {
+  return { raw: read, value: read };
+}
+
+function part(text: string): string {
+  return `${text.length}:${text}`;
+}
+
+/** Kind, unit and length; what is counted under another shape means something else. */
+function shapeOf(definition: LimitDefinition): string {
+  const { kind } = definition;
+  if (kind === 'concurrency') return kind;
+  const counted = `${kind} ${definition.unit}`;
+  return `${counted} ${kind === 'quota' ? definition.period : definition.per}`;
+}
