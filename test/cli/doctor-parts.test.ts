@@ -6,9 +6,9 @@ import { judge, reasonOf, SPOOFED } from '../../src/cli/doctor/judge.ts';
 import { startUpstream } from '../../src/cli/doctor/own-upstream.ts';
 import type { Expectation, Forwarded, Seen } from '../../src/cli/doctor/probe.ts';
 import { exchange, type RawRequest, type Target } from '../../src/cli/doctor/raw-client.ts';
-import { freePort } from '../edge/ext-authz/gateway-process.ts';
 import { serverCertificate } from '../edge/mtls/scene.ts';
 import { makeAuthority } from '../identity/certificates/forge.ts';
+import { freePort } from '../loopback-port.ts';
 
 let server: Server | undefined;
 afterEach(() => {

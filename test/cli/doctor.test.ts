@@ -9,7 +9,6 @@ import { runCli } from '../../src/cli/run.ts';
 import type { PepProfileInput } from '../../src/domain/pep-profile.ts';
 import { ASSERTS, startWithProfiles } from '../edge/ext-authz/asking.ts';
 import {
-  freePort,
   type GatewayName,
   runsHere,
   startGateway,
@@ -17,6 +16,7 @@ import {
 } from '../edge/ext-authz/gateway-process.ts';
 import type { TestService } from '../edge/service.ts';
 import { recordingTerminal } from './recording-terminal.ts';
+import { freePort } from '../loopback-port.ts';
 
 const ORIGINAL = {
   kind: 'headers',

@@ -1,5 +1,4 @@
 /** Kill -9 while keys of callers are made: every key that was answered works, and each key there has its event. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +8,7 @@ import { CallerKeyTable } from '../../src/identity/caller-keys/key-table.ts';
 import { PepperHasher } from '../../src/identity/caller-keys/pepper-hash.ts';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
 import { AT } from '../conformance/state-backend.ts';
+import { tellUntilKilled } from './killed-child.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -60,21 +60,9 @@ async function reopen() {
 
 /** @returns the keys that were answered before the process ended */
 function makeAndKill(mode: string, killAt: number): Promise<readonly string[]> {
-  return new Promise((resolve, reject) => {
-    const script = fileURLToPath(new URL('caller-key-maker.ts', import.meta.url));
-    const maker = spawn(process.execPath, [script, folder, mode], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    // a kill may cut the last line
-    const answered = () =>
-      output
-        .slice(0, output.lastIndexOf('\n') + 1)
-        .split('\n')
-        .slice(0, -1);
-    maker.stdout.on('data', (text: Buffer) => {
-      output += text.toString();
-      if (answered().length >= killAt) maker.kill('SIGKILL');
-    });
-    maker.once('error', reject);
-    maker.once('close', () => resolve(answered()));
-  });
+  return tellUntilKilled(
+    fileURLToPath(new URL('caller-key-maker.ts', import.meta.url)),
+    [folder, mode],
+    killAt,
+  );
 }

@@ -1,5 +1,4 @@
 /** Kill -9 while blocks begin and are lifted: what was told is so after the next start, and each change has its event. */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
 import { AT } from '../conformance/state-backend.ts';
+import { tellUntilKilled } from './killed-child.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -45,21 +45,5 @@ async function reopen() {
 
 /** @returns the changes that were told before the process ended */
 function changeAndKill(killAt: number): Promise<readonly string[]> {
-  return new Promise((resolve, reject) => {
-    const script = fileURLToPath(new URL('penalty-maker.ts', import.meta.url));
-    const maker = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    // a kill may cut the last line
-    const told = () =>
-      output
-        .slice(0, output.lastIndexOf('\n') + 1)
-        .split('\n')
-        .slice(0, -1);
-    maker.stdout.on('data', (text: Buffer) => {
-      output += text.toString();
-      if (told().length >= killAt) maker.kill('SIGKILL');
-    });
-    maker.once('error', reject);
-    maker.once('close', () => resolve(told()));
-  });
+  return tellUntilKilled(fileURLToPath(new URL('penalty-maker.ts', import.meta.url)), [folder], killAt);
 }

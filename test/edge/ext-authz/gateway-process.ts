@@ -2,15 +2,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import { connect, createServer as createSocketServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort, waitForPort } from '../../loopback-port.ts';
 
 const DEPLOY = join(import.meta.dirname, '../../../deploy');
 /** Where Debian keeps nginx's modules. */
 const NGINX_MODULES = '/usr/lib/nginx/modules';
-/** How long a gateway may take to listen, in milliseconds. */
-const START_DEADLINE_MS = 20_000;
 
 /** What the upstream got. */
 export interface Received {
@@ -92,18 +90,6 @@ function closeServer(server: Server): Promise<void> {
 
 function portOf(address: ReturnType<Server['address']>): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createSocketServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const port = portOf(server.address());
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 export type GatewayName = 'nginx' | 'njs' | 'caddy' | 'haproxy';
@@ -245,27 +231,6 @@ function argumentsOf(name: GatewayName, file: string, folder: string): string[] 
   if (name === 'caddy') return ['run', '--config', file, '--adapter', 'caddyfile'];
   if (name === 'haproxy') return ['-f', file];
   return ['-c', file, '-p', folder, '-e', 'stderr'];
-}
-
-/** Rejects when the process ends, or does not listen in time. */
-export async function waitForPort(port: number, child: ChildProcess): Promise<void> {
-  const deadline = Date.now() + START_DEADLINE_MS;
-  while (!(await isListening(port))) {
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
-    if (Date.now() > deadline) throw new Error('it does not listen');
-    await new Promise(resolve => setTimeout(resolve, 25));
-  }
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
 
 export function endProcess(child: ChildProcess): Promise<void> {

@@ -9,7 +9,6 @@ import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import { startTestService, temporaryFolder, type TestService } from '../service.ts';
 import { ASSERTS, ask, type Question } from './asking.ts';
 import {
-  freePort,
   type GatewayName,
   type GatewayProcess,
   type Received,
@@ -18,6 +17,7 @@ import {
   startUpstream,
   type Upstream,
 } from './gateway-process.ts';
+import { freePort } from '../../loopback-port.ts';
 
 const SHARED: Pick<PepProfileInput, 'identity' | 'dialects'> = {
   identity: ASSERTS,

@@ -8,7 +8,6 @@ import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import type { TestService } from '../service.ts';
 import { ASSERTS, ask, chatOf, type GatewayReply, type Question, startWithProfiles } from './asking.ts';
 import {
-  freePort,
   type GatewayName,
   type GatewayProcess,
   runsHere,
@@ -17,6 +16,7 @@ import {
   startUpstream,
   type Upstream,
 } from './gateway-process.ts';
+import { freePort } from '../../loopback-port.ts';
 
 const SHARED: Pick<PepProfileInput, 'identity' | 'dialects'> = {
   identity: { ...ASSERTS, method: 'api_key' },

@@ -10,14 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import type { TestService } from '../service.ts';
 import { ask, chatOf, type GatewayReply, startWithProfiles } from './asking.ts';
-import {
-  endProcess,
-  freePort,
-  startSilentService,
-  startUpstream,
-  type Upstream,
-  waitForPort,
-} from './gateway-process.ts';
+import { endProcess, startSilentService, startUpstream, type Upstream } from './gateway-process.ts';
+import { freePort, waitForPort } from '../../loopback-port.ts';
 
 const PROFILE: PepProfileInput = {
   name: 'ai',

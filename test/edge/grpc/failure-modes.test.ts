@@ -6,9 +6,10 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PepProfileInput } from '../../../src/domain/pep-profile.ts';
 import { ASSERTS, ask, chatOf } from '../ext-authz/asking.ts';
-import { freePort, startSilentService } from '../ext-authz/gateway-process.ts';
+import { startSilentService } from '../ext-authz/gateway-process.ts';
 import { callWith, checkRequest, envoyJudges } from './envoy.ts';
 import { ALICE, CHAT, type CheckScene, startCheckScene } from './scene.ts';
+import { freePort } from '../../loopback-port.ts';
 
 const OPENAI: Pick<PepProfileInput, 'kind' | 'identity' | 'dialects' | 'body'> = {
   kind: 'envoy',
