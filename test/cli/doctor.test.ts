@@ -82,12 +82,14 @@ interface Asked {
   readonly change?: (configuration: string) => string;
   readonly authorization?: string | undefined;
   readonly args?: readonly string[];
+  /** How long an answer is waited for. */
+  readonly seconds?: number;
   /** Where the models are; absent: the doctor stands in for them. */
   readonly upstreamPort?: number;
   readonly pdpPort?: number;
 }
 
-async function examine({ name, change, authorization, args, ...ports }: Asked) {
+async function examine({ name, change, authorization, args, seconds = 3, ...ports }: Asked) {
   const { upstreamPort = await freePort(), pdpPort = Number(new URL(service.url).port) } = ports;
   const gateway = await startGateway(name, {
     pdpPort,
@@ -102,7 +104,7 @@ async function examine({ name, change, authorization, args, ...ports }: Asked) {
     const given = args ?? [...(name === 'njs' || name === 'haproxy' ? SEEING : BLIND)];
     const upstream = ports.upstreamPort === undefined ? ['--as-upstream', `127.0.0.1:${upstreamPort}`] : [];
     const code = await runCli(
-      ['doctor', gateway.url, '--timeout', '3', '-o', 'json', ...given, ...upstream],
+      ['doctor', gateway.url, '--timeout', String(seconds), '-o', 'json', ...given, ...upstream],
       terminal,
       '0',
     );
@@ -204,6 +206,8 @@ describe('a fault is found:', () => {
       change,
       pdpPort: relay.port,
       args: [...SEEING, ...stop],
+      // HAProxy tries a service that is down for some three seconds, and answers then
+      seconds: 15,
     });
     expect([code, report.findings.at(-1)]).toEqual([
       expected,
