@@ -52,15 +52,17 @@ export interface RunningService extends ServerProcess {
 
 const ADMIN_KEY = 'benchmark-bootstrap-key-0123456789abcdef';
 
-/** Starts `duramen serve` on a free port over `dataDir`. */
+/** Starts `duramen serve` on a free port over `dataDir`. @param nodeOptions further ones, for all its threads */
 export async function startService(
   dataDir: string,
   env: Readonly<Record<string, string>>,
   untilReady: boolean,
+  nodeOptions: readonly string[] = [],
 ): Promise<RunningService> {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = spawn(process.execPath, ['--max-semi-space-size=16', pathOf('../src/cli.ts'), 'serve'], {
+  const options = ['--max-semi-space-size=16', ...nodeOptions];
+  const child = spawn(process.execPath, [...options, pathOf('../src/cli.ts'), 'serve'], {
     env: {
       ...process.env,
       DURAMEN_HTTP_LISTEN: `127.0.0.1:${port}`,

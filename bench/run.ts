@@ -1,8 +1,9 @@
-/** `npm run bench [-- --quick | --in-process | --callers | --edges | --limits | --limit-stores | --log [N]]`: measures, prints a table. */
+/** `npm run bench [-- --quick | --in-process | --callers | --edges | --limits | --limit-stores | --evidence | --log [N]]`: measures, prints a table. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { benchAccess } from './access.ts';
 import { benchEdges } from './edges.ts';
+import { benchEvidence, evidenceBars } from './evidence.ts';
 import { benchExtraction } from './extraction.ts';
 import { measureFsync } from './fsync.ts';
 import { benchCallersAlone, benchHttp } from './http.ts';
@@ -52,6 +53,15 @@ if (args.has('--limit-stores')) {
   });
   process.exit(rows.some(row => row.met === false) ? 5 : 0);
 }
+if (args.has('--evidence')) {
+  const figures = await benchEvidence(plan, say);
+  const rows = evidenceBars(figures);
+  printTable(rows, line => {
+    process.stdout.write(`${line}\n`);
+  });
+  keep('evidence', { at: new Date().toISOString(), machine: machine(), figures, table: rows });
+  process.exit(rows.some(row => row.met === false) ? 5 : 0);
+}
 const fsync = measureFsync();
 say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);
 const inProcess = benchInProcess(say);
@@ -59,24 +69,36 @@ const access = await benchAccess(plan.size, say);
 const extraction = benchExtraction(say);
 const http = args.has('--in-process') ? undefined : await benchHttp(plan, say);
 const edges = args.has('--in-process') ? [] : await benchEdges(plan, say);
-const machine = { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
-const table: readonly Bar[] = [...bars(inProcess, access, http), ...edgeBars(extraction, edges)];
+const evidence = args.has('--in-process') ? undefined : await benchEvidence(plan, say);
+const table: readonly Bar[] = [
+  ...bars(inProcess, access, http),
+  ...edgeBars(extraction, edges),
+  ...(evidence === undefined ? [] : evidenceBars(evidence)),
+];
 printTable(table, line => {
   process.stdout.write(`${line}\n`);
 });
-mkdirSync(new URL('./results/', import.meta.url), { recursive: true });
-const result = {
+keep('latest', {
   at: new Date().toISOString(),
-  machine,
+  machine: machine(),
   fsync,
   inProcess,
   access,
   extraction,
   http,
   edges,
+  evidence,
   table,
-};
-writeFileSync(new URL('./results/latest.json', import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
-say('written to bench/results/latest.json');
+});
 // 5: a gate failed (api.md, CLI)
 process.exitCode = table.some(row => row.met === false) ? 5 : 0;
+
+function machine(): object {
+  return { node: process.version, cpus: cpus().length, model: cpus()[0]?.model ?? 'unknown' };
+}
+
+function keep(name: string, result: object): void {
+  mkdirSync(new URL('./results/', import.meta.url), { recursive: true });
+  writeFileSync(new URL(`./results/${name}.json`, import.meta.url), `${JSON.stringify(result, null, 2)}\n`);
+  say(`written to bench/results/${name}.json`);
+}
