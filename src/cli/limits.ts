@@ -48,7 +48,9 @@ export function addLimits(
 ): Command {
   const limits = program.command('limits').description('limits: which hold, and which a log suggests');
   withServer(limits.command('show'))
-    .description('show which limits hold for a principal or a model, with where each number comes from')
+    .description(
+      'show which limits hold for a principal, a model or a tenant, with where each number comes from',
+    )
     .option('--principal <principal>', 'such as User:acme/alice')
     .option('--model <id>', 'such as acme/support-llm')
     .option('--action <name>', 'only those for this operation')
@@ -70,8 +72,10 @@ export function addLimits(
 
 async function show(terminal: Terminal, options: z.output<typeof showOptions>): Promise<void> {
   const { url, output, principal, model, action, tenant } = options;
-  if (principal === undefined && model === undefined) {
-    throw new CliError('say whose limits: `--principal`, `--model` or both', { exitCode: EXIT.usage });
+  if (principal === undefined && model === undefined && tenant === undefined) {
+    throw new CliError('say whose limits: `--principal`, `--model`, `--tenant` or several of them', {
+      exitCode: EXIT.usage,
+    });
   }
   const search = new URLSearchParams();
   if (principal !== undefined) {

@@ -41,6 +41,12 @@ export interface EffectiveLimit {
   readonly definition: LimitDefinition;
   /** Parts of a call that were not given and would change the number. */
   readonly varies: readonly FactPart[];
+  /** Parts of a call that were not given and decide whether the limit is for it at all. */
+  readonly dependsOn: readonly FactPart[];
+  /** Parts that it counts apart and that were not given: what it has counted cannot be told without them. */
+  readonly countsBy: readonly FactPart[];
+  /** What it counts for such calls, asking for nothing; empty with `countsBy`, or when no group has the model. */
+  readonly counters: readonly LimitCharge[];
 }
 
 /** Explains limits without charging them. */

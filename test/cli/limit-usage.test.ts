@@ -9,6 +9,7 @@ const LIMITS = {
   limits: [
     { id: 'burst', kind: 'window', unit: 'requests', limit: 2, per: '60s', key: ['principal'] },
     { id: 'gold', kind: 'window', unit: 'requests', limit: 9, per: '1h', key: [], sets: ['vip'] },
+    { id: 'pair', kind: 'window', unit: 'requests', limit: 99, per: '1h', key: ['principal', 'model'] },
   ],
 };
 
@@ -45,6 +46,20 @@ test('shows what was used, and lets it be forgotten with a reason', async () => 
 test('looks at limits of a set that is named', async () => {
   const { stdout } = await cli('usage', ...CALL, '--limit-set', 'platform/vip');
   expect(stdout).toMatch(/platform\/gold +0 +9 +requests +9 +all together/);
+});
+
+test('of a principal alone says what stands where, and of the rest what is missing', async () => {
+  const { code, stdout, stderr } = await cli('usage', '--principal', 'User:acme/alice');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/platform\/burst +1 +2 /);
+  expect(stdout).toMatch(/platform\/gold +0 +9 +.*only where a permit names it/);
+  expect(stderr).toContain('platform/pair: say the model to see where it stands');
+});
+
+test('wants to know whose limits', async () => {
+  const { code, stderr } = await cli('usage', '--action', 'generate');
+  expect(code).not.toBe(0);
+  expect(stderr).toContain('say whose limits');
 });
 
 test('wants a reason, and a limit that is there', async () => {

@@ -86,6 +86,12 @@ describe('GET /v1/limits', () => {
     expect(items.has('tenant:acme/fraud-day')).toBe(true);
   });
 
+  test('shows what may hold for a tenant while nobody is named', async () => {
+    const { items } = await limits('tenant=acme');
+    expect(items.get('platform/tenant-month-usd')).toMatchObject({ limit: 50_000_000_000, varies: [] });
+    expect(items.get('platform/principal-minute')).toMatchObject({ varies: ['principal', 'model'] });
+  });
+
   test('agrees with what a decision says', async () => {
     const { items } = await limits(
       'principal=User:acme/alice&model=acme/support-llm&action=generate&pep=x&key=k&ip=192.0.2.1',
@@ -106,7 +112,7 @@ describe('GET /v1/limits', () => {
     expect(shown.layers.map(({ layer }) => layer)).not.toContain('tenant:acme');
     // what a limit of the platform is for may name other tenants
     expect([...shown.items.values()].filter(item => 'match' in item)).toEqual([]);
-    for (const query of ['principal=User:acme/alice', 'model=acme/support-llm']) {
+    for (const query of ['principal=User:acme/alice', 'model=acme/support-llm', 'tenant=acme']) {
       const { status } = await service.call('GET', `/v1/limits?${query}`, { key });
       expect(status).toBe(404);
     }
@@ -117,6 +123,7 @@ describe('GET /v1/limits', () => {
     ['principal=alice', 400, 'INVALID_REQUEST'],
     ['principal=User:acme/nobody', 404, 'NOT_FOUND'],
     ['model=acme/nothing', 404, 'NOT_FOUND'],
+    ['tenant=nowhere', 404, 'NOT_FOUND'],
   ])('refuses %s', async (query, status, code) => {
     const reply = await service.call('GET', `/v1/limits?${query}`);
     expect([reply.status, problemOf(reply).code]).toEqual([status, code]);

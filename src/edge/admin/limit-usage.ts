@@ -2,9 +2,16 @@
 import { z } from 'zod';
 import { MAX_ACTION_LENGTH } from '../../domain/decision-request.ts';
 import { entityRefSchema, idSchema } from '../../domain/ids.ts';
+import { limitKindSchema, limitUnitSchema } from '../../domain/limit.ts';
 import { limitResultSchema } from '../../domain/limit-answer.ts';
 import { LimitResults } from '../../limits/limit-results.ts';
-import type { LimitUsage, UsageQuestion } from '../../pdp/limit-usage.ts';
+import {
+  DEFAULT_ACTION,
+  type KnownUsage,
+  type LimitUsage,
+  type UnknownUsage,
+  type UsageQuestion,
+} from '../../pdp/limit-usage.ts';
 import { type Route, route } from '../http/route.ts';
 
 const TAG = 'limits';
@@ -33,9 +40,11 @@ const address = z.string().min(1).max(64);
 const action = z.string().min(1).max(MAX_ACTION_LENGTH);
 
 const querySchema = z.strictObject({
-  principal: principalText.meta({ description: 'such as `User:acme/alice`' }),
-  model: idSchema,
-  action: action.default('generate'),
+  principal: principalText.optional().meta({ description: 'such as `User:acme/alice`' }),
+  model: idSchema.optional(),
+  action: action.optional().meta({
+    description: `absent: \`${DEFAULT_ACTION}\` where principal and model are told, else not known`,
+  }),
   tenant: idSchema
     .optional()
     .meta({ description: 'whose data is used; absent: the tenant of the principal' }),
@@ -52,7 +61,7 @@ const resetSchema = z
     limit: z.string().min(1).max(MAX_TEXT).meta({ description: '`<layer>/<id>`' }),
     principal: entityRefSchema,
     model: idSchema,
-    action: action.default('generate'),
+    action: action.default(DEFAULT_ACTION),
     tenant: idSchema.optional(),
     ip: address.optional(),
     key: idSchema.optional(),
@@ -62,9 +71,43 @@ const resetSchema = z
   })
   .meta({ id: 'LimitReset', description: 'what `limit` has counted for such a call is forgotten' });
 
-const usageSchema = z
-  .strictObject({ items: z.array(limitResultSchema) })
-  .meta({ id: 'LimitUsage', description: 'limits that such a call would be charged to, as they stand' });
+const parts = z.array(z.string());
+
+const standingSchema = z
+  .strictObject({
+    ...limitResultSchema.shape,
+    varies: parts.meta({ description: 'what was not told and would change the number' }),
+    dependsOn: parts.meta({
+      description: 'what was not told and decides whether the limit is for a call at all',
+    }),
+    sets: parts.optional().meta({
+      description: 'present: it holds only where a permit names it, or one of these, in `@limits`',
+    }),
+  })
+  .meta({ id: 'LimitStanding' });
+
+const unknownSchema = z
+  .strictObject({
+    name: z.string().meta({ description: '`<layer>/<id>`' }),
+    kind: limitKindSchema,
+    unit: limitUnitSchema,
+    mode: z.enum(['enforce', 'shadow']),
+    scope: z.array(z.string()),
+    needs: parts.meta({
+      description: 'what would have to be told: `model`, `key`, …; empty: only that a permit names the limit',
+    }),
+    sets: parts.optional(),
+  })
+  .meta({
+    id: 'UnknownLimitStanding',
+    description: 'may hold, and what was asked does not say where it stands',
+  });
+
+const usageSchema = z.strictObject({ items: z.array(standingSchema), others: z.array(unknownSchema) }).meta({
+  id: 'LimitUsage',
+  description:
+    'with principal and model the limits that such a call would be charged to, else those whose counters are known; as they stand',
+});
 
 export function limitUsageRoutes(): readonly Route[] {
   return [getLimitUsage(), resetLimit()];
@@ -76,14 +119,14 @@ function getLimitUsage(): Route {
     path: '/v1/limits/usage',
     operation: 'getLimitUsage',
     tag: TAG,
-    summary: 'Where the limits of a principal stand for a model',
+    summary: 'Where the limits of a principal, a model, a tenant or a call stand',
     access: ['limits', 'auditor'],
     query: querySchema,
-    answers: { 200: { description: 'each limit that would be charged', schema: usageSchema } },
+    answers: { 200: { description: 'each limit that is known to count', schema: usageSchema } },
     failures: ['NOT_FOUND', 'NOT_READY'],
     async handle({ services, credential, query }) {
-      const usage = await services.limitUsage.usage(questionOf(query), credential);
-      return { status: 200, json: { items: wire(usage) } };
+      const { known, unknown } = await services.limitUsage.usage(questionOf(query), credential);
+      return { status: 200, json: { items: wireKnown(known), others: unknown.map(one => wireUnknown(one)) } };
     },
   });
 }
@@ -101,21 +144,44 @@ function resetLimit(): Route {
     answers: { 200: { description: 'how the limit stood before', schema: limitResultSchema } },
     failures: ['NOT_FOUND', 'TENANT_NOT_ALLOWED', 'NOT_READY', 'LOG_BACKPRESSURE', 'LOG_UNAVAILABLE'],
     async handle({ services, credential, body }) {
-      const { limit, reason } = body;
-      const before = await services.limitUsage.reset(questionOf(body), limit, reason, credential);
+      const { limit, reason, principal, model, action } = body;
+      const question = { ...questionOf(body), principal, model, action };
+      const before = await services.limitUsage.reset(question, limit, reason, credential);
       return { status: 200, json: wire([before])[0] };
     },
   });
 }
 
-function questionOf(
-  asked: Omit<z.output<typeof querySchema>, 'limitSets'> & {
-    readonly limitSets?: readonly string[] | undefined;
-  },
-): UsageQuestion {
-  const { principal, model, tenant, ip, key, pep, limitSets = [] } = asked;
-  const resource = { type: 'Model', id: model };
-  return { principal, action: asked.action, resource, tenant, address: ip, key, pep, limitSets };
+type Asked = Omit<z.output<typeof querySchema>, 'limitSets'> & {
+  readonly limitSets?: readonly string[] | undefined;
+};
+
+function questionOf({
+  principal,
+  model,
+  action,
+  tenant,
+  ip,
+  key,
+  pep,
+  limitSets = [],
+}: Asked): UsageQuestion {
+  return { principal, model, action, tenant, address: ip, key, pep, limitSets };
+}
+
+function wireKnown(known: readonly KnownUsage[]) {
+  const results = wire(known);
+  return known.flatMap(({ varies, dependsOn, sets }, at) => {
+    const result = results[at];
+    if (result === undefined) throw new Error('a limit without a result');
+    return [{ ...result, varies, dependsOn, ...(sets === undefined ? {} : { sets }) }];
+  });
+}
+
+function wireUnknown({ limit: { rule, definition }, needs }: UnknownUsage) {
+  const { name, kind, unit, mode, scope } = rule;
+  const { sets } = definition;
+  return { name, kind, unit, mode, scope, needs, ...(sets === undefined ? {} : { sets }) };
 }
 
 /** Nothing was asked for, so nothing is violated: a limit without room says so by what remains. */

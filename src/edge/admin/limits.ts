@@ -1,4 +1,4 @@
-/** The route that shows which limits hold for a principal or a model, with where each number comes from. */
+/** The route that shows which limits hold for a principal, a model or a tenant, with where each number comes from. */
 import { z } from 'zod';
 import { timestamp } from '../../domain/clock.ts';
 import { MAX_ACTION_LENGTH } from '../../domain/decision-request.ts';
@@ -72,7 +72,7 @@ export function limitRoutes(): readonly Route[] {
       path: '/v1/limits',
       operation: 'getLimits',
       tag: 'limits',
-      summary: 'Which limits hold for a principal or a model, with where each number comes from',
+      summary: 'Which limits hold for a principal, a model or a tenant, with where each number comes from',
       access: ['limits', 'auditor'],
       query: querySchema,
       answers: { 200: { description: 'the limits that hold or may hold', schema: answerSchema } },

@@ -79,6 +79,24 @@ export class CompiledLimit {
     return this.#tests.every(({ about, holds }) => unknown.has(about) || holds(facts));
   }
 
+  /** Parts that are not known and decide whether the limit is for a request. */
+  dependsOn(unknown: ReadonlySet<FactPart>): readonly FactPart[] {
+    return [...new Set(this.#tests.map(({ about }) => about))].filter(part => unknown.has(part));
+  }
+
+  /** Parts that are not known and that the limit counts apart. */
+  countsBy(unknown: ReadonlySet<FactPart>): readonly FactPart[] {
+    const parts = this.definition.key.map(dimension => (dimension === 'model_group' ? 'model' : dimension));
+    return [...new Set(parts)].filter(part => unknown.has(part));
+  }
+
+  /** What a request is counted under, asking for nothing. Of a pool with shares it is the pool. */
+  counters(facts: LimitFacts, rule: LimitRule): readonly LimitCharge[] {
+    const found: LimitCharge[] = [];
+    this.#keys.visit(facts, key => found.push({ rule, key, amount: 0, floor: 0 }));
+    return found;
+  }
+
   /** The rule with the number that holds for a request. */
   rule(facts: LimitFacts, now: number): LimitRule {
     return this.#rules.find(facts, now);

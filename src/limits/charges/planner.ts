@@ -71,7 +71,15 @@ export class LimitPlanner implements LimitPlanning, LimitExplaining {
         if (!limit.mayMatch(facts, unknown)) continue;
         const rule = this.#scene.tightened(limit, limit.rule(facts, now));
         const { definition } = limit;
-        found.push({ rule, definition, varies: variesBy(definition, unknown) });
+        const countsBy = limit.countsBy(unknown);
+        found.push({
+          rule,
+          definition,
+          varies: variesBy(definition, unknown),
+          dependsOn: limit.dependsOn(unknown),
+          countsBy,
+          counters: countsBy.length > 0 ? [] : limit.counters(facts, rule),
+        });
       }
     }
     return found;

@@ -1,0 +1,144 @@
+/**
+ * A call of which some parts are not known, for those who ask about limits: what is known of it as facts, which layers
+ * limit it, and what is missing. Invariant: a credential that is limited to tenants learns of the platform and of those
+ * tenants alone, and what it may not see is answered like what is not there.
+ */
+import type { Credential } from '../domain/credential.ts';
+import type { DecisionRequest } from '../domain/decision-request.ts';
+import { AppError } from '../domain/errors.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import type { LimitFacts } from '../domain/limit-facts.ts';
+import type { FactPart } from '../limits/charges/limit-match.ts';
+import type { LimitLayers } from '../limits/planning.ts';
+import { LimitFactReader } from './limit-facts.ts';
+import { type Parties, resolveParties } from './parties.ts';
+import { qualify } from './plan.ts';
+import type { Snapshot, SnapshotHolder } from './snapshot.ts';
+
+/** What is absent is not known; one of `principal`, `model` and `tenant` must be given. */
+export interface PartialCall {
+  readonly principal?: EntityRef | undefined;
+  /** Id of the model. */
+  readonly model?: string | undefined;
+  readonly action?: string | undefined;
+  /** Absent: the principal's own. */
+  readonly tenant?: string | undefined;
+  readonly address?: string | undefined;
+  /** What the limits of a credential count by: see `LimitFacts.key`. */
+  readonly key?: string | undefined;
+  /** Id of the key of the gateway. */
+  readonly pep?: string | undefined;
+}
+
+/** What is known of a call. */
+export interface KnownCall {
+  readonly snapshot: Snapshot;
+  readonly facts: LimitFacts;
+  readonly layers: LimitLayers;
+  /** What a test of a limit must not judge by, because it was not told. */
+  readonly unknown: ReadonlySet<FactPart>;
+}
+
+/** An id that no entity has: ids hold no space. */
+const NOBODY = ' ';
+
+export class PartialCalls {
+  readonly #snapshots: SnapshotHolder;
+  readonly #facts = new LimitFactReader();
+
+  constructor(snapshots: SnapshotHolder) {
+    this.#snapshots = snapshots;
+  }
+
+  /**
+   * @param limitSets that a permit would name, qualified
+   * @throws AppError NOT_READY, INVALID_REQUEST, or NOT_FOUND for what is not there or not to be seen
+   */
+  read(call: PartialCall, limitSets: readonly string[], asker: Credential): KnownCall {
+    const snapshot = readySnapshot(this.#snapshots);
+    if (call.principal === undefined && call.model === undefined && call.tenant === undefined) {
+      throw nobodyNamed();
+    }
+    const request = requestOf(call);
+    const parties = resolveParties(snapshot, request);
+    requireVisible(call, snapshot, parties, asker);
+    const facts = this.#facts.read(snapshot, { request, parties, limitSets, pep: call.pep ?? '' });
+    const layers = visibleLayers(snapshot.limitLayersOf.of(parties), asker);
+    return { snapshot, facts, layers, unknown: unknownParts(call, facts) };
+  }
+}
+
+/** @throws AppError NOT_READY */
+export function readySnapshot({ current }: SnapshotHolder): Snapshot {
+  if (current !== undefined) return current;
+  throw new AppError('NOT_READY', 'the directory and the policies are not loaded yet', {
+    retryAfterSeconds: 1,
+  });
+}
+
+/** The call as a request would ask for it; what is not known stands for nobody. */
+export function requestOf({ principal, model, action, tenant, address, key }: PartialCall): DecisionRequest {
+  return {
+    principal: principal ?? { type: 'User', id: NOBODY },
+    action: action ?? NOBODY,
+    resource: { type: 'Model', id: model ?? NOBODY },
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(address === undefined ? {} : { context: { ip: address } }),
+    ...(key === undefined ? {} : { auth: { method: 'api_key', assurance: 0, scopes: [], keyId: key } }),
+    explain: 'none',
+  };
+}
+
+/** What was not told of a call. */
+export function unknownParts(
+  call: PartialCall,
+  { tenant }: Pick<LimitFacts, 'tenant'>,
+): ReadonlySet<FactPart> {
+  const unknown = new Set<FactPart>();
+  for (const part of ['principal', 'model', 'address', 'key', 'pep'] as const) {
+    if (call[part] === undefined) unknown.add(part);
+  }
+  if (call.action === undefined) unknown.add('operation');
+  if (tenant === '') unknown.add('tenant');
+  return unknown;
+}
+
+function nobodyNamed(): AppError {
+  return new AppError('INVALID_REQUEST', 'neither a principal nor a model nor a tenant was named', {
+    problems: [
+      {
+        pointer: '?principal',
+        message: 'limits are those of a principal, of a model or of a tenant',
+        hint: 'give `principal`, `model`, `tenant` or several of them',
+      },
+    ],
+  });
+}
+
+/** What is not there and what may not be seen is the same. */
+function requireVisible(
+  { principal, model, tenant }: PartialCall,
+  { directory }: Snapshot,
+  { principalEntity, resourceEntity }: Parties,
+  { tenants }: Credential,
+): void {
+  const maySee = (owner: string | undefined): boolean =>
+    tenants === undefined || (owner !== undefined && tenants.has(owner));
+  if (principal !== undefined && (principalEntity === undefined || !maySee(principalEntity.tenant))) {
+    throw new AppError('NOT_FOUND', `there is no principal \`${principal.id}\``);
+  }
+  // whoever sees the principal may ask about a model that is shared with it
+  const isHidden = principal === undefined && !maySee(resourceEntity?.tenant);
+  if (model !== undefined && (resourceEntity === undefined || isHidden)) {
+    throw new AppError('NOT_FOUND', `there is no model \`${model}\``);
+  }
+  if (tenant === undefined) return;
+  const isAlone = principal === undefined && model === undefined;
+  const isThere = !isAlone || directory.get(qualify('Tenant', tenant).key) !== undefined;
+  if (!isThere || !maySee(tenant)) throw new AppError('NOT_FOUND', `there is no tenant \`${tenant}\``);
+}
+
+function visibleLayers(layers: LimitLayers, { tenants }: Credential): LimitLayers {
+  if (tenants === undefined) return layers;
+  return layers.filter(({ layer }) => layer === 'platform' || tenants.has(layer.slice('tenant:'.length)));
+}
