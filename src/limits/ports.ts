@@ -35,7 +35,6 @@ export interface Settlement {
 
 export interface SettledCharge {
   readonly name: string;
-  readonly key: string;
   readonly reserved: number;
   readonly charged: number;
   /** What went over the limit with this settlement; recorded, never clipped. */

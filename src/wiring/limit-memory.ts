@@ -145,5 +145,5 @@ export class LimitMemory {
 
 function aliasUnder(secret: Uint8Array): KeyAlias {
   const key = new HmacKey(secret);
-  return keyedAlias(text => key.mac(text, 'base64url'));
+  return keyedAlias(text => key.mac(text, 'binary'));
 }

@@ -213,7 +213,7 @@ test('a pool never has more leases than its limit, and never denies what is guar
 
 test('different keys are counted apart, whatever they are made of, also by their aliases', () => {
   const alias = keyedAlias(text =>
-    createHmac('sha256', new Uint8Array(32).fill(5)).update(text).digest('base64url'),
+    createHmac('sha256', new Uint8Array(32).fill(5)).update(text).digest().toString('latin1'),
   );
   const part = fc.string({
     unit: fc.constantFrom('a', ':', '|', '}', '{', '/', '"', '\\', '\u0000', 'ä', '\u0308', '😀'),

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import type { LimitCharge, LimitRule } from '../../src/domain/limit.ts';
 import { advance } from '../../src/limits/counters/charging.ts';
 import { writeState } from '../../src/limits/counters/limit-snapshot.ts';
+import { plainAlias } from '../../src/limits/counters/key-alias.ts';
 import { LimitState } from '../../src/limits/counters/limit-state.ts';
 import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import {
@@ -171,9 +172,11 @@ class Run {
   #counted(): Buffer {
     const { counters, now } = this.state;
     for (let counter = 1; counter < counters.numbers.end; counter++) {
-      if (counters.keyOf(counter) !== '') advance(this.state, counter, now);
+      if (counters.isTaken(counter)) advance(this.state, counter, now);
     }
-    return Buffer.concat([...writeState(this.state)].filter(([kind]) => kind === COUNTERS));
+    return Buffer.concat(
+      [...writeState(this.state, undefined, plainAlias)].filter(([kind]) => kind === COUNTERS),
+    );
   }
 
   #settle(id: string, used: number, floor: boolean): void {

@@ -63,6 +63,18 @@ export class ByteWriter {
     }
   }
 
+  /** Numbers of 32 bits each, little-endian. */
+  words(words: Int32Array): void {
+    this.#room(words.length * U32_BYTES);
+    for (let at = 0; at < words.length; at++) {
+      const word = words[at] ?? 0;
+      this.#bytes[this.#at++] = word & 0xff;
+      this.#bytes[this.#at++] = (word >>> 8) & 0xff;
+      this.#bytes[this.#at++] = (word >>> 16) & 0xff;
+      this.#bytes[this.#at++] = word >>> 24;
+    }
+  }
+
   /** A copy of everything written since `clear`. */
   take(): Uint8Array {
     const copy = Buffer.allocUnsafe(this.#at);
@@ -77,6 +89,35 @@ export class ByteWriter {
     larger.set(this.#bytes);
     this.#bytes = larger;
   }
+}
+
+/** Most texts that are known: as many as there may be limits, and then some. */
+const MAX_KNOWN = 16_384;
+/** Spreads bytes evenly (FNV-1a). */
+const FNV_START = 0x811c_9dc5;
+const FNV_PRIME = 0x0100_0193;
+
+/** Texts that were read before, so that reading one again makes no string. */
+export class KnownTexts {
+  readonly #known = new Map<number, { readonly bytes: Uint8Array; readonly text: string }>();
+
+  text(bytes: Buffer, start: number, end: number): string {
+    let hash = FNV_START;
+    for (let at = start; at < end; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), FNV_PRIME);
+    const known = this.#known.get(hash);
+    if (known !== undefined && isSame(known.bytes, bytes, start, end)) return known.text;
+    const text = bytes.toString('utf8', start, end);
+    // of two texts that meet here, the one that came last is known
+    if (this.#known.size < MAX_KNOWN)
+      this.#known.set(hash, { bytes: Uint8Array.from(bytes.subarray(start, end)), text });
+    return text;
+  }
+}
+
+function isSame(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  for (let at = 0; at < known.length; at++) if (known[at] !== bytes[start + at]) return false;
+  return true;
 }
 
 export class ByteReader {
@@ -134,9 +175,27 @@ export class ByteReader {
   }
 
   text(): string {
-    const length = this.whole();
+    return this.characters(this.whole());
+  }
+
+  /** A text whose length in bytes was read. */
+  characters(length: number): string {
     const start = this.#take(length);
     return this.#bytes.toString('utf8', start, start + length);
+  }
+
+  /** A text that comes again and again: the one that is known, if it is the same. */
+  knownText(known: KnownTexts): string {
+    const length = this.whole();
+    const start = this.#take(length);
+    return known.text(this.#bytes, start, start + length);
+  }
+
+  /** Fills in as many numbers of 32 bits, little-endian, as there are. */
+  words(words: Int32Array): void {
+    let at = this.#take(words.length * U32_BYTES);
+    const bytes = this.#bytes;
+    for (let word = 0; word < words.length; word++, at += U32_BYTES) words[word] = bytes.readInt32LE(at);
   }
 
   #take(bytes: number): number {

@@ -5,6 +5,7 @@
 import type { KeyAlias } from './key-alias.ts';
 import { KeyIndex } from './key-index.ts';
 import { f64, i32, largerF64, largerI32, largerU8, NONE, Numbers, u8 } from './columns.ts';
+import { WordIndex, WORDS } from './word-index.ts';
 
 /** What a counter does with what is charged to it. */
 export const WINDOW = 1;
@@ -15,11 +16,13 @@ export const CALENDAR = 3;
 export const ROLLING = 4;
 export const LEASES = 5;
 
+/** No key has the counter. */
+const FREE = 0;
 /** Whether the log is known to know which key a counter has. */
-const UNBOUND = 0;
-const BOUND = 1;
+const UNBOUND = 1;
+const BOUND = 2;
 /** The log knows, and nobody else yet: the counter goes by its alias until its key is asked about. */
-const RESTORED = 2;
+const RESTORED = 3;
 
 /** What a counter begins as. */
 export interface CounterShape {
@@ -59,19 +62,30 @@ export class Counters {
   binding = new Uint8Array(this.numbers.capacity);
   readonly #keys: string[] = [''];
   /** Counters that go by their aliases. */
-  #restored = 0;
+  readonly #restored = new WordIndex(this.numbers.capacity);
+  readonly #alias = new Int32Array(WORDS);
   readonly #nameNumbers = new Map<string, number>();
 
   get live(): number {
-    return this.index.size;
+    return this.index.size + this.#restored.size;
   }
 
-  /** By the key, or by the alias, that it goes by. */
-  find(key: string): number {
-    return this.index.get(key) ?? NONE;
+  /** The counter that goes by an alias; NONE: no such counter, or one whose key is known. */
+  findRestored(alias: Int32Array): number {
+    return this.#restored.find(alias);
   }
 
-  /** The key of a counter, or its alias; empty when it is free. */
+  /** Whether a key has the counter. */
+  isTaken(counter: number): boolean {
+    return u8(this.binding, counter) !== FREE;
+  }
+
+  /** Whether it goes by this alias. */
+  isRestoredAs(counter: number, alias: Int32Array): boolean {
+    return this.#isRestored(counter) && this.#restored.has(counter, alias);
+  }
+
+  /** The key of a counter; empty when it is free, or goes by its alias. */
   keyOf(counter: number): string {
     return this.#keys[counter] ?? '';
   }
@@ -83,18 +97,77 @@ export class Counters {
   /** A counter for a key that has none. The key is copied, so that it keeps nothing else alive, as a part of a body. */
   open(key: string, name: string, shape: CounterShape): number {
     const counter = this.numbers.take();
-    this.assign(counter, Buffer.from(key).toString(), name, shape);
+    this.#begin(counter, name, shape);
+    this.binding[counter] = UNBOUND;
+    this.#name(counter, key);
     return counter;
   }
 
-  /** Makes a number that is taken the counter of a key that has none. */
-  assign(counter: number, key: string, name: string, { kind, span }: CounterShape): void {
-    this.#keys[counter] = key;
-    this.index.add(key, counter);
+  /** A counter as the log has it, which goes by an alias that no other has; its number may be one that was never given out. */
+  restore(counter: number, alias: Int32Array, name: string, shape: CounterShape): void {
+    this.numbers.reserve(counter + 1);
+    this.numbers.end = Math.max(this.numbers.end, counter + 1);
+    this.#begin(counter, name, shape);
+    this.binding[counter] = RESTORED;
+    this.#restored.add(counter, alias);
+  }
+
+  /** Takes the key from a counter, whose segments were given back. Its number stays taken. */
+  unassign(counter: number): void {
+    if (this.#isRestored(counter)) this.#restored.remove(counter);
+    else this.index.delete(this.keyOf(counter));
+    if (counter < this.#keys.length) this.#keys[counter] = '';
+    this.binding[counter] = FREE;
+    this.generation[counter] = (i32(this.generation, counter) + 1) | 0;
+  }
+
+  isBound(counter: number): boolean {
+    return u8(this.binding, counter) > UNBOUND;
+  }
+
+  /** The log knows the key of a counter. */
+  bind(counter: number): void {
+    this.binding[counter] = BOUND;
+  }
+
+  /** The counter of a key, whatever it goes by. */
+  claim(key: string, alias: KeyAlias): number {
+    const known = this.index.get(key);
+    if (known !== undefined) return known;
+    if (this.#restored.size === 0) return NONE;
+    alias(key, this.#alias);
+    const counter = this.#restored.find(this.#alias);
+    if (counter === NONE) return NONE;
+    this.#restored.remove(counter);
+    this.binding[counter] = BOUND;
+    this.#name(counter, key);
+    return counter;
+  }
+
+  /** Fills in what a counter is called in the log. */
+  aliasOf(counter: number, alias: KeyAlias, words: Int32Array): void {
+    if (this.#isRestored(counter)) this.#restored.read(counter, words);
+    else alias(this.keyOf(counter), words);
+  }
+
+  #isRestored(counter: number): boolean {
+    return u8(this.binding, counter) === RESTORED;
+  }
+
+  /** Whether nothing stands between a hold and its counter. */
+  isSame(counter: number, generation: number): boolean {
+    return i32(this.generation, counter) === generation && this.isTaken(counter);
+  }
+
+  /** Committed and held. Not of a rate. */
+  total(counter: number): number {
+    return f64(this.used, counter) + f64(this.held, counter);
+  }
+
+  #begin(counter: number, name: string, { kind, span }: CounterShape): void {
     this.kind[counter] = kind;
     this.span[counter] = span;
     this.name[counter] = this.#nameNumber(name);
-    this.binding[counter] = UNBOUND;
     this.cap[counter] = 0;
     this.used[counter] = 0;
     this.held[counter] = 0;
@@ -108,66 +181,12 @@ export class Counters {
     this.references[counter] = 0;
   }
 
-  /** Takes the key from a counter, whose segments were given back. Its number stays taken. */
-  unassign(counter: number): void {
-    this.index.delete(this.keyOf(counter));
-    if (this.#isRestored(counter)) this.#restored -= 1;
-    this.#keys[counter] = '';
-    this.binding[counter] = UNBOUND;
-    this.generation[counter] = (i32(this.generation, counter) + 1) | 0;
-  }
-
-  isBound(counter: number): boolean {
-    return u8(this.binding, counter) !== UNBOUND;
-  }
-
-  /** The log knows the key of a counter. */
-  bind(counter: number): void {
-    this.binding[counter] = BOUND;
-  }
-
-  /** A counter as the log has it: its key is an alias. */
-  assignRestored(counter: number, alias: string, name: string, shape: CounterShape): void {
-    this.numbers.reserve(counter + 1);
-    this.numbers.end = Math.max(this.numbers.end, counter + 1);
-    this.assign(counter, alias, name, shape);
-    this.binding[counter] = RESTORED;
-    this.#restored += 1;
-  }
-
-  /** The counter of a key, whatever name it goes by. */
-  claim(key: string, alias: KeyAlias): number {
-    const known = this.index.get(key);
-    if (known !== undefined && !this.#isRestored(known)) return known;
-    if (this.#restored === 0) return NONE;
-    const text = alias(key);
-    const counter = this.index.get(text);
-    if (counter === undefined || !this.#isRestored(counter)) return NONE;
-    this.index.delete(text);
-    this.#keys[counter] = Buffer.from(key).toString();
-    this.index.add(this.keyOf(counter), counter);
-    this.binding[counter] = BOUND;
-    this.#restored -= 1;
-    return counter;
-  }
-
-  /** What a counter is called in the log. */
-  aliasOf(counter: number, alias: KeyAlias): string {
-    return this.#isRestored(counter) ? this.keyOf(counter) : alias(this.keyOf(counter));
-  }
-
-  #isRestored(counter: number): boolean {
-    return u8(this.binding, counter) === RESTORED;
-  }
-
-  /** Whether nothing stands between a hold and its counter. */
-  isSame(counter: number, generation: number): boolean {
-    return i32(this.generation, counter) === generation && this.keyOf(counter) !== '';
-  }
-
-  /** Committed and held. Not of a rate. */
-  total(counter: number): number {
-    return f64(this.used, counter) + f64(this.held, counter);
+  #name(counter: number, key: string): void {
+    // without holes, since a list with many of them is slow
+    while (this.#keys.length < counter) this.#keys.push('');
+    const own = Buffer.from(key).toString();
+    this.#keys[counter] = own;
+    this.index.add(own, counter);
   }
 
   #nameNumber(name: string): number {
@@ -196,5 +215,6 @@ export class Counters {
     this.generation = largerI32(this.generation, capacity);
     this.name = largerI32(this.name, capacity);
     this.binding = largerU8(this.binding, capacity);
+    this.#restored.grow(capacity);
   }
 }

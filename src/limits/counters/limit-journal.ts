@@ -7,10 +7,11 @@
  * said so is known to be in the log, so that none relies on another that may be lost.
  */
 import { charge, type ChargeTerms, drop } from './charging.ts';
-import { ByteReader, ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter, KnownTexts } from './bytes.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { type Counters, LEASES, WINDOW } from './counters.ts';
-import { OPEN } from './decisions.ts';
+import { DecisionId } from './decision-id.ts';
+import { type Decisions, OPEN } from './decisions.ts';
 import type { KeyAlias } from './key-alias.ts';
 import { CHARGE_ESTIMATE, RELEASE } from './holds.ts';
 import type { LimitState } from './limit-state.ts';
@@ -23,6 +24,7 @@ import {
   tidyDecisions,
   type UsedAmounts,
 } from './settling.ts';
+import { WORDS } from './word-index.ts';
 
 /** What a journal begins with. Written to the log: numbers are never used again for something else. */
 const ADMISSION = 1;
@@ -45,6 +47,8 @@ export class LimitJournal {
   readonly #counters: Counters;
   readonly #alias: KeyAlias;
   readonly #bytes = new ByteWriter();
+  readonly #id = new DecisionId();
+  readonly #words = new Int32Array(WORDS);
   #countAt = 0;
   #count = 0;
   /** Counters, each with its generation, whose keys the present journal tells. */
@@ -57,9 +61,9 @@ export class LimitJournal {
     this.#alias = alias;
   }
 
-  beginAdmission(decisionId: string, now: number): void {
+  beginAdmission(decisions: Decisions, decision: number, now: number): void {
     this.#begin(ADMISSION, now);
-    this.#bytes.text(decisionId);
+    this.#decision(decisions, decision);
     this.#countAt = this.#bytes.length;
     this.#bytes.u8(0);
   }
@@ -77,7 +81,7 @@ export class LimitJournal {
       bytes.u8(u8(counters.kind, counter));
       bytes.f64(f64(counters.span, counter));
       bytes.text(counters.nameOf(counter));
-      bytes.text(counters.aliasOf(counter, this.#alias));
+      this.#key(counter);
       this.#told.push(counter, i32(counters.generation, counter));
     }
     if (hasCap) {
@@ -92,18 +96,24 @@ export class LimitJournal {
     this.#count += 1;
   }
 
-  settlement(decisionId: string, now: number, used: UsedAmounts, atLeastFloor: boolean): Uint8Array {
+  settlement(
+    decisions: Decisions,
+    decision: number,
+    now: number,
+    used: UsedAmounts,
+    atLeastFloor: boolean,
+  ): Uint8Array {
     const bytes = this.#bytes;
     this.#begin(SETTLEMENT, now);
-    bytes.text(decisionId);
+    this.#decision(decisions, decision);
     bytes.u8(atLeastFloor ? 1 : 0);
     for (let unit = 0; unit < UNITS; unit++) bytes.whole(f64(used, unit));
     return bytes.take();
   }
 
-  extension(decisionId: string, now: number, holdMs: number): Uint8Array {
+  extension(decisions: Decisions, decision: number, now: number, holdMs: number): Uint8Array {
     this.#begin(EXTENSION, now);
-    this.#bytes.text(decisionId);
+    this.#decision(decisions, decision);
     this.#bytes.whole(holdMs);
     return this.#bytes.take();
   }
@@ -111,7 +121,7 @@ export class LimitJournal {
   /** @param counter is about to be forgotten */
   reset(counter: number, now: number): Uint8Array {
     this.#begin(RESET, now);
-    this.#bytes.text(this.#counters.aliasOf(counter, this.#alias));
+    this.#key(counter);
     return this.#bytes.take();
   }
 
@@ -136,6 +146,16 @@ export class LimitJournal {
     }
   }
 
+  #decision(decisions: Decisions, decision: number): void {
+    decisions.nameOf(decision, this.#id);
+    this.#id.write(this.#bytes);
+  }
+
+  #key(counter: number): void {
+    this.#counters.aliasOf(counter, this.#alias, this.#words);
+    this.#bytes.words(this.#words);
+  }
+
   #begin(kind: number, now: number): void {
     this.#bytes.clear();
     this.#told.length = 0;
@@ -149,6 +169,9 @@ export class LimitJournal {
 export class LimitReplay {
   readonly #state: LimitState;
   readonly #used: UsedAmounts = new Float64Array(UNITS);
+  readonly #id = new DecisionId();
+  readonly #alias = new Int32Array(WORDS);
+  readonly #names = new KnownTexts();
   readonly #terms: ChargeTerms = {
     amount: 0,
     cap: 0,
@@ -186,7 +209,8 @@ export class LimitReplay {
         this.#extension(bytes);
         break;
       case RESET: {
-        const counter = state.counters.find(bytes.text());
+        bytes.words(this.#alias);
+        const counter = state.counters.findRestored(this.#alias);
         if (counter !== NONE) drop(state, counter);
         break;
       }
@@ -198,16 +222,16 @@ export class LimitReplay {
   /** The numbers of counters that are free now may be given out. */
   finish(): void {
     const { counters } = this.#state;
-    counters.numbers.adopt(counters.numbers.end, counter => counters.keyOf(counter) !== '');
+    counters.numbers.adopt(counters.numbers.end, counter => counters.isTaken(counter));
   }
 
   #admission(bytes: ByteReader): void {
     const { decisions, now } = this.#state;
-    const id = bytes.text();
+    const id = this.#id.read(bytes);
     let count = bytes.u8();
-    const former = decisions.find(id);
+    const former = decisions.findRead(id);
     if (former !== NONE) forget(this.#state, former);
-    const decision = decisions.open(id, false, now);
+    const decision = decisions.openRead(id, false, now);
     while (count-- > 0) this.#charge(bytes, decision);
     if (i32(decisions.firstHold, decision) === NONE) decisions.retire(decision, now + KEEP_MS);
   }
@@ -220,7 +244,7 @@ export class LimitReplay {
     const members = bytes.u8();
     terms.amount = bytes.whole();
     if ((members & HAS_KEY) !== 0) this.#bind(bytes, counter);
-    else if (counters.keyOf(counter) === '') throw new Error(`counter ${counter} has no key`);
+    else if (!counters.isTaken(counter)) throw new Error(`counter ${counter} has no key`);
     const hasCap = (members & HAS_CAP) !== 0;
     terms.cap = hasCap ? bytes.whole() : f64(counters.cap, counter);
     terms.speed = hasCap ? bytes.whole() : f64(counters.speed, counter);
@@ -244,22 +268,23 @@ export class LimitReplay {
     const { counters } = state;
     const kind = bytes.u8();
     const span = bytes.f64();
-    const name = bytes.text();
-    const key = bytes.text();
+    const name = bytes.knownText(this.#names);
+    const alias = this.#alias;
+    bytes.words(alias);
     if (counter === NONE || counter >= MAX_COUNTERS || kind < WINDOW || kind > LEASES) {
       throw new Error('a counter has an unknown form');
     }
-    if (counters.keyOf(counter) === key) return;
+    if (counters.isRestoredAs(counter, alias)) return;
     // what had the number, or the key, has been forgotten since: nothing was counted there any more
-    if (counters.keyOf(counter) !== '') drop(state, counter);
-    const former = counters.find(key);
+    if (counters.isTaken(counter)) drop(state, counter);
+    const former = counters.findRestored(alias);
     if (former !== NONE) drop(state, former);
-    counters.assignRestored(counter, key, name, { kind, span });
+    counters.restore(counter, alias, name, { kind, span });
   }
 
   #settlement(bytes: ByteReader): void {
     const state = this.#state;
-    const decision = state.decisions.find(bytes.text());
+    const decision = state.decisions.findRead(this.#id.read(bytes));
     const atLeastFloor = bytes.u8() === 1;
     for (let unit = 0; unit < UNITS; unit++) this.#used[unit] = bytes.whole();
     if (isForgotten(state, decision) || u8(state.decisions.state, decision) !== OPEN) return;
@@ -268,7 +293,7 @@ export class LimitReplay {
 
   #extension(bytes: ByteReader): void {
     const state = this.#state;
-    const decision = state.decisions.find(bytes.text());
+    const decision = state.decisions.findRead(this.#id.read(bytes));
     const holdMs = bytes.whole();
     if (decision !== NONE) extendDecision(state, decision, state.now + holdMs);
   }

@@ -138,7 +138,7 @@ export class LimitTable implements LimitStore {
     }
     this.#readAmounts(actual);
     const charges = settleDecision(state, decision, this.#used, atLeastFloor);
-    const journal = this.#journal.settlement(decisionId, state.now, this.#used, atLeastFloor);
+    const journal = this.#journal.settlement(state.decisions, decision, state.now, this.#used, atLeastFloor);
     return { state: 'settled', charges, journal };
   }
 
@@ -154,7 +154,11 @@ export class LimitTable implements LimitStore {
     if (forgotten || !extendDecision(state, decision, expiresAt)) {
       return { state: 'unknown', expiresAt: state.now, journal: undefined };
     }
-    return { state: 'extended', expiresAt, journal: this.#journal.extension(decisionId, state.now, holdMs) };
+    return {
+      state: 'extended',
+      expiresAt,
+      journal: this.#journal.extension(state.decisions, decision, state.now, holdMs),
+    };
   }
 
   reset(key: string, now: number): Uint8Array | undefined {
@@ -189,7 +193,7 @@ export class LimitTable implements LimitStore {
     for (let step = 0; step < counters; step++) {
       if (this.#hand >= numbers.end) this.#hand = 1;
       const counter = this.#hand++;
-      if (this.#state.counters.keyOf(counter) !== '' && isIdle(this.#state, counter)) this.#forget(counter);
+      if (this.#state.counters.isTaken(counter) && isIdle(this.#state, counter)) this.#forget(counter);
     }
   }
 
@@ -262,7 +266,7 @@ export class LimitTable implements LimitStore {
     const former = decisions.find(decisionId);
     if (former !== NONE) forget(this.#state, former);
     const decision = decisions.open(decisionId, !holds, holds ? now : now + KEEP_MS);
-    this.#journal.beginAdmission(decisionId, now);
+    this.#journal.beginAdmission(decisions, decision, now);
     for (let at = 0; at < charges.length; at++) {
       const one = charges[at];
       const looked = this.#lookedAt(at);

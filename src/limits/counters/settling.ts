@@ -44,7 +44,6 @@ export function settleDecision(
     if (settleHold(state, hold, amount, settled) && u8(counters.kind, counter) !== LEASES) {
       charges.push({
         name: counters.nameOf(counter),
-        key: counters.keyOf(counter),
         reserved: f64(holds.amount, hold),
         charged: settled.charged,
         overdraft: settled.overdraft,

@@ -78,8 +78,8 @@ export class RedisLimitStore implements SharedLimitStore {
     const charges = [];
     for (let at = 0; at < rest.length; at += 4) {
       const [place = 0, reserved = 0, charged = 0, overdraft = 0] = rest.slice(at, at + 4);
-      const [name, key] = keys[place - 1] ?? missing();
-      charges.push({ name, key, reserved, charged, overdraft });
+      const [name] = keys[place - 1] ?? missing();
+      charges.push({ name, reserved, charged, overdraft });
     }
     return { state: 'settled', charges, journal: undefined };
   }
