@@ -61,7 +61,7 @@ export function addLimitUsage(
       .option('--action <name>', 'by which operation; default of a call: generate')
       .option('--tenant <id>', "whose data; default: the principal's own")
       .option('--ip <address>', 'from which address')
-      .option('--key <id>', "with which caller's key")
+      .option('--key <id>', 'with which credential: the id of a key, or sso:client:app')
       .option('--pep <id>', 'through which gateway, by the id of its key')
       .option(
         '--limit-set <name>',

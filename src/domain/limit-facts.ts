@@ -40,8 +40,13 @@ export interface LimitFacts {
   readonly operation: string;
   /** The address of the end caller as the request has it, `context.ip`. */
   readonly address: string | undefined;
-  /** Id of the caller's key, or the client id of its token; never the credential. */
+  /**
+   * The credential of the end caller, by a name that outlives its renewal: see `CallerCredential.id`. Undefined: a
+   * gateway names the caller and no credential.
+   */
   readonly key: string | undefined;
+  /** Whether others come with the same `key`; absent: they do not. */
+  readonly keyIsShared?: boolean;
   /** Id of the key of the gateway. */
   readonly pep: string;
   /** Tokens of the input; undefined: not told. */

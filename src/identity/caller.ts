@@ -2,6 +2,7 @@
  * Who the end caller is, as authentication tells the decision. Invariant: an outcome holds nothing of the
  * credential itself, so it can be logged as it is.
  */
+import type { CallerCredential } from '../domain/caller-authentication.ts';
 import type { CallerNarrowing } from '../domain/caller-key.ts';
 import type { Credential } from '../domain/credential.ts';
 import type { EntityRef } from '../domain/ids.ts';
@@ -61,6 +62,8 @@ export interface VerifiedCaller {
     readonly humanApproved: boolean;
   };
   readonly binding: Binding;
+  /** What limits count by. */
+  readonly credential: CallerCredential;
   /** What the credential limits decisions to; absent: nothing. */
   readonly narrowing?: CallerNarrowing;
 }

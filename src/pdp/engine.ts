@@ -140,7 +140,9 @@ export class DecisionEngine {
     if (this.#limits === undefined || evaluated.decision.decision === 'deny') {
       return this.#record(unlimited(evaluated), now, caller, startedAt);
     }
-    const limited = this.#limits.charge(evaluated, { snapshot, pep: caller.credential.keyId, now });
+    const pep = caller.credential.keyId;
+    const { credential } = caller.authentication ?? {};
+    const limited = this.#limits.charge(evaluated, { snapshot, pep, credential, now });
     // a store that answers at once is not waited for: its journal must follow what it counted, in that order
     return this.#record(limited instanceof Promise ? await limited : limited, now, caller, startedAt);
   }

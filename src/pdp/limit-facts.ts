@@ -3,6 +3,7 @@
  * reads no second state of the directory for it, and a credential never becomes a fact.
  */
 import type { DirectoryEntity, DirectoryView } from '../directory/view.ts';
+import type { CallerCredential } from '../domain/caller-authentication.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { NAMESPACE } from '../domain/ids.ts';
 import { type LimitFacts, type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
@@ -12,6 +13,8 @@ import { qualify } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const MODEL_TYPE = `${NAMESPACE}::Model`;
+/** Methods whose credentials are made anew all the time. */
+const TOKENS: ReadonlySet<string> = new Set(['jwt', 'opaque']);
 /** Most tenants whose plan is remembered. */
 const MAX_PLANS = 10_000;
 const NO_ANCESTORS: ReadonlySet<string> = new Set();
@@ -25,6 +28,8 @@ export interface LimitedRequest {
   readonly limitSets: readonly string[];
   /** Id of the key of the gateway. */
   readonly pep: string;
+  /** The credential that was verified here; absent: the gateway asserts how it authenticated the caller. */
+  readonly credential?: CallerCredential | undefined;
 }
 
 /** Reads facts. What it read of a model it keeps for as long as the directory has that revision of it. */
@@ -34,7 +39,7 @@ export class LimitFactReader {
   #plans = new Map<string, string | undefined>();
   #directory: DirectoryView | undefined;
 
-  read(snapshot: Snapshot, { request, parties, limitSets, pep }: LimitedRequest): LimitFacts {
+  read(snapshot: Snapshot, { request, parties, limitSets, pep, credential }: LimitedRequest): LimitFacts {
     const { principal, principalEntity, resource, resourceEntity, tenant } = parties;
     return {
       principal,
@@ -45,7 +50,8 @@ export class LimitFactReader {
       model: this.modelOf(resource, resourceEntity),
       operation: request.action,
       address: addressOf(request),
-      key: keyOf(request.auth),
+      key: credential === undefined ? assertedKey(request.auth, principal) : credential.id,
+      keyIsShared: credential?.isShared === true,
       pep,
       inputTokens: request.input?.tokens,
       maxOutputTokens: request.params?.maxOutputTokens,
@@ -94,9 +100,14 @@ function modelFacts(entity: DirectoryEntity): ModelFacts {
   };
 }
 
-/** The key that a caller came with. Of a token `keyId` is the key of its issuer, which many callers share. */
-function keyOf(auth: DecisionRequest['auth']): string | undefined {
-  return auth === undefined || auth.method === 'jwt' ? undefined : auth.keyId;
+/**
+ * The credential that a gateway says a caller came with: its id; of tokens, whose `keyId` is the key of their issuer,
+ * the issuer and whom the gateway names as their subject.
+ */
+function assertedKey(auth: DecisionRequest['auth'], principal: EntityUid): string | undefined {
+  if (auth === undefined) return undefined;
+  const { method, keyId, issuer = '' } = auth;
+  return TOKENS.has(method) ? `${method}:${issuer}:${principal.key}` : keyId;
 }
 
 function textOf(entity: DirectoryEntity | undefined, name: string): string | undefined {

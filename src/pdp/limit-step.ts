@@ -2,6 +2,7 @@
  * The step from what the policies allow to what limits leave of it. Invariants: it turns an allow into a deny and
  * nothing else; what cannot be counted is a deny; with a store that answers at once nothing waits.
  */
+import type { CallerCredential } from '../domain/caller-authentication.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import type { LimitAnswer, LimitGate } from '../limits/desk.ts';
 import type { Evaluated } from './decide.ts';
@@ -21,6 +22,8 @@ export interface LimitInputs {
   readonly snapshot: Snapshot;
   /** Id of the key of the gateway. */
   readonly pep: string;
+  /** The credential of the caller; absent: it was not verified here. */
+  readonly credential?: CallerCredential | undefined;
   /** Milliseconds since the epoch: the instant of the decision. */
   readonly now: number;
 }
@@ -63,7 +66,7 @@ export class LimitStep {
 
   #ask(
     { parties, limitSets, decision, request: { asked } }: Evaluated,
-    { snapshot, pep, now }: LimitInputs,
+    { snapshot, pep, credential, now }: LimitInputs,
   ): LimitAnswer | undefined | Promise<LimitAnswer | undefined> {
     if (parties === undefined) throw new Error('an allow without its parties');
     const layers = snapshot.limitLayersOf.of(parties, decision.revision.layers);
@@ -71,7 +74,7 @@ export class LimitStep {
     return this.#gate.admit({
       decisionId: decision.decisionId,
       now,
-      facts: this.#facts.read(snapshot, { request: asked, parties, limitSets, pep }),
+      facts: this.#facts.read(snapshot, { request: asked, parties, limitSets, pep, credential }),
       layers,
       dryRun: asked.consume === false,
     });

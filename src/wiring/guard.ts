@@ -129,17 +129,18 @@ function stepRecorder({ stores, clock, ids, snapshots }: GuardParts): MinuteCoun
 /** Whose matter an alert is; undefined: the limit counts several tenants, so it is the platform's. */
 function tenantOf(
   { rule: { name, scope } }: LimitAlert,
-  { principal, tenant }: LimitFacts,
+  facts: LimitFacts,
   snapshots: SnapshotHolder,
 ): string | undefined {
-  if (isOfPrincipal(scope)) return ownerOf(snapshots, principal.key);
+  const { principal, tenant } = facts;
+  if (isOfPrincipal(scope, facts)) return ownerOf(snapshots, principal.key);
   if (scope.includes('tenant')) return tenant === '' ? undefined : tenant;
   const layer = name.slice(0, name.lastIndexOf('/'));
   return layer.startsWith(TENANT_LAYER) ? layer.slice(TENANT_LAYER.length) : undefined;
 }
 
-function isOfPrincipal(scope: readonly string[]): boolean {
-  return scope.includes('principal') || scope.includes('key');
+function isOfPrincipal(scope: readonly string[], { keyIsShared }: LimitFacts): boolean {
+  return scope.includes('principal') || (scope.includes('key') && keyIsShared !== true);
 }
 
 function noteOf({ rule, key, percent, used, violated }: LimitAlert, { model }: LimitFacts) {
@@ -164,8 +165,9 @@ class SubjectNames {
     this.#parts = parts;
   }
 
-  of({ rule }: LimitAlert, { principal, address }: LimitFacts, time: number): string | undefined {
-    if (isOfPrincipal(rule.scope)) return principal.key;
+  of({ rule }: LimitAlert, facts: LimitFacts, time: number): string | undefined {
+    const { principal, address } = facts;
+    if (isOfPrincipal(rule.scope, facts)) return principal.key;
     if (!rule.scope.includes('address') || address === undefined) return undefined;
     const name = penaltyAddress(address);
     return name === undefined ? undefined : this.ofAddress(name, time);

@@ -66,15 +66,20 @@ export async function pushLimits(service: TestService, limits: object): Promise<
 }
 
 async function activate(service: TestService, name: string, limits: object | undefined): Promise<void> {
+  const body = await limitedBundle(name, limits);
+  const { status, text } = await service.call('POST', '/v1/bundles?activate=true', { body });
+  if (status !== 201 && status !== 200) throw new Error(`the limits were refused: ${status} ${text}`);
+}
+
+/** A shipped bundle with these limits, or without any, and no permit that names some. */
+export async function limitedBundle(name: string, limits: object | undefined) {
   const { manifest, files } = await shippedBundle(name);
   const own: Record<string, string> = {};
   for (const [path, text] of Object.entries(files)) {
     if (!path.endsWith(LIMITS)) own[path] = text.replaceAll(NAMES_LIMITS, '');
   }
   if (limits !== undefined) own[LIMITS] = JSON.stringify(limits);
-  const body = { manifest, files: own };
-  const { status, text } = await service.call('POST', '/v1/bundles?activate=true', { body });
-  if (status !== 201 && status !== 200) throw new Error(`the limits were refused: ${status} ${text}`);
+  return { manifest, files: own };
 }
 
 /** The reason code of an answer. */

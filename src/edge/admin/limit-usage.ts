@@ -49,7 +49,7 @@ const querySchema = z.strictObject({
     .optional()
     .meta({ description: 'whose data is used; absent: the tenant of the principal' }),
   ip: address.optional(),
-  key: idSchema.optional().meta({ description: "id of the caller's key" }),
+  key: idSchema.optional().meta({ description: 'what limits call the credential of the caller' }),
   pep: idSchema.optional().meta({ description: 'id of the key of the gateway' }),
   limitSets: setsText.optional().meta({
     description: 'sets that a permit names, as `platform/gold` or `tenant:acme/trial`, separated by commas',

@@ -20,7 +20,7 @@ const querySchema = z.strictObject({
     .optional()
     .meta({ description: 'whose data is used; absent: the tenant of the principal' }),
   ip: z.string().min(1).max(64).optional(),
-  key: idSchema.optional().meta({ description: "id of the caller's key" }),
+  key: idSchema.optional().meta({ description: 'what limits call the credential of the caller' }),
   pep: idSchema.optional().meta({ description: 'id of the key of the gateway' }),
 });
 

@@ -63,7 +63,7 @@ export async function verifyCaller(
     return refused(request, caller.principal, pep, kind, tooWide);
   }
   const { method, assurance, scopes, issuer, keyId } = caller.auth;
-  const { binding, narrowing } = caller;
+  const { binding, narrowing, credential: known } = caller;
   const tenant = request.tenant ?? caller.tenant;
   return {
     request: {
@@ -85,6 +85,7 @@ export async function verifyCaller(
       method,
       binding,
       ...(narrowing === undefined ? {} : { narrowing }),
+      credential: known,
     },
   };
 }

@@ -96,6 +96,7 @@ function callerOf({ key, narrowing }: KeyEntry): VerifiedCaller {
     tenant: key.tenant,
     auth: { method: 'api_key', assurance: KEY_ASSURANCE, scopes: key.oauthScopes, keyId: key.id },
     binding: 'none',
+    credential: { id: key.id, isShared: false },
     ...(narrowing === undefined ? {} : { narrowing }),
   };
 }

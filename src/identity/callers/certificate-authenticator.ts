@@ -10,6 +10,7 @@ import { type CertificateCause, certificateCode } from '../certificates/certific
 import type { ClientCertificates } from '../client-certificate.ts';
 import { codeOf } from '../jwt/token-cause.ts';
 import { refusedCaller } from './caller-refusal.ts';
+import { certificateCredential } from './credential-id.ts';
 import type { PrincipalRegistry } from './enrolment.ts';
 import { objectToCaller } from './gateway-rules.ts';
 
@@ -43,7 +44,8 @@ export class CertificateAuthenticator {
       return refusedCaller(codeOf(objection), objection);
     }
     const auth = { method: 'mtls', assurance, scopes, issuer: authority, keyId: thumbprint } as const;
-    return { caller: { principal: entity, tenant, auth, binding: 'certificate' } };
+    const credential = certificateCredential(shown);
+    return { caller: { principal: entity, tenant, auth, binding: 'certificate', credential } };
   }
 
   #forwarded(text: string, own: ClientCertificate | undefined): ClientCertificate | CertificateCause {

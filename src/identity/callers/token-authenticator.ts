@@ -14,6 +14,7 @@ import { bindingOf, type ProofChecker } from '../jwt/proof.ts';
 import { codeOf, type TokenCause } from '../jwt/token-cause.ts';
 import type { TokenVerifier, VerifiedToken } from '../jwt/token-verifier.ts';
 import { refusedCaller } from './caller-refusal.ts';
+import { tokenCredential } from './credential-id.ts';
 import type { Enrolment } from './enrolment.ts';
 import { objectToCaller } from './gateway-rules.ts';
 import type { RevocationList } from './revocation-list.ts';
@@ -123,5 +124,6 @@ function callerOf({ issuer, key, claims, mapped }: VerifiedToken): VerifiedCalle
           },
         }),
     binding: bindingOf(claims.confirmation),
+    credential: tokenCredential({ issuer: issuer.name, client: mapped.client, subject: claims.subject }),
   };
 }

@@ -17,6 +17,8 @@ import type { LimitRefusal } from '../verdict.ts';
 
 /** Dimensions of a limit that make its denial the doing of one principal. */
 const OF_PRINCIPAL: ReadonlySet<string> = new Set(['principal', 'key']);
+/** The same for callers that share their credential with others. */
+const OF_PRINCIPAL_ALONE: ReadonlySet<string> = new Set(['principal']);
 const OF_ADDRESS: ReadonlySet<string> = new Set(['address']);
 const SECOND_MS = 1000;
 
@@ -89,7 +91,9 @@ export class Guard implements LimitGuard {
   ): void {
     for (const alert of this.alerts.observe(limits, now)) this.#listener.alerted(alert, facts);
     if (refusal === undefined || this.#rules()?.penalties === undefined) return;
-    this.#violate('principal', facts.principal.key, limits, OF_PRINCIPAL, now);
+    // what others with the same credential used up speaks against nobody
+    const own = facts.keyIsShared === true ? OF_PRINCIPAL_ALONE : OF_PRINCIPAL;
+    this.#violate('principal', facts.principal.key, limits, own, now);
     const address = facts.address === undefined ? undefined : penaltyAddress(facts.address);
     if (address !== undefined) this.#violate('address', address, limits, OF_ADDRESS, now);
   }

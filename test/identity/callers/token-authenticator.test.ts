@@ -58,6 +58,7 @@ describe('a caller', () => {
           humanApproved: false,
         },
         binding: 'none',
+        credential: { id: 'idp:client:app', isShared: true },
       },
     });
     for (const part of token.split('.')) expect(JSON.stringify(outcome)).not.toContain(part);

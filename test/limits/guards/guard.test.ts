@@ -40,6 +40,11 @@ describe('whose doing a denial is', () => {
     expect(codes(10, () => scene.ask()).at(-1)).toBe(last);
   });
 
+  test('a window of a client that several users share blocks none of them', () => {
+    const scene = guardScene({ limits: [{ ...ONE, key: ['key'] }], penalties: { principal: PENALTY } });
+    expect(codes(10, () => scene.ask({ keyIsShared: true }))).toEqual(['ALLOW', 'RATE_LIMITED']);
+  });
+
   test('a shadow limit blocks nobody', () => {
     const scene = guardScene({ limits: [{ ...ONE, mode: 'shadow' }], penalties: { principal: PENALTY } });
     expect(codes(20, () => scene.ask())).toEqual(['ALLOW']);
