@@ -25,7 +25,7 @@ import type { LimitPlanning } from '../limits/planning.ts';
 import type { LimitStore, SettlementResult } from '../limits/ports.ts';
 import { reservedBy, useOf } from './call-amounts.ts';
 import { LoggedCalls, type LoggedCall } from './logged-call.ts';
-import { Unlogged } from './unlogged.ts';
+import { Unlogged, UnloggedExtensions } from './unlogged.ts';
 import type { SnapshotHolder } from './snapshot.ts';
 
 /** A keyed digest of what was generated. */
@@ -72,6 +72,7 @@ export class OutcomeDesk {
   readonly #options: OutcomeDeskOptions;
   readonly #calls: LoggedCalls;
   readonly #unlogged = new Unlogged();
+  readonly #extensions = new UnloggedExtensions();
   /** What is under way, by decision: reports of one decision take their turns. */
   readonly #running = new Map<string, Promise<unknown>>();
 
@@ -88,7 +89,7 @@ export class OutcomeDesk {
     return this.#inTurn(decisionId, () => this.#report(decisionId, outcome, pep));
   }
 
-  /** Lets what a decision holds last from now on. Rejects as `report`. */
+  /** Lets what a decision holds last from now on. Rejects as `report`; what could not be written is, before all that follows. */
   extend(decisionId: string, seconds: number | undefined, pep: Credential): Promise<Extended> {
     return this.#inTurn(decisionId, () => this.#extend(decisionId, seconds, pep));
   }
@@ -97,6 +98,7 @@ export class OutcomeDesk {
   withdraw({ decisionId }: Pick<Decision, 'decisionId'>, tenant: string, pep: Credential): Promise<void> {
     return this.#inTurn(decisionId, async () => {
       const { store, clock } = this.#options;
+      await this.#writeExtensions();
       const now = clock.now();
       const settling = store.settle({ decisionId, now, actual: NOTHING, atLeastFloor: false });
       const settled = settling instanceof Promise ? await settling : settling;
@@ -115,6 +117,7 @@ export class OutcomeDesk {
     if (known !== undefined)
       return resultOf(decisionId, 'repeated', known.content, positionOf(log, known.index));
     this.#requireRoom();
+    await this.#writeExtensions();
     const waiting = this.#unlogged.get(decisionId);
     if (waiting !== undefined) {
       const position = await this.#write(waiting.entry, waiting.journal);
@@ -144,6 +147,7 @@ export class OutcomeDesk {
     const { store, clock, holdMs } = this.#options;
     const leaf = await this.#openCall(decisionId, pep);
     this.#requireRoom();
+    await this.#writeExtensions();
     const now = clock.now();
     const extending = store.extend(decisionId, now, seconds === undefined ? holdMs : seconds * 1000);
     const extended = extending instanceof Promise ? await extending : extending;
@@ -153,8 +157,19 @@ export class OutcomeDesk {
     const expiresAt = timestamp(extended.expiresAt);
     const tenant = textOf(objectOf(leaf.content['request'])['tenant']);
     const event = this.#event('decision.extension', { decisionId, tenant }, { expiresAt }, pep, now);
-    await this.#options.log.append(event, extended.journal);
+    try {
+      await this.#options.log.append(event, extended.journal);
+    } catch (error) {
+      // it took effect: the log has to learn of it before anything that follows from it
+      this.#extensions.add({ entry: event, journal: extended.journal });
+      throw error;
+    }
     return { decisionId, expiresAt };
+  }
+
+  /** Rejects as long as what took effect cannot be written: then nothing more does. */
+  async #writeExtensions(): Promise<void> {
+    if (!this.#extensions.isEmpty) await this.#extensions.write(this.#options.log);
   }
 
   /** The decision, when a call can follow it. */

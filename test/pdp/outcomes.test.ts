@@ -8,6 +8,7 @@ import type { Decision } from '../../src/domain/decision.ts';
 import { type Outcome, outcomeSchema } from '../../src/domain/outcome.ts';
 import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import type { SnapshotHolder } from '../../src/pdp/snapshot.ts';
+import { rebuiltTable } from '../limits/counters/restored-table.ts';
 import { DENIED, HOLD_MS, limitedEngine, limitedHolder, NOW, PEP } from './limited-engine.ts';
 
 const LIMITS = {
@@ -267,6 +268,60 @@ describe('an extension', () => {
     await expect(scene.outcomes.extend(other.decisionId, 5, PEP)).rejects.toMatchObject({
       code: 'NO_OPEN_CALL',
     });
+  });
+});
+
+describe('an extension that could not be written', () => {
+  test('goes before what is written next, so that a restart holds what was held', async () => {
+    const live = new LimitTable();
+    const scene = limitedEngine({ holder, store: live });
+    const { decisionId } = await scene.decide();
+    scene.time.now += 25_000;
+    scene.log.refuses = true;
+    await expect(scene.outcomes.extend(decisionId, 60, PEP)).rejects.toMatchObject({
+      code: 'LOG_UNAVAILABLE',
+    });
+    // its lease would have ended meanwhile; whoever is told that it lasts may go on after a restart too
+    scene.time.now += 15_000;
+    scene.log.refuses = false;
+    const { expiresAt } = await scene.outcomes.extend(decisionId, 60, PEP);
+    expect(expiresAt).toBe(new Date(NOW + 100_000).toISOString());
+    const entries = scene.log.appended.map(({ entry }) => entry.kind);
+    expect(entries).toEqual(['decision', 'decision.extension', 'decision.extension']);
+    const journals = scene.log.appended.flatMap(({ journal }) => journal ?? []);
+    for (const store of [live, rebuiltTable(journals)]) {
+      const again = limitedEngine({ holder, store });
+      // ids begin anew: that of the call is taken
+      await again.decide(DENIED);
+      again.time.now = NOW + 99_000;
+      expect((await again.decide()).reason.code).toBe('CONCURRENCY_LIMITED');
+      again.time.now = NOW + 100_000;
+      expect((await again.decide()).decision).toBe('allow');
+    }
+  });
+
+  test('is written once, by whatever report comes next, also of another call', async () => {
+    const scene = limitedEngine({
+      holder: await limitedHolder({ ...LIMITS, limits: LIMITS.limits.slice(1, 3) }),
+    });
+    const extended = await scene.decide();
+    const other = await scene.decide();
+    scene.log.refuses = true;
+    await expect(scene.outcomes.extend(extended.decisionId, 60, PEP)).rejects.toThrow();
+    // nothing takes effect while it cannot be written
+    await expect(scene.outcomes.report(other.decisionId, COMPLETED, PEP)).rejects.toThrow();
+    scene.log.refuses = false;
+    const reports = [other, extended].map(({ decisionId }) =>
+      scene.outcomes.report(decisionId, COMPLETED, PEP),
+    );
+    expect((await Promise.all(reports)).map(({ state }) => state)).toEqual(['settled', 'settled']);
+    expect(scene.log.appended.map(({ entry }) => entry.kind)).toEqual([
+      'decision',
+      'decision',
+      'decision.extension',
+      'decision.outcome',
+      'decision.outcome',
+    ]);
   });
 });
 
