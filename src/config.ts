@@ -7,10 +7,11 @@ import type { z } from 'zod';
 import { CONFIG_FILE_VARIABLE, ENV_PREFIX, listSettings, type Setting } from './config/setting-list.ts';
 import { type Config, configSchema } from './config/settings.ts';
 import { messageOf, type Problem } from './domain/errors.ts';
+import { wordsOf } from './domain/schema-issue.ts';
 import { nearest } from './domain/spelling.ts';
 
 /** Variables of the command line client, which the service tolerates in its environment. */
-const CLIENT_VARIABLES = ['DURAMEN_URL', 'DURAMEN_KEY'];
+const CLIENT_VARIABLES = ['DURAMEN_URL', 'DURAMEN_KEY', 'DURAMEN_DOCTOR_AUTHORIZATION'];
 /** Largest configuration file in characters: a few dozen short values, and issuers with their tables. */
 const MAX_FILE_LENGTH = 262_144;
 
@@ -76,9 +77,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
         ),
       );
   }
-  const parsed = configSchema.safeParse(nest(settings, given));
+  const nested = nest(settings, given);
+  const parsed = configSchema.safeParse(nested);
   if (!parsed.success)
-    problems.push(...parsed.error.issues.map(issue => valueProblem(issue, settings, given)));
+    problems.push(...parsed.error.issues.map(issue => valueProblem(issue, nested, settings, given)));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   const config = parsed.data;
   return { config, effective: () => settings.map(setting => effectiveOf(setting, config, given)) };
@@ -203,6 +205,7 @@ function nest(settings: readonly Setting[], given: ReadonlyMap<string, Given>): 
 
 function valueProblem(
   issue: z.core.$ZodIssue,
+  root: unknown,
   settings: readonly Setting[],
   given: ReadonlyMap<string, Given>,
 ): Problem {
@@ -210,7 +213,7 @@ function valueProblem(
   const setting = settings.find(({ path: own }) => own.every((part, index) => part === path[index]));
   const name = setting?.name ?? path.join('.');
   const source = given.get(name)?.source ?? 'default';
-  const message = issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
+  const { message } = wordsOf(issue, root);
   const range = setting === undefined || setting.range === '' ? undefined : `allowed: ${setting.range}`;
   // of a list of objects the place inside it: `identity.issuers[0].audiences`
   const inside = path

@@ -1,6 +1,7 @@
 /** Turns what a zod schema refuses in a JSON file into problems with file, line, column and hint. */
 import type { z } from 'zod';
 import type { Problem } from '../domain/errors.ts';
+import { MISSING, wordsOf } from '../domain/schema-issue.ts';
 import { nearest } from '../domain/spelling.ts';
 import { type JsonSource, pointerStep } from './json-source.ts';
 import { printable } from './paths.ts';
@@ -40,47 +41,31 @@ function describe(
   const pointer = place.pointer + issue.path.map(step => pointerStep(String(step))).join('');
   const subject = issue.path.length === 0 ? 'the value' : `\`${printable(issue.path.join('.'))}\``;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => {
-      const near = nearest(key, keys);
-      return {
-        ...fileOf(place),
-        ...place.source.locateKey(`${pointer}${pointerStep(key)}`),
-        pointer: `${pointer}${pointerStep(key)}`,
-        message: `unknown key \`${printable(key)}\``,
-        hint: near === undefined ? 'remove the key' : `did you mean \`${near}\`?`,
-      };
-    });
+    return issue.keys.map(key => ({
+      ...fileOf(place),
+      ...place.source.locateKey(`${pointer}${pointerStep(key)}`),
+      pointer: `${pointer}${pointerStep(key)}`,
+      message: `unknown key \`${printable(key)}\``,
+      hint: hintForKey(key, keys),
+    }));
   }
-  const hint = issue.code === 'invalid_value' ? nearestOf(issue.values, value, issue.path) : undefined;
-  const message = issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
+  const { message, hint } = wordsOf(issue, value);
   return [
     {
       ...fileOf(place),
       ...place.source.locate(pointer),
       pointer,
-      message: `${subject}: ${message.split('`').map(printable).join('`')}`,
+      message: `${subject}${message === MISSING ? ' ' : ': '}${message.split('`').map(printable).join('`')}`,
       ...(hint === undefined ? {} : { hint }),
     },
   ];
 }
 
-/** What was probably meant by a value that is none of those allowed. */
-function nearestOf(
-  allowed: readonly unknown[],
-  root: unknown,
-  path: readonly PropertyKey[],
-): string | undefined {
-  let value = root;
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
-    value = new Map(Object.entries(value)).get(String(step));
-  }
-  if (typeof value !== 'string') return undefined;
-  const near = nearest(
-    value,
-    allowed.filter(one => typeof one === 'string'),
-  );
-  return near === undefined ? undefined : `did you mean \`${near}\`?`;
+/** @param keys what the schema knows at any depth, so perhaps the key itself, elsewhere */
+function hintForKey(key: string, keys: readonly string[]): string {
+  if (keys.includes(key)) return 'it belongs elsewhere in the file: remove it here';
+  const near = nearest(key, keys);
+  return near === undefined ? 'remove the key' : `did you mean \`${near}\`?`;
 }
 
 function fileOf(place: JsonPlace): { file?: string } {

@@ -49,12 +49,24 @@ describe('limits.json that is refused at push', () => {
     [
       'an unknown unit',
       one({ unit: 'request' }),
-      '`limits.0.unit`: invalid option',
+      '`limits.0.unit`: must be one of `requests`',
       'did you mean `requests`?',
     ],
     ['a time that is none', one({ per: '1 minute' }), '`limits.0.per`: must be a time such as', undefined],
     ['a member of another kind', one({ period: 'day' }), 'unknown key `period`', undefined],
-    ['a fraction', one({ limit: 1.5 }), '`limits.0.limit`: invalid input', undefined],
+    [
+      'a fraction',
+      one({ limit: 1.5 }),
+      '`limits.0.limit`: must be a whole number, not a fraction',
+      undefined,
+    ],
+    ['a number that is not there', one({ kind: 'rate' }), '`limits.0.burst` is missing', undefined],
+    [
+      'a unit of what has none',
+      { limits: [{ id: 'calls', kind: 'concurrency', unit: 'tokens', limit: 5, key: ['tenant'] }] },
+      'unknown key `unit`',
+      'it belongs elsewhere in the file: remove it here',
+    ],
     [
       'an unknown operation',
       one({ match: { operations: ['generat'] } }),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { AppError, type Problem } from '../../domain/errors.ts';
+import { MISSING, wordsOf } from '../../domain/schema-issue.ts';
 import { nearest } from '../../domain/spelling.ts';
 import { shown } from './json-fault.ts';
 
@@ -67,51 +68,9 @@ function pointerOf(path: Path): string {
 
 function describeIssue(value: unknown, issue: z.core.$ZodIssue): Problem {
   const pointer = pointerOf(issue.path);
-  if (issue.code === 'invalid_type') {
-    const given = valueAt(value, issue.path);
-    if (given === undefined) return { pointer, message: `\`${shown(nameOf(issue.path))}\` is missing` };
-    return {
-      pointer,
-      message: `must be ${EXPECTED[issue.expected] ?? issue.expected}, not ${kindOf(given)}`,
-    };
-  }
-  if (issue.code === 'invalid_value') {
-    const choices = issue.values.map(String);
-    const given = valueAt(value, issue.path);
-    const near = typeof given === 'string' ? nearest(given, choices) : undefined;
-    const message = `must be one of ${choices.map(choice => `\`${choice}\``).join(', ')}`;
-    return { pointer, message, ...(near === undefined ? {} : { hint: `did you mean \`${near}\`?` }) };
-  }
-  if (issue.code === 'too_big' || issue.code === 'too_small')
-    return { pointer, message: describeSize(issue) };
-  return { pointer, message: issue.message.charAt(0).toLowerCase() + issue.message.slice(1) };
-}
-
-function describeSize(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): string {
-  const [bound, limit] = issue.code === 'too_big' ? ['at most', issue.maximum] : ['at least', issue.minimum];
-  if (issue.origin === 'string') return `must have ${bound} ${limit} characters`;
-  if (issue.origin === 'array' || issue.origin === 'set') return `must have ${bound} ${limit} elements`;
-  if (limit === Number.MAX_SAFE_INTEGER || limit === Number.MIN_SAFE_INTEGER) {
-    return 'must be a safe integer (between -(2^53 - 1) and 2^53 - 1)';
-  }
-  return `must be ${bound} ${limit}`;
-}
-
-const EXPECTED: Readonly<Record<string, string>> = {
-  string: 'a string',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: '`true` or `false`',
-  array: 'a list',
-  object: 'an object',
-  record: 'an object',
-};
-
-function kindOf(value: unknown): string {
-  if (value === null) return '`null`';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'a number' : 'a fraction';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+  const words = wordsOf(issue, value);
+  if (words.message !== MISSING) return { pointer, ...words };
+  return { pointer, message: `\`${shown(nameOf(issue.path))}\` ${MISSING}` };
 }
 
 function unknownKey(path: Path, key: string, known: readonly string[]): Problem {
@@ -158,15 +117,6 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
       current = current.def.innerType;
     } else return current;
   }
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  let current = value;
-  for (const part of path) {
-    if (typeof current !== 'object' || current === null) return undefined;
-    current = Object.entries(current).find(([key]) => key === String(part))?.[1];
-  }
-  return current;
 }
 
 /** The last named step of a path: `amountCents` of `/tools/0/amountCents`. */
