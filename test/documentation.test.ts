@@ -6,6 +6,7 @@ import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildProgram } from '../src/cli/program.ts';
+import { loadConfig } from '../src/config.ts';
 import { EVENT_KINDS } from '../src/domain/log-entry.ts';
 import { recordingTerminal } from './cli/recording-terminal.ts';
 
@@ -69,7 +70,6 @@ describe('the documents', () => {
     const client = [
       'DURAMEN_URL',
       'DURAMEN_KEY',
-      'DURAMEN_ADMIN_KEY',
       'DURAMEN_CONFIG',
       'DURAMEN_DOCTOR_AUTHORIZATION',
       'DURAMEN_',
@@ -77,11 +77,26 @@ describe('the documents', () => {
     const variables = found(/\b(DURAMEN_[A-Z_]*)/g).filter(({ text }) => !client.includes(text));
     expect(variables.filter(({ text }) => !reference.includes(`\`${text}\``))).toEqual([]);
     const kinds: readonly string[] = EVENT_KINDS;
-    const settings = found(/`((?:engine|shutdown|http|log|auth|decision|control)\.(?!db)[a-zA-Z]+)`/g).filter(
-      ({ text }) => !kinds.includes(text),
-    );
+    // `auth.` is also a member of requests
+    const settings = found(
+      /`((?:engine|shutdown|http|log|auth|decision|control)\.(?!db|keyId|method|issuer)[a-zA-Z]+)`/g,
+    ).filter(({ text }) => !kinds.includes(text));
     expect(settings.length).toBeGreaterThan(2);
     expect(settings.filter(({ text }) => !reference.includes(`## ${text}\n`))).toEqual([]);
+  });
+
+  test('export variables that a service in the same shell starts with', () => {
+    const exported = found(/\bexport (DURAMEN_[A-Z_]+)=/g).map(({ text }) => text);
+    expect(exported).toContain('DURAMEN_KEY');
+    const refused = [...exported, 'DURAMEN_URL', 'DURAMEN_DOCTOR_AUTHORIZATION'].filter(variable => {
+      try {
+        loadConfig({ env: { [variable]: 'x' }, readFile: () => '' });
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    expect(refused).toEqual([]);
   });
 
   test('number the decisions without a gap, each with its status', () => {

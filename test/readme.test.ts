@@ -49,7 +49,7 @@ beforeAll(async () => {
   const [, url = '', key = ''] = await printed(
     /export DURAMEN_URL=(\S+) DURAMEN_KEY=(\S+)[^]*humanApproved.*\n/,
   );
-  env = { ...process.env, TMPDIR: folder, DURAMEN_URL: url, DURAMEN_KEY: key, DURAMEN_ADMIN_KEY: ADMIN_KEY };
+  env = { ...process.env, TMPDIR: folder, DURAMEN_URL: url, DURAMEN_KEY: key, ADMIN_KEY };
 }, START_MS + 10_000);
 
 afterAll(async () => {
