@@ -19,6 +19,7 @@ const terminal: Terminal = {
   env: process.env,
   interactive: process.stderr.isTTY,
   color: wantsColor(process.env, process.stdout.isTTY),
+  width: process.stdout.isTTY ? process.stdout.columns : undefined,
   clock: { now: () => Date.now(), monotonic: () => performance.now() },
   out: data => void process.stdout.write(data),
   err: talk => void process.stderr.write(talk),

@@ -64,7 +64,14 @@ export async function checkFolder(terminal: Terminal, folder: string, options: C
     }
     const schemaText = (companions[0] ?? bundle).files[SCHEMA_FILE] ?? defaultSchemaText;
     const report = await compiler.check({ bundle, schemaText, companions, runTests: options.runTests });
-    printReport(terminal, options.output, bundle.manifest.layer, bundle.digest, 'checked', report);
+    const { layer } = bundle.manifest;
+    printReport(
+      terminal,
+      options.output,
+      { layer, digest: bundle.digest, state: 'checked' },
+      report,
+      options.runTests,
+    );
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     throw new CliError(`\`${folder}\`: ${error.message}`, {
@@ -99,8 +106,10 @@ export async function pushFolder(terminal: Terminal, folder: string, options: Pu
     path: `/v1/bundles${search}`,
     json: { manifest, files },
   });
-  printReport(terminal, options.output, pushed.layer, pushed.digest, pushed.state, pushed.report);
-  if (pushed.state === 'staged') terminal.err(`activate it with: duramen activate ${pushed.digest}\n`);
+  printReport(terminal, options.output, pushed, pushed.report, true);
+  if (pushed.state === 'staged') {
+    terminal.err(`activate it with: duramen activate ${pushed.digest} --reason "why, for the log"\n`);
+  }
 }
 
 const activationSchema = z.looseObject({
@@ -191,15 +200,15 @@ function tellIgnored(terminal: Terminal, folder: string, ignored: readonly strin
 function printReport(
   terminal: Terminal,
   format: OutputFormat,
-  layer: string,
-  digest: string,
-  state: string,
+  { layer, digest, state }: { readonly layer: string; readonly digest: string; readonly state: string },
   report: BundleReport | z.output<typeof reportSchema>,
+  testsRan: boolean,
 ): void {
   const { policies, tests, warnings } = report;
+  const outcome = testsRan ? `${tests.passed} passed, ${tests.failed} failed` : 'not run';
   printData(terminal, format, { digest, layer, state, report }, () => ({
     columns: ['layer', 'state', 'policies', 'tests', 'digest'],
-    rows: [[layer, state, String(policies), `${tests.passed} passed, ${tests.failed} failed`, digest]],
+    rows: [[layer, state, String(policies), outcome, digest]],
   }));
   for (const warning of warnings)
     terminal.err(`${colorsOf(terminal).yellow('warning')}: ${describe(warning)}\n`);

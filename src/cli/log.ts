@@ -19,6 +19,27 @@ const UNITS: Readonly<Record<string, number>> = {
 /** Options that are query parameters of GET /v1/decisions under their own name. */
 export const LOG_FILTERS = [...DECISION_FILTERS, 'from', 'to', 'order', 'limit', 'cursor'] as const;
 
+/** What each of them, and `kind` of events, takes. */
+export const LOG_FILTER_HELP: Readonly<Record<(typeof LOG_FILTERS)[number] | 'kind', string>> = {
+  tenant: 'whose data was used, or owns the resource',
+  principal: 'an id such as acme/alice, or User::acme/alice',
+  model: 'id of a model',
+  action: 'an action of the schema, such as generate',
+  decision: 'allow or deny',
+  code: 'reason code, such as NO_MATCHING_PERMIT',
+  policy: 'full id of a policy that decided, such as platform/guard.tenant-isolation',
+  bundle: 'digest of a bundle that decided',
+  requestId: 'id that the gateway gave',
+  level: 'endpoint, tenant or action',
+  outcome: 'missing, reported or none',
+  kind: 'such as bundle.activate; a comma means or',
+  from: 'time in RFC 3339, inclusive',
+  to: 'time in RFC 3339, exclusive',
+  order: 'asc or desc, by time; default: desc',
+  limit: 'entries of a page, 1000 at most; default: 100',
+  cursor: '`nextCursor` of the page before',
+};
+
 export interface LogOptions {
   readonly url?: string | undefined;
   readonly output: OutputFormat;

@@ -21,7 +21,7 @@ import { addLimitUsage } from './limit-usage.ts';
 import { addLimits } from './limits.ts';
 import { addLoad } from './load.ts';
 import { addLogEvidence } from './log-program.ts';
-import { getDecision, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
+import { getDecision, LOG_FILTER_HELP, LOG_FILTERS, queryDecisions, queryEvents } from './log.ts';
 import { addPenalties } from './penalties.ts';
 import { addProfiles } from './profiles.ts';
 import { addRevocations } from './revocations.ts';
@@ -169,7 +169,7 @@ function addLog(program: Command, terminal: Terminal, exit: ExitReporter): void 
   const query = withServer(log.command('query'))
     .description('find decisions; a leading `!` negates a value, a comma means or')
     .option('--since <time>', 'as long ago as 15m, 24h or 7d');
-  for (const name of LOG_FILTERS) query.option(`--${kebab(name)} <value>`);
+  for (const name of LOG_FILTERS) query.option(`--${kebab(name)} <value>`, LOG_FILTER_HELP[name]);
   query.action((options: unknown) => queryDecisions(terminal, logOptions(options)));
   withUrl(log.command('get'))
     .description('print one decision with its place in the log')
@@ -178,7 +178,9 @@ function addLog(program: Command, terminal: Terminal, exit: ExitReporter): void 
   const events = withServer(log.command('events'))
     .description('find administrative changes')
     .option('--since <time>', 'as long ago as 15m, 24h or 7d');
-  for (const name of ['kind', 'from', 'to', 'order', 'limit', 'cursor']) events.option(`--${name} <value>`);
+  for (const name of ['kind', 'from', 'to', 'order', 'limit', 'cursor'] as const) {
+    events.option(`--${name} <value>`, LOG_FILTER_HELP[name]);
+  }
   events.action((options: unknown) => queryEvents(terminal, logOptions(options)));
   addLogEvidence(log, terminal, exit, { withServer, collect });
   withReason(log.command('open-new'))

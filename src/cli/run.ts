@@ -15,6 +15,9 @@ export async function runCli(
   const program = buildProgram(terminal, version, reported => {
     code = reported;
   });
+  for (const command of descendants(program)) {
+    command.showHelpAfterError(`(${pathOf(command)} --help says more)`);
+  }
   for (const command of [program, ...descendants(program)]) {
     command.exitOverride().configureOutput({
       writeOut: text => terminal.out(text),
@@ -34,6 +37,11 @@ export async function runCli(
 
 function descendants(program: ReturnType<typeof buildProgram>): ReturnType<typeof buildProgram>[] {
   return program.commands.flatMap(command => [command, ...descendants(command)]);
+}
+
+/** As it is typed: `duramen log verify`. */
+function pathOf(command: ReturnType<typeof buildProgram>): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 function failureOf(error: unknown): CliError {

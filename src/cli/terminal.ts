@@ -11,6 +11,8 @@ export interface Terminal {
   /** Whether stderr is a terminal, so that progress may rewrite its line. */
   readonly interactive: boolean;
   readonly color: boolean;
+  /** Characters in a line of stdout; undefined when it is no screen, as in a pipe. */
+  readonly width?: number | undefined;
   /** Data, for the next program. */
   out(text: string): void;
   /** Talk, for the person. */

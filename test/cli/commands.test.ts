@@ -120,6 +120,7 @@ describe('bundles', () => {
     writeFileSync(join(next, 'manifest.json'), '{"layer": "tenant:acme", "version": "2.0.0"}');
     const staged = await cli('push', next);
     expect(staged.stdout).toContain('staged');
+    expect(staged.stderr).toContain(`activate ${DIGEST.exec(staged.stdout)?.[0]} --reason `);
     const digest = DIGEST.exec(staged.stdout)?.[0] ?? '';
     const late = await cli('activate', digest, '--reason', 'first', '--expected-active', 'none');
     expect(late.code).toBe(EXIT.failure);
@@ -297,6 +298,8 @@ describe('usage', () => {
     [['push'], "missing required argument 'dir'"],
     [['layers', '-o', 'xml'], 'Allowed choices are table, json'],
     [['rollback', 'platform'], "required option '--reason <text>'"],
+    [['rollback', 'platform'], '(duramen rollback --help says more)'],
+    [['log', 'query', '--decisions', 'deny'], '(duramen log query --help says more)'],
     [['layers', '--url', 'nowhere'], '`nowhere` is not an address'],
   ])('%j ends with 64', async (args, message) => {
     const { code, stdout, stderr } = await cli(...args);

@@ -17,6 +17,21 @@ describe('tables', () => {
     expect(renderTable(table, text => text)).toBe('ID      STATE\na       active\nlonger');
   });
 
+  test('become blocks on a screen that is too narrow, and stay tables in a pipe', () => {
+    const table = {
+      columns: ['id', 'reason'],
+      rows: [
+        ['a', 'long enough'],
+        ['b', ''],
+      ],
+    };
+    const wide = 'ID  REASON\na   long enough\nb';
+    expect(renderTable(table, text => text, 14)).toBe('ID      a\nREASON  long enough\n\nID      b');
+    expect(renderTable(table, text => text, 15)).toBe(wide);
+    expect(renderTable(table, text => text)).toBe(wide);
+    expect(renderTable({ ...table, rows: [] }, text => text, 3)).toBe('ID  REASON');
+  });
+
   test('are data on stdout; that there is none is talk', () => {
     const terminal = recordingTerminal();
     printData(terminal, 'table', {}, () => ({ columns: ['id'], rows: [] }));
