@@ -46,6 +46,8 @@ export interface DescriptorDeskOptions {
   readonly log: Pick<DecisionLog, 'append' | 'saturated'>;
   readonly clock: Clock;
   readonly ids: IdSource;
+  /** Told of each limit of a request that was counted or denied. Must not throw. */
+  readonly checked: (limits: readonly StandingLimit[], refused: boolean) => void;
 }
 
 /** Who is not told, or not known: all of them share what is counted by principal. */
@@ -99,6 +101,9 @@ export class DescriptorDesk {
     const taken = taking instanceof Promise ? await taking : taking;
     const standings = limitsOf(counted, looked);
     const isTaken = taken === undefined || taken.admitted;
+    const isLook = [...counted.values()].every(({ amount }) => amount === 0);
+    // who asks for nothing and is let pass was counted nowhere
+    if (!looked.admitted || !isLook) this.#options.checked([...standings.values()], !looked.admitted);
     if (taken !== undefined && taken.admitted) {
       const about = descriptors.find(({ principal }) => principal !== undefined);
       await log.append(this.#event(domain, about, standings, pep, now), taken.journal);

@@ -14,6 +14,7 @@ import type { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
 import type { HealthCheck } from '../edge/http/health.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { LimitMetrics } from '../telemetry/limit-metrics.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { PROCESS_TIMERS } from './anchors.ts';
 import { LimitMemory } from './limit-memory.ts';
@@ -66,10 +67,14 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
     await memory.close();
     throw error;
   });
+  const metrics = new LimitMetrics(parts.metrics, {
+    keys: () => memory.table.keys,
+    holding: () => memory.table.holding,
+  });
   const holdMs = config.limits.holdSeconds * SECOND_MS;
   const { registry } = stores.subjects;
   return {
-    desk: new LimitDesk({ store, planning: planner, guard, holdMs }),
+    desk: new LimitDesk({ store, planning: planner, guard: counting(guard, metrics), holdMs }),
     outcomes: new OutcomeDesk({
       store,
       planning: planner,
@@ -84,7 +89,15 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
       holdMs,
     }),
     usage: new LimitUsageDesk({ snapshots, planning: planner, store, log: stores.log, clock, ids }),
-    descriptors: new DescriptorDesk({ snapshots, planning: planner, store, log: stores.log, clock, ids }),
+    descriptors: new DescriptorDesk({
+      snapshots,
+      planning: planner,
+      store,
+      log: stores.log,
+      clock,
+      ids,
+      checked: (limits, refused) => metrics.checked(limits, refused),
+    }),
     effective: new EffectiveLimitsDesk(snapshots, planner, clock),
     planner,
     store,
@@ -92,6 +105,18 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
     close: async () => {
       await shared.close();
       await memory.close();
+    },
+  };
+}
+
+/** The guard, with what limits said counted beside it. */
+function counting(guard: LimitGuard, metrics: LimitMetrics): LimitGuard {
+  return {
+    blocked: (asker, now) => guard.blocked(asker, now),
+    shed: (facts, now) => guard.shed(facts, now),
+    answered(facts, limits, refusal, now) {
+      metrics.checked(limits, refusal !== undefined);
+      guard.answered(facts, limits, refusal, now);
     },
   };
 }

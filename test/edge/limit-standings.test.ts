@@ -120,6 +120,17 @@ describe('GET /v1/limits/usage', () => {
     }
   });
 
+  test('agrees with the metrics of what limits admitted and hold', async () => {
+    const { text } = await service.call('GET', '/metrics');
+    expect(text).toContain(
+      'duramen_limit_checks_total{limit="platform/pair",mode="enforce",result="admitted"} 2\n',
+    );
+    expect(text).toContain('duramen_limit_holding 2\n');
+    // burst, budget, pair, model, gateway, pool and the share of the tenant in it
+    expect(text).toContain('duramen_limit_keys 7\n');
+    expect(text).not.toContain('acme/alice');
+  });
+
   test('shows a key of one tenant nothing of another', async () => {
     const key = await service.makeKey(['limits'], ['globex']);
     for (const query of ['principal=User:acme/alice', 'tenant=acme', 'model=acme/support-llm']) {

@@ -307,9 +307,10 @@ describe('an extension that could not be written', () => {
     const extended = await scene.decide();
     const other = await scene.decide();
     scene.log.refuses = true;
-    await expect(scene.outcomes.extend(extended.decisionId, 60, PEP)).rejects.toThrow();
+    const refusal = { code: 'LOG_UNAVAILABLE' };
+    await expect(scene.outcomes.extend(extended.decisionId, 60, PEP)).rejects.toMatchObject(refusal);
     // nothing takes effect while it cannot be written
-    await expect(scene.outcomes.report(other.decisionId, COMPLETED, PEP)).rejects.toThrow();
+    await expect(scene.outcomes.report(other.decisionId, COMPLETED, PEP)).rejects.toMatchObject(refusal);
     scene.log.refuses = false;
     const reports = [other, extended].map(({ decisionId }) =>
       scene.outcomes.report(decisionId, COMPLETED, PEP),

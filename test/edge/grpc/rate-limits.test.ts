@@ -87,6 +87,19 @@ describe('requests', () => {
     expect(Object.fromEntries(headers)).toMatchObject({ 'retry-after': '60' });
   });
 
+  test('are in the metrics of limits; what only looked and passed is not', async () => {
+    const count = async (result: string): Promise<number> => {
+      const { text } = await scene.service.call('GET', '/metrics');
+      const series = `duramen_limit_checks_total{limit="platform/user",mode="enforce",result="${result}"} `;
+      return Number(text.split(series)[1]?.split('\n')[0] ?? 0);
+    };
+    const [admitted, denied] = [await count('admitted'), await count('denied')];
+    await ask([descriptor(ALICE, 0)]);
+    for (let at = 0; at < 4; at++) await ask([descriptor(ALICE)]);
+    expect(await count('admitted')).toBe(admitted + 3);
+    expect(await count('denied')).toBe(denied + 1);
+  });
+
   test('of one principal are not those of another, and those nobody knows are counted together', async () => {
     for (let at = 0; at < 3; at++) await ask([descriptor(ALICE)]);
     expect(await code([descriptor({ principal: 'User:acme/bob' })])).toBe(OK);
