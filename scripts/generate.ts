@@ -1,6 +1,6 @@
 /**
- * Writes the files that are made from the source: the OpenAPI document, the schema of limits.json for editors, and the
- * configuration reference.
+ * Writes the files that are made from the source: the OpenAPI document, the schema of limits.json for editors, what
+ * cedar-wasm says of the shipped texts, and the configuration reference.
  * With `--check` it writes nothing and fails when one of them is stale.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { renderReference } from '../src/config/reference.ts';
 import { limitsFileSchema } from '../src/domain/limit-definition.ts';
 import { makeRoutes, openApiText } from '../src/edge/http/routes.ts';
 import { readVersion } from '../src/wiring/version.ts';
+import { recordAnswers } from './record-answers.ts';
 
 /** As biome.json has it. */
 const LINE_WIDTH = 110;
@@ -18,6 +19,7 @@ const version = readVersion();
 const files: readonly (readonly [path: string, content: string])[] = [
   ['schema/openapi.json', openApiText(makeRoutes(version), version)],
   ['schema/limits.schema.json', limitsSchemaText()],
+  ['schema/recorded-answers.json', `${JSON.stringify(recordAnswers(), null, 1)}\n`],
   ['docs/configuration.md', renderReference()],
 ];
 

@@ -28,6 +28,7 @@ import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.t
 import { continueRequest } from './wiring/log-succession.ts';
 import { assembleProfiles } from './wiring/pep-profiles.ts';
 import { assemblePolicy, startPolicyThreads } from './wiring/policy.ts';
+import { readRecordedAnswers } from './wiring/recorded-answers.ts';
 import { openStores, type Stores } from './wiring/stores.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
 
@@ -78,7 +79,7 @@ async function start(
 ): Promise<RunningService> {
   const core = makeCore(config, dependencies);
   const { clock, logger, certificates, version } = core;
-  const { stores, anchors, threads, plane } = await openFolder(core, cleanup);
+  const { stores, anchors, threads, plane, recorded } = await openFolder(core, cleanup);
   const events = await startEvents(stores, logger, cleanup);
   const control = assembleControl({ ...core, log: stores.log, plane });
   cleanup.add(() => control.close());
@@ -90,7 +91,7 @@ async function start(
   const limits = await assembleLimits(counted);
   cleanup.add(() => limits.close());
   const loaded = { stores, events, control, threads, snapshots, limits: limits.desk };
-  const policy = assemblePolicy({ ...core, ...loaded, schemaText });
+  const policy = assemblePolicy({ ...core, ...loaded, schemaText, recorded });
   cleanup.add(() => policy.close());
   await policy.bundles.restore();
   await makeEraser({ ...core, stores, policy, events }).repeat();
@@ -142,15 +143,16 @@ async function openFolder(core: ReturnType<typeof makeCore>, cleanup: Cleanup) {
   );
   const threads = startPolicyThreads(logger);
   cleanup.add(() => threads.oracleThread.close());
-  const plane = readControlPlane(config.control, clock, error =>
-    logger.error({ err: error }, 'a decision of the control plane failed and was denied'),
-  );
+  const recorded = readRecordedAnswers(core.cedarVersion);
+  const onFailure = (error: unknown) =>
+    logger.error({ err: error }, 'a decision of the control plane failed and was denied');
+  const plane = readControlPlane(config.control, clock, onFailure, recorded);
   const stores = await opening;
   // before anything is written to the log or served from it
   const { log, tree, reader, verifierKey } = stores;
   const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
   cleanup.add(() => anchors.close());
-  return { stores, anchors, threads, plane };
+  return { stores, anchors, threads, plane, recorded };
 }
 
 /** Accepts requests from here on. What was accepted is answered before anything else stops. */

@@ -27,6 +27,7 @@ import { type Check, ModalEvaluator, type OraclePort, Quarantine, WasmOracle } f
 import { LimitStep } from './pdp/limit-step.ts';
 import { checkPlanVocabulary } from './pdp/plan.ts';
 import { type Snapshot, SnapshotHolder } from './pdp/snapshot.ts';
+import { readRecordedAnswers } from './wiring/recorded-answers.ts';
 
 /** `context.env` of test requests that name none: the default of the service's configuration. */
 const TEST_ENV = 'production';
@@ -129,6 +130,7 @@ if (parentPort === null) throw new Error('policy-worker.ts runs as a worker thre
 const testOracle = new WasmOracle();
 const workshop = new Workshop({
   wasm: new CedarWasm(),
+  recorded: readRecordedAnswers(),
   checkVocabulary: checkPlanVocabulary,
   runnerFor: (schema, layers) => new SnapshotRunner(schema, layers, testOracle),
 });

@@ -4,8 +4,8 @@
  */
 import { parseSchema } from '../cedar/schema-parse.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
-import { type CheckedPolicy, checkPolicies } from '../cedar/validate.ts';
-import type { CedarWasm } from '../cedar/wasm.ts';
+import { type CheckedPolicy, checkPolicies, readPolicies } from '../cedar/validate.ts';
+import type { CedarParser, CedarWasm } from '../cedar/wasm.ts';
 import type { BundleReport } from '../domain/bundle.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import { invalidBundle } from './archive.ts';
@@ -32,10 +32,10 @@ export interface CheckedBundle {
 /** Resolves a schema that decisions can be planned with. @throws AppError BUNDLE_INVALID */
 export function resolveSchema(
   text: string,
-  wasm: CedarWasm,
+  parser: Pick<CedarParser, 'parseSchema'>,
   checkVocabulary: VocabularyCheck,
 ): ResolvedSchema {
-  const result = parseSchema(text, wasm);
+  const result = parseSchema(text, parser);
   if (!result.ok) throw invalidBundle(result.problems);
   const problems = checkVocabulary(result.schema);
   if (problems.length > 0) throw invalidBundle(problems);
@@ -50,9 +50,10 @@ export function checkBundle(bundle: BundleContent, schema: CedarSchema, wasm: Ce
   const problems: Problem[] = [];
   const layout = readLayout(bundle.manifest, bundle.files, problems);
   const { layer, policies, templates, links } = layout;
-  const depth = bundle.checkedBy === schema.digest ? 'parse' : 'all';
   if (layout.limits !== undefined) checkLimits(layout.limits, layer, schema, problems);
-  const checked = checkPolicies({ layer, schema, policies, templates, links }, wasm, depth);
+  const sources = { layer, schema, policies, templates, links };
+  const isKnown = bundle.checkedBy === schema.digest;
+  const checked = isKnown ? readPolicies(sources, wasm) : checkPolicies(sources, wasm);
   if (!checked.ok) problems.push(...checked.problems);
   if (!checked.ok || problems.length > 0) throw invalidBundle(problems);
   return { layout, policies: checked.policies };

@@ -76,6 +76,8 @@ export interface CompilerClientOptions {
   readonly builder: PolicyThread<PolicyWorkerApi>;
   readonly clock: Clock;
   readonly defaultSchemaText: string;
+  /** The shipped schema, where it need not be asked for. */
+  readonly knownSchema?: CedarSchema | undefined;
 }
 
 /** BundleCompiler over two policy workers, which may be one. */
@@ -132,6 +134,8 @@ export class CompilerClient implements BundleCompiler {
   }
 
   async schema(text: string): Promise<CedarSchema> {
+    const { knownSchema } = this.#options;
+    if (knownSchema?.text === text) return knownSchema;
     return reviveSchema(await this.#options.builder.call('schema', text));
   }
 

@@ -4,6 +4,7 @@
  */
 import { compilePolicy } from '../cedar/compile.ts';
 import { PolicyIndexBuilder } from '../cedar/policy-index.ts';
+import type { RecordedAnswers } from '../cedar/recorded-answers.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarWasm } from '../cedar/wasm.ts';
 import type { BundleReport, Digest } from '../domain/bundle.ts';
@@ -41,6 +42,8 @@ const MAX_SCHEMAS = 4;
 
 export interface WorkshopOptions {
   readonly wasm: CedarWasm;
+  /** What cedar-wasm said of the shipped schema. */
+  readonly recorded?: RecordedAnswers;
   readonly checkVocabulary: VocabularyCheck;
   /** Decides test cases over these layers. */
   readonly runnerFor: (schema: CedarSchema, layers: readonly BuiltLayer[]) => TestRunner;
@@ -98,8 +101,9 @@ export class Workshop {
   }
 
   #resolve(text: string): ResolvedSchema {
-    const { wasm, checkVocabulary } = this.#options;
-    return this.#schemas.getOrMake(text, () => resolveSchema(text, wasm, checkVocabulary));
+    const { wasm, recorded, checkVocabulary } = this.#options;
+    const parser = recorded?.before(wasm) ?? wasm;
+    return this.#schemas.getOrMake(text, () => resolveSchema(text, parser, checkVocabulary));
   }
 
   #checkOnce(bundle: BundleContent, schema: CedarSchema): CheckedBundle {

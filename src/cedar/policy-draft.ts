@@ -12,7 +12,7 @@ import { decodePolicy, decodeTemplate, linkTemplate, type SlotValues, type Templ
 import { UnsupportedPolicyError } from './est-shape.ts';
 import { findDeceptiveCharacter } from './harden.ts';
 import { LineMap, splitPolicies, Tokenizer } from './policy-text.ts';
-import type { Answer, CedarWasm } from './wasm.ts';
+import type { Answer, CedarParser } from './wasm.ts';
 
 /** Most policies, templates and links of one layer together. */
 export const MAX_POLICIES = 20_000;
@@ -53,16 +53,16 @@ export interface TemplateDraft extends Draft {
 }
 
 /** Parses policies or templates of one file, adding what is wrong to `problems`. */
-export function draftPolicies(file: PolicyFile, wasm: CedarWasm, problems: Problem[]): PolicyDraft[] {
+export function draftPolicies(file: PolicyFile, parser: CedarParser, problems: Problem[]): PolicyDraft[] {
   return draftFile(file, problems, place => {
-    const answer = wasm.parsePolicy(place.text);
+    const answer = parser.parsePolicy(place.text);
     return answer.ok ? { place, est: answer.value, ast: decodePolicy(answer.value) } : answer;
   });
 }
 
-export function draftTemplates(file: PolicyFile, wasm: CedarWasm, problems: Problem[]): TemplateDraft[] {
+export function draftTemplates(file: PolicyFile, parser: CedarParser, problems: Problem[]): TemplateDraft[] {
   return draftFile(file, problems, place => {
-    const answer = wasm.parseTemplate(place.text);
+    const answer = parser.parseTemplate(place.text);
     return answer.ok ? { place, est: answer.value, ast: decodeTemplate(answer.value) } : answer;
   });
 }
@@ -97,7 +97,7 @@ function draftFile<D extends Draft>(
 export function draftLink(
   link: PolicyLink,
   template: TemplateDraft,
-  wasm: CedarWasm,
+  parser: CedarParser,
   problems: Problem[],
 ): PolicyDraft | undefined {
   const place = placeOfLink(link);
@@ -110,7 +110,7 @@ export function draftLink(
     // Refuses a missing or superfluous value; what is compiled is decoded from the text, like all policies.
     linkTemplate(template.ast, values);
     const text = fillSlots(template.place.text, values);
-    const answer = wasm.parsePolicy(text);
+    const answer = parser.parsePolicy(text);
     if (!answer.ok) {
       problems.push(
         ...answer.messages.map(({ message }) => at(place, `the link cannot be made: ${message}`)),

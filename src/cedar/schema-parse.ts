@@ -9,7 +9,7 @@ import { toProblem } from './cedar-message.ts';
 import { collectPersonalKeys } from './schema-annotations.ts';
 import type { ActionDefinition, CedarSchema, CedarType, EntityTypeDefinition, RecordType } from './schema.ts';
 import { TypeResolver } from './schema-types.ts';
-import type { CedarWasm } from './wasm.ts';
+import type { CedarParser } from './wasm.ts';
 
 /** The name under which a bundle keeps its schema. */
 const SCHEMA_FILE = 'schema.cedarschema';
@@ -19,8 +19,12 @@ export type SchemaResult =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Parses and resolves a schema in Cedar syntax. */
-export function parseSchema(text: string, wasm: CedarWasm, file: string = SCHEMA_FILE): SchemaResult {
-  const answer = wasm.parseSchema(text);
+export function parseSchema(
+  text: string,
+  parser: Pick<CedarParser, 'parseSchema'>,
+  file: string = SCHEMA_FILE,
+): SchemaResult {
+  const answer = parser.parseSchema(text);
   if (!answer.ok) {
     return { ok: false, problems: answer.messages.map(message => toProblem(message, text, file)) };
   }

@@ -32,7 +32,7 @@ import {
 import { splitPolicies } from './policy-text.ts';
 import type { CedarSchema } from './schema.ts';
 import type { Effect } from './types.ts';
-import type { CedarWasm } from './wasm.ts';
+import type { CedarParser, CedarWasm } from './wasm.ts';
 
 /** Most problems in one report: enough to see the pattern, small enough to send. */
 export const MAX_REPORTED_PROBLEMS = 1_000;
@@ -66,35 +66,54 @@ export type CheckResult =
   | { readonly ok: true; readonly policies: readonly CheckedPolicy[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/**
- * How deep to check. `parse` is for policies that passed `all` under the same schema before: type-checking
- * costs a millisecond a policy, and would say the same again.
- */
-export type CheckDepth = 'all' | 'parse';
-
 /** Checks all policies of a layer. Deterministic; keeps nothing but registered sets in `wasm`. */
-export function checkPolicies(
-  sources: LayerSources,
-  wasm: CedarWasm,
-  depth: CheckDepth = 'all',
-): CheckResult {
+export function checkPolicies(sources: LayerSources, wasm: CedarWasm): CheckResult {
+  const tooLarge = refuseSize(sources);
+  if (tooLarge !== undefined) return tooLarge;
+  const { policies, templates, problems } = draftAll(sources, wasm);
+  problems.push(...typeCheck(policies, templates, sources.schema, wasm));
+  if (problems.length === 0) problems.push(...tryOut(policies, sources.schema, wasm));
+  return resultOf(sources, policies, problems);
+}
+
+/**
+ * Reads policies that passed `checkPolicies` under the same schema before: they are parsed and hardened again, and no
+ * more. Type-checking costs a millisecond a policy, and would say the same again.
+ */
+export function readPolicies(sources: LayerSources, parser: CedarParser): CheckResult {
+  const tooLarge = refuseSize(sources);
+  if (tooLarge !== undefined) return tooLarge;
+  const { policies, problems } = draftAll(sources, parser);
+  return resultOf(sources, policies, problems);
+}
+
+function refuseSize(sources: LayerSources): CheckResult | undefined {
   const size = countPolicies(sources);
-  if (size > MAX_POLICIES) {
-    const message = `the layer has ${size} policies, templates and links, the most is ${MAX_POLICIES}`;
-    return { ok: false, problems: [{ message }] };
-  }
+  if (size <= MAX_POLICIES) return undefined;
+  const message = `the layer has ${size} policies, templates and links, the most is ${MAX_POLICIES}`;
+  return { ok: false, problems: [{ message }] };
+}
+
+/** Parses, hardens and links. */
+function draftAll(sources: LayerSources, parser: CedarParser) {
   const problems: Problem[] = [];
-  const statics = sources.policies.flatMap(file => draftPolicies(file, wasm, problems));
-  const templates = sources.templates.flatMap(file => draftTemplates(file, wasm, problems));
+  const statics = sources.policies.flatMap(file => draftPolicies(file, parser, problems));
+  const templates = sources.templates.flatMap(file => draftTemplates(file, parser, problems));
   for (const draft of [...statics, ...templates]) hardenDraft(draft, sources.layer, problems);
-  const links = linkAll(sources, templates, wasm, problems);
+  const links = linkAll(sources, templates, parser, problems);
   const policies = [...statics, ...links];
   refuseDuplicates(policies, problems);
   refuseDuplicates(templates, problems);
-  if (depth === 'all') problems.push(...typeCheck(policies, templates, sources.schema, wasm));
-  if (depth === 'all' && problems.length === 0) problems.push(...tryOut(policies, sources.schema, wasm));
+  return { policies, templates, problems };
+}
+
+function resultOf(
+  { layer }: LayerSources,
+  policies: readonly PolicyDraft[],
+  problems: readonly Problem[],
+): CheckResult {
   if (problems.length > 0) return { ok: false, problems: arrange(problems) };
-  return { ok: true, policies: policies.map(draft => finish(draft, sources.layer)) };
+  return { ok: true, policies: policies.map(draft => finish(draft, layer)) };
 }
 
 /** Counts before anything is parsed: splitting is a hundred times as fast. */
@@ -117,7 +136,7 @@ function hardenDraft(draft: PolicyDraft | TemplateDraft, layer: PolicyOrigin, pr
 function linkAll(
   sources: LayerSources,
   templates: readonly TemplateDraft[],
-  wasm: CedarWasm,
+  parser: CedarParser,
   problems: Problem[],
 ): PolicyDraft[] {
   const byId = new Map(templates.map(template => [template.ast.annotations.get('id') ?? '', template]));
@@ -132,7 +151,7 @@ function linkAll(
       });
       return [];
     }
-    const draft = draftLink(link, template, wasm, problems);
+    const draft = draftLink(link, template, parser, problems);
     if (draft === undefined) return [];
     addAt(placeOfLink(link), problems, [
       ...checkAnnotations(draft.ast.annotations),

@@ -79,15 +79,14 @@ type RawModule = ReadonlyMap<string, RawFunction>;
 
 const MODULE = '@cedar-policy/cedar-wasm/nodejs';
 
-/** One isolated instance of cedar-wasm, replaced by a fresh one after every trap. */
-export class CedarWasm {
-  #module: RawModule;
-  #traps = 0;
+/** What reads texts: cedar-wasm, or its recorded answers. */
+export type CedarParser = Pick<CedarWasm, 'parseSchema' | 'parsePolicy' | 'parseTemplate'>;
 
-  /** Compiles the WebAssembly module: 10 to 20 ms. */
-  constructor() {
-    this.#module = instantiate();
-  }
+/** One isolated instance of cedar-wasm, replaced by a fresh one after every trap. Loaded when it is first asked. */
+export class CedarWasm {
+  /** Undefined before the first call, and from a trap to the next call. */
+  #module: RawModule | undefined;
+  #traps = 0;
 
   /**
    * How often cedar-wasm crashed, and so how often the instance was replaced. Registered schemas and policy
@@ -205,7 +204,7 @@ export class CedarWasm {
    */
   #recover(error: unknown): Answer<never> {
     this.#traps += 1;
-    this.#module = instantiate();
+    this.#module = undefined;
     const overflow = error instanceof RangeError || (error instanceof Error && error.name === 'RuntimeError');
     const message = overflow
       ? 'the Cedar engine ran out of stack: the policy or the data is nested too deeply'
@@ -213,7 +212,9 @@ export class CedarWasm {
     return { ok: false, trapped: true, messages: [plainMessage(message)] };
   }
 
+  /** Loading compiles the WebAssembly module: 10 to 20 ms, and as much again for what a call is the first to use. */
   #raw(name: string): RawFunction {
+    this.#module ??= instantiate();
     const found = this.#module.get(name);
     if (found === undefined) throw new Error(`cedar-wasm has no function ${name}`);
     return found;

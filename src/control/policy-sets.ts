@@ -1,6 +1,7 @@
 /**
  * The policies of the control plane, from text to what decides. Invariant: nothing decides that cedar-wasm has not
- * parsed and type-checked against the schema, and tried out beside the compiled evaluator.
+ * parsed and type-checked against the schema, and tried out beside the compiled evaluator: now, or, for what is
+ * shipped, when this build was made.
  */
 import { compilePolicy } from '../cedar/compile.ts';
 import type { PolicyFile } from '../cedar/policy-draft.ts';
@@ -8,7 +9,8 @@ import { PolicyIndexBuilder } from '../cedar/policy-index.ts';
 import { parseSchema } from '../cedar/schema-parse.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { PolicyIndex } from '../cedar/types.ts';
-import { checkPolicies } from '../cedar/validate.ts';
+import type { RecordedAnswers } from '../cedar/recorded-answers.ts';
+import { checkPolicies, type LayerSources, readPolicies } from '../cedar/validate.ts';
 import type { CedarWasm } from '../cedar/wasm.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import { builtInForbids } from './built-in-forbids.ts';
@@ -29,36 +31,55 @@ export interface ControlPolicies {
   readonly sets: readonly PolicyIndex[];
 }
 
-/** @throws AppError BUNDLE_INVALID with every problem of the chosen policies and its place */
-export function compileControlPolicies(sources: ControlSources, wasm: CedarWasm): ControlPolicies {
-  const parsed = parseSchema(sources.schema.text, wasm, sources.schema.path);
+/**
+ * The policies, ready to decide. What was checked when this build was made is read again and hardened, and no more.
+ * @throws AppError BUNDLE_INVALID with every problem of the chosen policies and its place
+ */
+export function compileControlPolicies(
+  sources: ControlSources,
+  wasm: CedarWasm,
+  recorded?: RecordedAnswers,
+): ControlPolicies {
+  const parsed = parseSchema(sources.schema.text, recorded?.before(wasm) ?? wasm, sources.schema.path);
   if (!parsed.ok) throw refusal('the schema of the control plane is not valid', parsed.problems);
   const { schema } = parsed;
-  const builtIn = compileSet('builtin', [builtInForbids(sources.twoPersons)], schema, wasm);
-  if ('problems' in builtIn) throw refusal('the built-in forbids do not fit the schema', builtIn.problems);
-  const chosen = compileSet('control', sources.policies, schema, wasm);
+  const { builtIn, chosen } = setsOf(sources, schema);
+  const forbids = compileSet(builtIn, wasm, recorded);
+  if ('problems' in forbids) throw refusal('the built-in forbids do not fit the schema', forbids.problems);
+  const permits = compileSet(chosen, wasm, recorded);
   const where = `the policies of the control plane in \`${sources.origin}\``;
-  if ('problems' in chosen) throw refusal(`${where} are not valid`, chosen.problems);
-  if (chosen.size === 0) {
+  if ('problems' in permits) throw refusal(`${where} are not valid`, permits.problems);
+  if (permits.size === 0) {
     throw refusal(`${where} are none`, [
       { message: 'without a policy nobody may do anything', hint: 'write *.cedar files into the folder' },
     ]);
   }
-  return { schema, sets: [builtIn, chosen] };
+  return { schema, sets: [forbids, permits] };
+}
+
+/** The sets as they are checked. */
+export function setsOf(
+  { policies, twoPersons }: Pick<ControlSources, 'policies' | 'twoPersons'>,
+  schema: CedarSchema,
+): { readonly builtIn: LayerSources; readonly chosen: LayerSources } {
+  const plain = { schema, templates: [], links: [] };
+  return {
+    builtIn: { ...plain, layer: 'builtin', policies: [builtInForbids(twoPersons)] },
+    chosen: { ...plain, layer: 'control', policies },
+  };
 }
 
 function compileSet(
-  layer: 'builtin' | 'control',
-  policies: readonly PolicyFile[],
-  schema: CedarSchema,
+  set: LayerSources,
   wasm: CedarWasm,
+  recorded: RecordedAnswers | undefined,
 ): PolicyIndex | { readonly problems: readonly Problem[] } {
-  const checked = checkPolicies({ layer, schema, policies, templates: [], links: [] }, wasm);
+  const checked =
+    recorded?.hasPassed(set) === true ? readPolicies(set, recorded.before(wasm)) : checkPolicies(set, wasm);
   if (!checked.ok) return checked;
-  const builder = new PolicyIndexBuilder(schema.actions);
-  for (const { id, ast } of checked.policies) {
-    builder.add(compilePolicy({ id, policy: ast, actions: schema.actions }));
-  }
+  const { actions } = set.schema;
+  const builder = new PolicyIndexBuilder(actions);
+  for (const { id, ast } of checked.policies) builder.add(compilePolicy({ id, policy: ast, actions }));
   return builder.build();
 }
 

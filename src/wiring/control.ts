@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BundleGuard } from '../bundles/service.ts';
 import type { PolicyFile } from '../cedar/policy-draft.ts';
+import type { RecordedAnswers } from '../cedar/recorded-answers.ts';
 import { CedarWasm } from '../cedar/wasm.ts';
 import type { Config } from '../config/settings.ts';
 import { ControlGate } from '../control/control-gate.ts';
 import { ControlPlane } from '../control/control-plane.ts';
-import { compileControlPolicies } from '../control/policy-sets.ts';
+import { compileControlPolicies, type ControlSources } from '../control/policy-sets.ts';
 import { SERVICE } from '../control/question.ts';
 import type { ProfileGuard } from '../identity/pep-profiles/profile-service.ts';
 import { type ControlDenial, ControlDenialRecorder } from '../decision-log/control-denials.ts';
@@ -76,18 +77,24 @@ export function assembleControl({ config, log, clock, ids, metrics, plane }: Con
 
 /** The shipped policies, or those of the configured folder. @throws AppError BUNDLE_INVALID */
 export function readControlPlane(
-  { policies, twoPersonActivation }: Config['control'],
+  config: Config['control'],
   clock: Pick<Clock, 'now'>,
   onFailure: (error: unknown) => void,
+  recorded?: RecordedAnswers,
 ): ControlPlane {
+  const policies = compileControlPolicies(readControlSources(config), new CedarWasm(), recorded);
+  return new ControlPlane(policies, clock, onFailure);
+}
+
+/** The texts of the control plane. @throws AppError BUNDLE_INVALID when policies cannot be read */
+export function readControlSources({ policies, twoPersonActivation }: Config['control']): ControlSources {
   const folder = policies ?? fileURLToPath(SHIPPED);
-  const sources = {
+  return {
     schema: { path: 'schema/control-plane.cedarschema', text: readFileSync(SCHEMA, 'utf8') },
     policies: readPolicies(folder),
     origin: folder,
     twoPersons: twoPersonActivation === 'on',
   };
-  return new ControlPlane(compileControlPolicies(sources, new CedarWasm()), clock, onFailure);
 }
 
 function readPolicies(folder: string): readonly PolicyFile[] {

@@ -3,12 +3,16 @@
  * disagreement of the evaluators is logged as an event, counted, and moves the layers to cedar-wasm.
  */
 import { createHash } from 'node:crypto';
+import { resolveSchema } from '../bundles/checks.ts';
 import { CompilerClient, type PolicyWorkerApi } from '../bundles/compiler-client.ts';
 import { CrossCheck, type OracleWorkerApi } from '../bundles/cross-check.ts';
 import { PolicyThread } from '../bundles/policy-thread.ts';
 import { BundleService } from '../bundles/service.ts';
 import type { OracleAnswer } from '../cedar/oracle.ts';
+import type { RecordedAnswers } from '../cedar/recorded-answers.ts';
+import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarAnswer } from '../cedar/types.ts';
+import { CedarWasm } from '../cedar/wasm.ts';
 import type { Config } from '../config/settings.ts';
 import { DirectoryService } from '../directory/service.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
@@ -18,6 +22,7 @@ import { AccessQueries } from '../pdp/access/access-queries.ts';
 import { DecisionEngine, type DecisionObserver } from '../pdp/engine.ts';
 import { type Check, ModalEvaluator, Quarantine, WasmOracle } from '../pdp/evaluator.ts';
 import { IdempotencyWindow } from '../pdp/idempotency.ts';
+import { checkPlanVocabulary } from '../pdp/plan.ts';
 import { SnapshotPublisher } from '../pdp/policy-publisher.ts';
 import type { SnapshotHolder } from '../pdp/snapshot.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -44,6 +49,8 @@ export interface PolicyParts {
   /** Empty: what is loaded is published into it. */
   readonly snapshots: SnapshotHolder;
   readonly schemaText: string;
+  /** What cedar-wasm said of the shipped texts. */
+  readonly recorded: RecordedAnswers;
   /** Version of cedar-wasm, logged with each decision. */
   readonly cedarVersion: string;
   readonly control: Pick<Control, 'bundles'>;
@@ -85,6 +92,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
       builder: oracleThread,
       clock,
       defaultSchemaText: schemaText,
+      knownSchema: knownSchema(parts),
     }),
     publisher: new SnapshotPublisher(snapshots, directory),
     events,
@@ -121,6 +129,12 @@ export function assemblePolicy(parts: PolicyParts): Policy {
       await Promise.all([compilerThread.close(), oracleThread.close()]);
     },
   };
+}
+
+/** The shipped schema, where cedar-wasm's answer about it is at hand: a start then waits for no thread to read it. */
+function knownSchema({ schemaText, recorded }: PolicyParts): CedarSchema | undefined {
+  if (!recorded.knowsSchema(schemaText)) return undefined;
+  return resolveSchema(schemaText, recorded.before(new CedarWasm()), checkPlanVocabulary).schema;
 }
 
 function assembleAccess(

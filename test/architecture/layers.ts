@@ -124,6 +124,7 @@ export const TOP_LEVEL = [
 /** The only files that may use `node:crypto`, with what for. */
 export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/bundles/digest.ts': 'content digest of a bundle',
+  'src/cedar/recorded-answers.ts': 'digests that recorded texts are named by',
   'src/cedar/schema-parse.ts': 'digest of the schema text',
   'src/decision-log/commitment.ts': 'digests of disclosures',
   'src/decision-log/input-digest.ts': 'keyed digests of inputs and of unregistered names',

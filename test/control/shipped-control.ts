@@ -13,10 +13,13 @@ import { bundleGuard, keyGuard, readControlPlane } from '../../src/wiring/contro
 
 const SCHEMA = readFileSync(join(import.meta.dirname, '../../schema/control-plane.cedarschema'), 'utf8');
 
+/** One for all: each further one would compile again what it uses. */
+const WASM = new CedarWasm();
+
 export const NOW = Date.UTC(2026, 0, 1);
 
 export function controlSchema(): CedarSchema {
-  const parsed = parseSchema(SCHEMA, new CedarWasm());
+  const parsed = parseSchema(SCHEMA, WASM);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   return parsed.schema;
 }
@@ -52,7 +55,7 @@ export function replacedPlane(text: string, twoPersons = false): ControlPlane {
     origin: 'own',
     twoPersons,
   };
-  return new ControlPlane(compileControlPolicies(sources, new CedarWasm()), { now: () => NOW }, failLoudly);
+  return new ControlPlane(compileControlPolicies(sources, WASM), { now: () => NOW }, failLoudly);
 }
 
 export type Denial = [ControlQuestion, Extract<ControlVerdict, { allowed: false }>];
