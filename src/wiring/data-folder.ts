@@ -15,7 +15,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { AppError, messageOf } from '../domain/errors.ts';
 import { HASH_BYTES } from '../identity/key-hash.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
@@ -26,7 +26,8 @@ const LIMIT_SECRET_FILE = 'limits.secret';
 /** Makes the folder when it is absent. @throws AppError STORE_UNAVAILABLE with what to do */
 export function prepareFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(resolve(folder));
+    if (!statSync(folder).isDirectory()) throw new Error('it is not a folder');
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new AppError(
@@ -34,6 +35,18 @@ export function prepareFolder(folder: string): void {
       `the data folder \`${folder}\` cannot be written: ${messageOf(error)}: let the user that runs duramen write to it, or set DURAMEN_DATA_DIR`,
       { cause: error },
     );
+  }
+}
+
+/** Step by step: the `recursive` of Node never returns where a folder that exists takes none, as `/proc`. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // somebody else made it meanwhile
+    if (!existsSync(folder)) throw error;
   }
 }
 

@@ -91,8 +91,18 @@ test.each(Object.entries(ERROR_CODES))(
     const reply = await empty.call('GET', `/problems/${slug}`, { key: undefined });
     expect(reply.status).toBe(200);
     expect(reply.json).toMatchObject({ type: `/problems/${slug}`, code, status, title });
+    expect((await empty.call('GET', `/problems/${code}`, { key: undefined })).json).toEqual(reply.json);
   },
 );
+
+test.each([
+  ['/v1/models/acme/support-llm', 'a slash in an id is `%2F`'],
+  ['/v1/decidee', 'see /openapi.json'],
+])('the path %s, which is no route, is told what is meant', async (path, advice) => {
+  const { status, text } = await empty.call('GET', path);
+  expect(status).toBe(404);
+  expect(text).toContain(advice);
+});
 
 test('an unknown problem is 404', async () => {
   expect((await empty.call('GET', '/problems/constructor', { key: undefined })).status).toBe(404);

@@ -42,14 +42,22 @@ export function makeApp(services: Services, table: readonly Route[]): Hono<{ Bin
     );
   }
   app.notFound(context =>
-    failed(
-      context,
-      services,
-      'unknown',
-      new AppError('NOT_FOUND', 'there is no such route: see /openapi.json'),
-    ),
+    failed(context, services, 'unknown', new AppError('NOT_FOUND', noRoute(context.req.path, paths))),
   );
   return app;
+}
+
+/** What to say of a path that is no route: perhaps the rest of an id stands in it with its slashes. */
+function noRoute(path: string, templates: readonly string[]): string {
+  const parts = path.split('/');
+  const hasLongerId = templates.some(template => {
+    const steps = template.split('/');
+    if (!/^\{\w+\}$/.test(steps.at(-1) ?? '') || parts.length <= steps.length) return false;
+    return covers(template, parts.slice(0, steps.length).join('/'));
+  });
+  return hasLongerId
+    ? 'there is no such route: a slash in an id is `%2F`; /openapi.json lists all routes'
+    : 'there is no such route: see /openapi.json';
 }
 
 /** Whether every request for a path, read as a template, is one for `template` too. */

@@ -33,9 +33,9 @@ export function problemSlug(code: ErrorCode): string {
   return code.toLowerCase().replaceAll('_', '-');
 }
 
-/** The code of a slug; undefined when there is none. */
-export function problemCode(slug: string): ErrorCode | undefined {
-  return errorCodes().find(code => problemSlug(code) === slug);
+/** The code of a slug, or of itself as problems have it in `code`; undefined when there is none. */
+export function problemCode(name: string): ErrorCode | undefined {
+  return errorCodes().find(code => problemSlug(code) === name || code === name);
 }
 
 /** Every code, in the order of the table. */
