@@ -254,4 +254,11 @@ test('where nobody answers, nothing is proven', async () => {
   expect(await runCli(['doctor', url], terminal, '0')).toBe(5);
   expect(terminal.stdout()).toMatch(/^fail +control /m);
   expect(terminal.stdout()).not.toMatch(/^pass /m);
+  expect(terminal.stderr()).toContain('fix control: see that the gateway runs');
+});
+
+test('without a caller, the hint is how to give one', async () => {
+  const terminal = recordingTerminal();
+  await runCli(['doctor', `http://127.0.0.1:${await freePort()}`], terminal, '0');
+  expect(terminal.stderr()).toContain('hint: set DURAMEN_DOCTOR_AUTHORIZATION');
 });

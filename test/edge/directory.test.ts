@@ -166,6 +166,18 @@ describe('lists', () => {
     expect(seen).toEqual(all);
   });
 
+  test.each(['x', 'Role:acme/data-scientist', '/acme'])(
+    'the parent %s is told what is wanted',
+    async parent => {
+      const { status, text } = await service.call(
+        'GET',
+        `/v1/principals?parent=${encodeURIComponent(parent)}`,
+      );
+      expect(status).toBe(400);
+      expect(text).toContain('must be `Type/id`, such as `Role/acme/data-scientist`');
+    },
+  );
+
   test.each([['type=Model'], ['parent=x'], ['cursor=abc'], ['tennant=acme']])(
     '%s is refused',
     async query => {

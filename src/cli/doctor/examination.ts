@@ -123,10 +123,22 @@ function findingOf(
     outcome,
     seen,
     meaning: `${meaning}${where}${danger_}`,
-    fix: outcome === 'fail' ? fix : HINT,
+    fix: outcome === 'fail' ? (isUnanswered(worst?.seen) ? UNANSWERED : fix) : hintFor(instead),
   };
 }
 
+/** Nothing of HTTP came back, so that neither the profile nor the caller can be at fault. */
+function isUnanswered(seen: Seen | undefined): boolean {
+  return seen !== undefined && seen.status === undefined;
+}
+
+function hintFor(instead: Judgement | undefined): string {
+  return instead === NO_CALLER ? GIVE_CALLER : HINT;
+}
+
+const UNANSWERED = 'see that the gateway runs, and that the address is the one that its clients use';
+const GIVE_CALLER =
+  'set DURAMEN_DOCTOR_AUTHORIZATION to the `Authorization` of a caller who may make the request (--path, --model or --body)';
 const HINT =
   'let the doctor stand in for the models (--as-upstream), so that what gets through is seen; and show clients `x-duramen-reason`';
 

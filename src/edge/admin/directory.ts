@@ -21,7 +21,7 @@ import {
   route,
   type RouteDefinition,
 } from '../http/route.ts';
-import { parseWith } from '../http/validation.ts';
+import { invalidRequest, parseWith } from '../http/validation.ts';
 import { cursorSchema, limitSchema, pageOf } from './paging.ts';
 
 /** Types that can call (api.md, Names). */
@@ -246,11 +246,13 @@ function typesOf(view: View, type: string): readonly string[] {
 
 function parseParent(text: string): EntityRef {
   const slash = text.indexOf('/');
-  return parseWith(
-    z.strictObject({ parent: entityRefSchema }),
-    { parent: { type: text.slice(0, Math.max(slash, 0)), id: text.slice(slash + 1) } },
-    '?',
-  ).parent;
+  const parsed = entityRefSchema.safeParse({
+    type: text.slice(0, Math.max(slash, 0)),
+    id: text.slice(slash + 1),
+  });
+  if (parsed.success) return parsed.data;
+  const message = 'must be `Type/id`, such as `Role/acme/data-scientist`';
+  throw invalidRequest([{ pointer: '?parent', message }]);
 }
 
 function conditionsOf({ incoming }: Pick<Exchange<unknown, unknown>, 'incoming'>): Preconditions {
