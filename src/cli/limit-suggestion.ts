@@ -4,9 +4,12 @@
  */
 import { z } from 'zod';
 import { NAMESPACE } from '../domain/ids.ts';
+import { type Price, priceSchema } from '../domain/price-list.ts';
 import { type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
 import { EntityUid } from '../domain/value.ts';
 import { type TrialResult, tryLimits } from '../limits/charges/limit-trial.ts';
+import { costOf } from '../limits/charges/price-book.ts';
+import { dearer } from '../limits/charges/suggestion-outcomes.ts';
 import { type LoggedModelCall, type Suggestion, suggestLimits } from '../limits/charges/suggestion.ts';
 import { type ApiClient, clientOf } from './client.ts';
 import { pagesOf } from './pages.ts';
@@ -56,31 +59,48 @@ const decisionSchema = z.looseObject({
   }),
 });
 const decisionsSchema = z.looseObject({ items: z.array(decisionSchema), nextCursor: z.string().nullable() });
-const usageSchema = z.looseObject({
-  inputTokens: z.number().optional(),
-  outputTokens: z.number().optional(),
+const outcomeSchema = z.looseObject({
+  status: z.string(),
+  usage: z
+    .looseObject({
+      inputTokens: z.number().optional(),
+      outputTokens: z.number().optional(),
+      costMicroUsd: z.number().optional(),
+    })
+    .default({}),
+  used: z.looseObject({ compute_ms: z.number(), micro_usd: z.number() }).optional(),
+  prices: z.array(z.string()).default([]),
 });
 const outcomesSchema = z.looseObject({
-  items: z.array(
-    z.looseObject({ subject: z.string(), details: z.looseObject({ usage: usageSchema.default({}) }) }),
-  ),
+  items: z.array(z.looseObject({ subject: z.string(), at: z.string(), details: outcomeSchema })),
   nextCursor: z.string().nullable(),
 });
+const pricesSchema = z.looseObject({ prices: z.array(z.looseObject(priceSchema.shape)) });
 const entitySchema = z.looseObject({ attributes: z.record(z.string(), z.unknown()) });
 
 type Decision = z.output<typeof decisionSchema>;
-type Usage = z.output<typeof usageSchema>;
+/** What became of a call. */
+interface Outcome extends z.output<typeof outcomeSchema> {
+  readonly endedAt: number;
+}
 
 export async function suggest(terminal: Terminal, options: SuggestOptions): Promise<void> {
   const client = clientOf(terminal, options.url);
-  const { calls, isComplete } = await readCalls(terminal, client, options);
+  const prices = new PriceReader(client);
+  const { calls, isComplete } = await readCalls(terminal, client, prices, options);
   if (calls.length === 0) {
     throw new CliError(`the log has no allowed call of a model since ${options.since}`, {
       exitCode: EXIT.failure,
     });
   }
   const { percentile, headroom, highValueRisk, mode } = options;
-  const suggestion = suggestLimits(calls, { percentile, headroomPercent: headroom, highValueRisk, mode });
+  const suggestion = suggestLimits(calls, {
+    percentile,
+    headroomPercent: headroom,
+    highValueRisk,
+    mode,
+    prices: prices.found,
+  });
   const trial = tryLimits(calls, suggestion.file);
   if (options.output === 'json') {
     terminal.out(`${JSON.stringify({ ...suggestion, trial, complete: isComplete }, undefined, 2)}\n`);
@@ -93,7 +113,7 @@ export async function suggest(terminal: Terminal, options: SuggestOptions): Prom
 /** @param most how many calls were read, when there are more */
 function report(
   terminal: Terminal,
-  { peaks }: Suggestion,
+  { peaks, notes }: Suggestion,
   trial: TrialResult,
   most: number | undefined,
 ): void {
@@ -116,12 +136,14 @@ function report(
   };
   terminal.err(`${renderTable(measured, bold)}\n\n${renderTable(tried, bold)}\n`);
   terminal.err(`together ${trial.denied} of ${trial.calls} logged calls\n`);
+  for (const note of notes) terminal.err(`${note}\n`);
   if (most !== undefined) terminal.err(`not complete: the newest ${most} calls of the period were read\n`);
 }
 
 async function readCalls(
   terminal: Terminal,
   client: ApiClient,
+  prices: PriceReader,
   { since, maxCalls }: SuggestOptions,
 ): Promise<{ readonly calls: readonly LoggedModelCall[]; readonly isComplete: boolean }> {
   const decisions: Decision[] = [];
@@ -138,7 +160,8 @@ async function readCalls(
   const entities = new EntityReader(client);
   const calls: LoggedModelCall[] = [];
   for (const decision of decisions.slice(0, maxCalls)) {
-    calls.push(await callOf(decision, outcomes.get(decision.id), entities));
+    const price = await prices.read(decision.request.resource.id);
+    calls.push(await callOf(decision, outcomes.get(decision.id), entities, price));
   }
   return { calls: calls.toSorted((a, b) => a.time - b.time), isComplete };
 }
@@ -147,20 +170,23 @@ async function readOutcomes(
   terminal: Terminal,
   client: ApiClient,
   since: string,
-): Promise<ReadonlyMap<string, Usage>> {
-  const found = new Map<string, Usage>();
+): Promise<ReadonlyMap<string, Outcome>> {
+  const found = new Map<string, Outcome>();
   const filters = { kind: 'decision.outcome', limit: String(PAGE) };
   const search = searchOf(terminal, { output: 'json', since, filters });
   for await (const { items } of pagesOf(client, outcomesSchema, '/v1/events', search)) {
-    for (const { subject, details } of items) found.set(subject, details.usage);
+    for (const { subject, at, details } of items) {
+      found.set(subject, { ...details, endedAt: Date.parse(at) });
+    }
   }
   return found;
 }
 
 async function callOf(
   { evaluatedAt, request }: Decision,
-  usage: Usage | undefined,
+  outcome: Outcome | undefined,
   entities: EntityReader,
+  price: Price | undefined,
 ): Promise<LoggedModelCall> {
   const { principal, resource, action, tenant, context } = request;
   const { tier } = await entities.read(principal.type, principal.id);
@@ -172,9 +198,24 @@ async function callOf(
     tenant,
     model: modelOf(resource.id, model),
     operation: action,
-    inputTokens: usage?.inputTokens ?? context.input?.tokens ?? 0,
-    outputTokens: usage?.outputTokens ?? context.params?.maxOutputTokens ?? 0,
+    ...(outcome?.status === WITHDRAWN
+      ? NOTHING
+      : {
+          inputTokens: outcome?.usage.inputTokens ?? context.input?.tokens ?? 0,
+          outputTokens: outcome?.usage.outputTokens ?? context.params?.maxOutputTokens ?? 0,
+          costMicroUsd: outcome === undefined ? undefined : costIn(outcome, price),
+        }),
+    endedAt: outcome?.endedAt,
   };
+}
+
+/** What an outcome tells of the cost: itself, or by prices where it says what was used. What was reserved is no cost. */
+function costIn({ usage, used, prices }: Outcome, price: Price | undefined): number | undefined {
+  const { inputTokens, outputTokens, costMicroUsd } = usage;
+  if (costMicroUsd !== undefined) return costMicroUsd;
+  if (inputTokens === undefined || outputTokens === undefined || used === undefined) return undefined;
+  if (prices.length > 0) return used.micro_usd;
+  return price === undefined ? undefined : costOf(price, inputTokens, outputTokens, used.compute_ms);
 }
 
 function modelOf(id: string, { risk, stage }: Readonly<Record<string, unknown>>): ModelFacts {
@@ -210,5 +251,42 @@ class EntityReader {
   }
 }
 
+/** Prices in force, of each model that was asked for. */
+class PriceReader {
+  readonly found = new Map<string, Price>();
+  readonly #client: ApiClient;
+  readonly #unpriced = new Set<string>();
+
+  constructor(client: ApiClient) {
+    this.#client = client;
+  }
+
+  /** The dearest that any list says; undefined: none has the model, or the directory has it no more. */
+  async read(model: string): Promise<Price | undefined> {
+    const known = this.found.get(model);
+    if (known !== undefined || this.#unpriced.has(model)) return known;
+    const path = `/v1/limits?model=${encodeURIComponent(model)}`;
+    const bytes = await this.#client.fetchBytes(path, MAX_LIMITS_BYTES);
+    const prices = bytes === undefined ? [] : pricesSchema.parse(JSON.parse(bytes.toString())).prices;
+    const [first, ...others] = prices;
+    if (first === undefined) {
+      this.#unpriced.add(model);
+      return undefined;
+    }
+    const { inputPerMillion, outputPerMillion, perRequest, perComputeSecond } = others.reduce<Price>(
+      dearer,
+      first,
+    );
+    const price = { inputPerMillion, outputPerMillion, perRequest, perComputeSecond };
+    this.found.set(model, price);
+    return price;
+  }
+}
+
+/** Of a call that was allowed and never made. */
+const WITHDRAWN = 'withdrawn';
+const NOTHING = { inputTokens: 0, outputTokens: 0, costMicroUsd: 0 } as const;
+/** Largest list of limits that may hold for a model. */
+const MAX_LIMITS_BYTES = 16_777_216;
 /** Largest entity as JSON, with room for what stands beside its attributes. */
 const MAX_ENTITY_BYTES = 262_144;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { idSchema } from './ids.ts';
 
 /** Most prices of one list. */
-const MAX_PRICES = 2_000;
+export const MAX_PRICES = 2_000;
 
 /** Micro-dollars. */
 const money = z.int().min(0).max(1_000_000_000);

@@ -73,7 +73,12 @@ test('proposes limits out of the log that a push takes, and says what they would
     // 12 calls of 120 tokens, as their outcomes told, and half as much again
     ['tenant-day-tokens', 2_200],
     ['high-value-day', 14],
+    // by the list of the platform
+    ['tenant-day-money', expect.any(Number)],
+    ['principal-at-once', 2],
   ]);
+  expect(file.prices?.models.map(({ model }) => model)).toEqual([ALLOWED.resource.id]);
+  expect(stderr).toContain('money: priced as now');
   expect(stderr).toContain('together 0 of 12 logged calls');
   expect(stderr).toMatch(/principal-minute +any +1 +12 +12 +12 +12/);
   const pushed = await service.call('POST', '/v1/bundles?dryRun=true', {

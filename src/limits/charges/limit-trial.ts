@@ -13,7 +13,7 @@ import type { Admission, SettlementResult } from '../ports.ts';
 import type { LoggedModelCall } from './suggestion.ts';
 import { UsageTable } from './usage-history.ts';
 
-/** How long a call of the trial may be open: it is settled at once. Milliseconds. */
+/** How much longer a hold of the trial lasts than its call, in milliseconds. */
 const HOLD_MS = 60_000;
 
 /** What a limit would have denied. */
@@ -47,13 +47,18 @@ export function tryLimits(calls: readonly LoggedModelCall[], written: WrittenLim
   const tallies = new Map(
     layers[0]?.limits.map(({ name }) => [name, { denied: 0, callers: new Set<string>() }]),
   );
+  const leaseMs = longestLease(file);
   let denied = 0;
-  for (const [at, call] of calls.entries()) {
-    const charges = planner.plan(factsOf(call), layers, call.time);
+  for (const { at, call, isEnd } of stepsOf(calls, leaseMs)) {
     const decisionId = String(at);
-    const admission = atOnce(table.admit({ decisionId, now: call.time, holdMs: HOLD_MS, charges }));
-    if (admission.admitted) settle(table, decisionId, call);
-    else denied += 1;
+    if (isEnd) {
+      settle(table, decisionId, call, endOf(call, leaseMs));
+      continue;
+    }
+    const charges = planner.plan(factsOf(call), layers, call.time);
+    const holdMs = HOLD_MS + endOf(call, leaseMs) - call.time;
+    const admission = atOnce(table.admit({ decisionId, now: call.time, holdMs, charges }));
+    if (!admission.admitted) denied += 1;
     for (const [position, { rule }] of charges.entries()) {
       const tally = tallies.get(rule.name);
       if (tally === undefined || admission.standings[position]?.violated !== true) continue;
@@ -67,6 +72,37 @@ export function tryLimits(calls: readonly LoggedModelCall[], written: WrittenLim
     callers: tally.callers.size,
   }));
   return { calls: calls.length, denied, limits };
+}
+
+/** One instant of a call: that of its decision, or that at which it is settled. */
+interface Step {
+  /** Place of the call. */
+  readonly at: number;
+  readonly call: LoggedModelCall;
+  readonly time: number;
+  readonly isEnd: boolean;
+}
+
+/** Decisions and ends in the order of their times; what ends makes room for what begins at the same instant. */
+function stepsOf(calls: readonly LoggedModelCall[], leaseMs: number): readonly Step[] {
+  const steps = calls.flatMap((call, at): Step[] => [
+    { at, call, time: call.time, isEnd: false },
+    { at, call, time: endOf(call, leaseMs), isEnd: true },
+  ]);
+  const isOwnEnd = ({ call, time, isEnd }: Step): boolean => isEnd && time === call.time;
+  // a call that takes no time ends after it began, and before the next one
+  const rank = (step: Step): number =>
+    step.isEnd && !isOwnEnd(step) ? -1 : step.at * 2 + (step.isEnd ? 1 : 0);
+  return steps.toSorted((a, b) => a.time - b.time || rank(a) - rank(b));
+}
+
+/** When the trial settles a call: with its outcome; a call without one when every lease has ended. */
+function endOf({ time, endedAt }: LoggedModelCall, leaseMs: number): number {
+  return Math.max(time, endedAt ?? time + leaseMs);
+}
+
+function longestLease({ limits }: LimitsFile): number {
+  return Math.max(0, ...limits.map(limit => (limit.kind === 'concurrency' ? limit.lease : 0)));
 }
 
 /** Shadows as what they would be: the trial is about what they would deny. */
@@ -100,7 +136,8 @@ function factsOf({ principal, tier, tenant, model, operation, inputTokens, outpu
 function settle(
   table: LimitTable,
   decisionId: string,
-  { time, inputTokens, outputTokens }: LoggedModelCall,
+  { inputTokens, outputTokens, costMicroUsd }: LoggedModelCall,
+  now: number,
 ): void {
   const actual = {
     requests: 1,
@@ -108,9 +145,9 @@ function settle(
     output_tokens: outputTokens,
     tokens: inputTokens + outputTokens,
     compute_ms: 0,
-    micro_usd: 0,
+    micro_usd: costMicroUsd ?? 0,
   };
-  atOnce(table.settle({ decisionId, now: time, actual, atLeastFloor: false }));
+  atOnce(table.settle({ decisionId, now, actual, atLeastFloor: false }));
 }
 
 function atOnce<T extends Admission | SettlementResult>(answer: T | Promise<T>): T {

@@ -4,8 +4,20 @@
  */
 import type { WrittenLimits } from '../../domain/limit-definition.ts';
 import type { ModelFacts } from '../../domain/limit-facts.ts';
+import type { Price } from '../../domain/price-list.ts';
 import type { EntityUid } from '../../domain/value.ts';
 import { modelName } from './price-book.ts';
+import { concurrencyOf, moneyOf, pricesOf } from './suggestion-outcomes.ts';
+import {
+  describePeaks,
+  type NumberOptions,
+  peaksOf,
+  percentileOf,
+  raised,
+  tiered,
+  type TierPeaks,
+  withoutTiers,
+} from './suggestion-peaks.ts';
 
 /** One call of a model that was allowed. */
 export interface LoggedModelCall {
@@ -20,34 +32,25 @@ export interface LoggedModelCall {
   readonly inputTokens: number;
   /** As the outcome told them, else the most that were asked for. */
   readonly outputTokens: number;
+  /** What it cost, as its outcome told or as a price list said of what it used; undefined: not known. */
+  readonly costMicroUsd: number | undefined;
+  /** When its outcome was reported, milliseconds since the epoch; undefined: it was not. */
+  readonly endedAt: number | undefined;
 }
 
-export interface SuggestionOptions {
-  /** Of the callers' peaks, which one everybody else is to fit under: 1 to 100. */
-  readonly percentile: number;
-  /** How much more than that is allowed, in per cent: 150 is half as much again. */
-  readonly headroomPercent: number;
+export interface SuggestionOptions extends NumberOptions {
   /** Models of at least this risk are of high value. */
   readonly highValueRisk: number;
   readonly mode: 'enforce' | 'shadow';
-}
-
-/** What callers of one tier did at most, in one span; `n` of them. */
-export interface TierPeaks {
-  /** Name of the limit that it led to. */
-  readonly limit: string;
-  /** `any` of all callers together; `none` of those without a tier. */
-  readonly tier: string;
-  readonly callers: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
+  /** Prices in force now, by the id of the model with its version. */
+  readonly prices: ReadonlyMap<string, Price>;
 }
 
 export interface Suggestion {
   readonly file: WrittenLimits;
   readonly peaks: readonly TierPeaks[];
+  /** What was not proposed, and why; and what the numbers leave out. */
+  readonly notes: readonly string[];
 }
 
 const SECOND_MS = 1_000;
@@ -57,17 +60,8 @@ const DAY_MS = 86_400_000;
 const HIGH_VALUE_PERCENTILE = 95;
 const HIGH_VALUE_HEADROOM = 110;
 const HIGH_VALUE = 'high_value';
-/** Largest factor of a tier, in per cent, that limits.json takes. */
-const MAX_PERCENT = 100_000;
-
-/** The most that one caller did in any span, by caller. */
-interface Peak {
-  readonly tier: string | undefined;
-  readonly most: number;
-}
-
 /** A limit with what it rests on. */
-interface Proposal {
+export interface Proposal {
   readonly limit: NonNullable<WrittenLimits['limits']>[number];
   readonly peaks: readonly TierPeaks[];
 }
@@ -81,11 +75,23 @@ export function suggestLimits(calls: readonly LoggedModelCall[], options: Sugges
     ...ofTokens(calls, options),
     ...ofHighValue(valuable, options),
   ];
+  const money = moneyOf(calls, options);
+  const atOnce = concurrencyOf(calls, options);
+  for (const { proposal } of [money, atOnce]) if (proposal !== undefined) proposals.push(proposal);
   const modelClasses = valuable.length > 0 ? [{ id: HIGH_VALUE, minRisk: options.highValueRisk }] : [];
+  const prices = money.proposal === undefined ? {} : { prices: pricesOf(calls, options) };
   return {
-    file: { modelClasses, limits: proposals.map(({ limit }) => limit) },
+    file: { modelClasses, ...prices, limits: proposals.map(({ limit }) => limit) },
     peaks: proposals.flatMap(({ peaks }) => peaks),
+    notes: [...notesOnTokens(calls), ...[money, atOnce].flatMap(({ note }) => note ?? [])],
   };
+}
+
+/** What an outcome does not tell is taken for what was asked. */
+function notesOnTokens(calls: readonly LoggedModelCall[]): readonly string[] {
+  const silent = calls.filter(({ endedAt }) => endedAt === undefined).length;
+  if (silent === 0) return [];
+  return [`tokens: ${silent} of ${calls.length} calls have no outcome and count for what they asked`];
 }
 
 function ofCaller(
@@ -102,7 +108,7 @@ function ofCaller(
   const key = ['principal' as const];
   return {
     limit: { id, description, mode, kind: 'window', unit: 'requests', limit, per, key, byTier },
-    peaks: describe(id, found),
+    peaks: describePeaks(id, found),
   };
 }
 
@@ -120,10 +126,7 @@ function ofTokens(
   return [
     {
       limit: { id, description, mode, kind: 'quota', unit: 'tokens', limit, period: 'day', key },
-      peaks: describe(
-        id,
-        found.map(peak => ({ ...peak, tier: undefined })),
-      ),
+      peaks: describePeaks(id, withoutTiers(found)),
     },
   ];
 }
@@ -144,7 +147,7 @@ function ofHighValue(calls: readonly LoggedModelCall[], { mode }: SuggestionOpti
   return [
     {
       limit: { id, description, mode, kind: 'window', unit: 'requests', limit, per: '24h', key, match },
-      peaks: describe(id, found),
+      peaks: describePeaks(id, found),
     },
   ];
 }
@@ -155,98 +158,4 @@ function byPrincipal({ principal }: LoggedModelCall): string {
 
 function tokensOf({ inputTokens, outputTokens }: LoggedModelCall): number {
   return inputTokens + outputTokens;
-}
-
-/** The most in any span of this length, for each key: a span that ends with a call and is open at its beginning. */
-function peaksOf(
-  calls: readonly LoggedModelCall[],
-  keyOf: (call: LoggedModelCall) => string,
-  spanMs: number,
-  amountOf: (call: LoggedModelCall) => number,
-): readonly Peak[] {
-  const byKey = new Map<string, LoggedModelCall[]>();
-  for (const call of calls) {
-    const key = keyOf(call);
-    const own = byKey.get(key);
-    if (own === undefined) byKey.set(key, [call]);
-    else own.push(call);
-  }
-  return [...byKey.values()].map(own => ({ tier: own.at(-1)?.tier, most: peakOf(own, spanMs, amountOf) }));
-}
-
-function peakOf(
-  calls: readonly LoggedModelCall[],
-  spanMs: number,
-  amountOf: (call: LoggedModelCall) => number,
-): number {
-  let most = 0;
-  let sum = 0;
-  let from = 0;
-  for (const call of calls) {
-    sum += amountOf(call);
-    for (
-      let oldest = calls[from];
-      oldest !== undefined && call.time - oldest.time >= spanMs;
-      oldest = calls[from]
-    ) {
-      sum -= amountOf(oldest);
-      from += 1;
-    }
-    most = Math.max(most, sum);
-  }
-  return most;
-}
-
-/** A number for all and, where a tier needs another one, its factor. */
-function tiered(
-  peaks: readonly Peak[],
-  { percentile, headroomPercent }: SuggestionOptions,
-): { readonly limit: number; readonly byTier: Record<string, number> } {
-  const limit = raised(percentileOf(peaks, percentile), headroomPercent);
-  const byTier: Record<string, number> = {};
-  for (const [tier, own] of groupedByTier(peaks)) {
-    if (tier === undefined) continue;
-    const wanted = raised(percentileOf(own, percentile), headroomPercent);
-    const percent = Math.min(MAX_PERCENT, Math.ceil((100 * wanted) / limit));
-    if (percent !== 100) byTier[tier] = percent;
-  }
-  return { limit, byTier };
-}
-
-function describe(limit: string, peaks: readonly Peak[]): readonly TierPeaks[] {
-  const row = (tier: string, own: readonly Peak[]): TierPeaks => ({
-    limit,
-    tier,
-    callers: own.length,
-    p50: percentileOf(own, 50),
-    p95: percentileOf(own, 95),
-    p99: percentileOf(own, 99),
-    max: percentileOf(own, 100),
-  });
-  const groups = groupedByTier(peaks);
-  const tiers = groups.size > 1 ? [...groups].map(([tier, own]) => row(tier ?? 'none', own)) : [];
-  return [row('any', peaks), ...tiers];
-}
-
-function groupedByTier(peaks: readonly Peak[]): ReadonlyMap<string | undefined, readonly Peak[]> {
-  const groups = new Map<string | undefined, Peak[]>();
-  for (const peak of peaks) {
-    const own = groups.get(peak.tier);
-    if (own === undefined) groups.set(peak.tier, [peak]);
-    else own.push(peak);
-  }
-  return groups;
-}
-
-/** The smallest peak that this share of all peaks does not exceed (nearest rank); 0 of none. */
-function percentileOf(peaks: readonly Peak[], percentile: number): number {
-  const sorted = peaks.map(({ most }) => most).toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil((sorted.length * percentile) / 100) - 1)] ?? 0;
-}
-
-/** With the headroom, rounded up to two digits: a limit is a number that people remember. */
-function raised(number: number, headroomPercent: number): number {
-  const wanted = Math.max(1, Math.ceil((number * headroomPercent) / 100));
-  const step = 10 ** Math.max(0, String(wanted).length - 2);
-  return Math.ceil(wanted / step) * step;
 }

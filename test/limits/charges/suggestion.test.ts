@@ -1,6 +1,7 @@
 /** Limits out of a log: what was measured, what follows from it, and what it would have denied. */
 import { describe, expect, test } from 'vitest';
 import { limitsFileSchema } from '../../../src/domain/limit-definition.ts';
+import type { Price } from '../../../src/domain/price-list.ts';
 import { EntityUid } from '../../../src/domain/value.ts';
 import { tryLimits } from '../../../src/limits/charges/limit-trial.ts';
 import {
@@ -15,7 +16,17 @@ const OPTIONS: SuggestionOptions = {
   headroomPercent: 150,
   highValueRisk: 3,
   mode: 'enforce',
+  prices: new Map(),
 };
+const PRICE: Price = {
+  inputPerMillion: 1_000_000,
+  outputPerMillion: 2_000_000,
+  perRequest: 0,
+  perComputeSecond: 0,
+};
+/** With a price of the model that is called. */
+const PRICED: SuggestionOptions = { ...OPTIONS, prices: new Map([[MODEL.uid.id, PRICE]]) };
+const SECOND = 1_000;
 const MINUTE = 60_000;
 
 function call(caller: string, time: number, changes: Partial<LoggedModelCall> = {}): LoggedModelCall {
@@ -28,6 +39,8 @@ function call(caller: string, time: number, changes: Partial<LoggedModelCall> = 
     operation: 'generate',
     inputTokens: 100,
     outputTokens: 50,
+    costMicroUsd: undefined,
+    endedAt: undefined,
     ...changes,
   };
 }
@@ -95,6 +108,98 @@ describe('suggestLimits', () => {
     expect(limitOf(unknown, 'tenant-day-tokens')).toBeUndefined();
   });
 
+  test('budgets money of a tenant by its day of most, with the prices that it needs', () => {
+    const two = sorted(
+      calls('a', 10, 1_000, { costMicroUsd: 300 }),
+      calls('b', 10, 1_000, { costMicroUsd: 700, tenant: 'globex' }),
+    );
+    const { file, notes } = suggestLimits(two, PRICED);
+    expect(file.limits?.find(({ id }) => id === 'tenant-day-money')).toMatchObject({
+      kind: 'quota',
+      unit: 'micro_usd',
+      // 10 x 700, and half as much again, rounded up to two digits
+      limit: 11_000,
+      period: 'day',
+      key: ['tenant'],
+    });
+    expect(file.prices).toMatchObject({
+      default: PRICE,
+      models: [{ model: 'acme/fraud', version: '3', ...PRICE }],
+    });
+    expect(notes).toContain('money: priced as now, and models that were not called like the dearest');
+  });
+
+  test.each([
+    [
+      'few calls tell their cost',
+      [...calls('a', 8, SECOND, { costMicroUsd: 5 }), ...calls('b', 2, SECOND)],
+      PRICED,
+      'no limit in money: the cost of 8 of 10 calls is known',
+    ],
+    [
+      'a model has no price',
+      calls('a', 5, SECOND, { costMicroUsd: 5 }),
+      OPTIONS,
+      'no limit in money: it would deny what no price list has, model `acme/fraud@3`',
+    ],
+    [
+      'nothing cost anything',
+      calls('a', 5, SECOND, { costMicroUsd: 0 }),
+      PRICED,
+      'no limit in money: the calls cost nothing',
+    ],
+  ])('proposes no money where %s, and says so', (_, given, options, note) => {
+    const { file, notes } = suggestLimits(sorted(given), options);
+    expect(file.limits?.map(({ id }) => id)).not.toContain('tenant-day-money');
+    expect(file.prices).toBeUndefined();
+    expect(notes).toContain(note);
+  });
+
+  test('counts calls at the same time from decision to outcome, and gives leases room for them', () => {
+    // one begins each second and lasts ten; where one ends another begins
+    const steady = calls('a', 30, SECOND).map(one => ({ ...one, endedAt: one.time + 10 * SECOND }));
+    const { file, peaks } = suggestLimits(steady, OPTIONS);
+    expect(file.limits?.find(({ id }) => id === 'principal-at-once')).toMatchObject({
+      kind: 'concurrency',
+      limit: 15,
+      lease: '1m',
+      key: ['principal'],
+      match: { operations: ['generate'] },
+    });
+    expect(peaks.find(({ limit }) => limit === 'principal-at-once')).toMatchObject({ max: 10 });
+    const long = steady.map(one => ({ ...one, endedAt: one.time + 3 * MINUTE }));
+    expect(limitOf(long, 'principal-at-once')).toMatchObject({ lease: '10m', limit: 45 });
+  });
+
+  test('counts a call without an outcome for its lease, while nearly all have one', () => {
+    const told = calls('a', 19, 2 * MINUTE).map(one => ({ ...one, endedAt: one.time + SECOND }));
+    const { file, peaks, notes } = suggestLimits(sorted(told, [call('a', NOW + 500)]), OPTIONS);
+    expect(file.limits?.map(({ id }) => id)).toContain('principal-at-once');
+    expect(peaks.find(({ limit }) => limit === 'principal-at-once')).toMatchObject({ max: 2 });
+    expect(notes).toContain('at once: 1 of 20 calls without an outcome count for their lease');
+  });
+
+  test.each([
+    [
+      'many calls have no outcome',
+      undefined,
+      'no limit of calls at the same time: 5 of 5 calls have no outcome',
+    ],
+    [
+      'outcomes come hours later',
+      3 * 60 * MINUTE,
+      'no limit of calls at the same time: outcomes come 180 minutes after decisions',
+    ],
+  ])('proposes nothing about calls at the same time where %s, and says so', (_, ms, note) => {
+    const given = calls('a', 5, SECOND).map(one => ({
+      ...one,
+      endedAt: ms === undefined ? undefined : one.time + ms,
+    }));
+    const { file, notes } = suggestLimits(given, OPTIONS);
+    expect(file.limits?.map(({ id }) => id)).not.toContain('principal-at-once');
+    expect(notes).toContain(note);
+  });
+
   test('says what was measured, for all callers and by tier', () => {
     const { peaks } = suggestLimits(
       sorted(
@@ -153,5 +258,34 @@ describe('tryLimits', () => {
       ],
     };
     expect(tryLimits(calls('a', 7, 1_000), file)).toMatchObject({ denied: 1 });
+  });
+});
+
+describe('tryLimits', () => {
+  const atOnce = (limit: number) => ({
+    limits: [{ id: 'lanes', kind: 'concurrency' as const, limit, lease: '1m', key: ['principal' as const] }],
+  });
+  /** One call a second; each lasts ten of them. */
+  const steady = calls('a', 30, SECOND).map(one => ({ ...one, endedAt: one.time + 10 * SECOND }));
+
+  test('ends each call when its outcome came', () => {
+    expect(tryLimits(steady, atOnce(10))).toMatchObject({ calls: 30, denied: 0 });
+    expect(tryLimits(steady, atOnce(9)).denied).toBeGreaterThan(0);
+  });
+
+  test('lets a call without an outcome hold its lease to the end', () => {
+    const silent = calls('a', 3, 40 * SECOND);
+    expect(tryLimits(silent, atOnce(1)).denied).toBe(1);
+    expect(tryLimits(silent, atOnce(2)).denied).toBe(0);
+  });
+
+  test('charges what calls cost', () => {
+    const { prices } = suggestLimits(calls('a', 3, SECOND, { costMicroUsd: 200 }), PRICED).file;
+    const limits = [
+      { id: 'money', kind: 'quota' as const, unit: 'micro_usd' as const, limit: 600, period: 'day', key: [] },
+    ];
+    // 100 tokens in and 50 out are 200 micro-dollars: what is held is what is paid
+    const given = calls('a', 4, SECOND, { costMicroUsd: 200 });
+    expect(tryLimits(given, { limits, ...(prices === undefined ? {} : { prices }) }).denied).toBe(1);
   });
 });
