@@ -17,8 +17,12 @@ import { requests } from './world.ts';
 type Kind = 'evidence' | 'plain';
 const KINDS: readonly Kind[] = ['evidence', 'plain'];
 
-/** Fewest rounds that are counted: the costs lie close to each other. */
-const LEAST_ROUNDS = 8;
+/** Rounds that are counted: many short ones, since the costs lie closer to each other than noise comes and goes. */
+const ROUNDS = 24;
+/** Rounds before those: until then a service is still compiled. */
+const WARM_ROUNDS = 6;
+/** A turn as a share of the plan's seconds. */
+const TURN = 0.25;
 /** Least throughput with evidence, as a share of that without. */
 const LEAST_RATIO = 0.9;
 const PRELOAD = new URL('./plain-log/preload.ts', import.meta.url).href;
@@ -84,8 +88,7 @@ async function measure(
 ): Promise<Readonly<Record<Kind, readonly Sample[]>>> {
   const bodies = requests(plan.size, 20_000, 7);
   const samples: Record<Kind, Sample[]> = { evidence: [], plain: [] };
-  // the first round warms up and is not counted
-  for (let round = 0; round <= Math.max(LEAST_ROUNDS, plan.rounds); round++) {
+  for (let round = 1 - WARM_ROUNDS; round <= ROUNDS; round++) {
     // each follows the other as often as it goes before it: what one leaves to be indexed disturbs the other
     for (const kind of round % 2 === 0 ? KINDS : KINDS.toReversed()) {
       const sample = await sampleOf(plan, sides[kind], bodies);
@@ -104,14 +107,8 @@ async function sampleOf(
 ): Promise<Sample> {
   const headers = { authorization: `Bearer ${key}` };
   const before = service.cpu();
-  const result = await load({
-    port: service.port,
-    path: '/decide',
-    headers,
-    bodies,
-    connections,
-    seconds: seconds / 2,
-  });
+  const options = { port: service.port, path: '/decide', headers, bodies, connections };
+  const result = await load({ ...options, seconds: seconds * TURN });
   const after = service.cpu();
   return {
     perSecond: result.perSecond,

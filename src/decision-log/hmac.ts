@@ -26,9 +26,17 @@ export class HmacKey {
 
   /** @param key at most 64 bytes */
   constructor(key: Uint8Array) {
-    if (key.length > BLOCK_BYTES) throw new RangeError('a key longer than a block has to be hashed first');
     this.#inner = Buffer.allocUnsafe(BLOCK_BYTES + SHORT_BYTES);
     this.#outer = Buffer.allocUnsafe(BLOCK_BYTES + MAC_BYTES);
+    this.rekey(key);
+  }
+
+  /**
+   * Puts another key in the place of this one: cheaper than a new object where a key is used once.
+   * @param key at most 64 bytes
+   */
+  rekey(key: Uint8Array): void {
+    if (key.length > BLOCK_BYTES) throw new RangeError('a key longer than a block has to be hashed first');
     for (let at = 0; at < BLOCK_BYTES; at += 1) {
       const byte = key[at] ?? 0;
       this.#inner[at] = byte ^ INNER;

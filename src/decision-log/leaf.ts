@@ -102,7 +102,7 @@ export class LeafWriter {
     const { shown, disclosures } = this.#shownContext(request);
     const text =
       `{${caller === undefined ? '' : writeCaller(caller)}"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
-      `"entities":${this.#entities(entry.entities, time)},` +
+      `"entities":${this.#entities(entry.entities, principalKey, pseudonym, time)},` +
       (httpRequestId === undefined ? '' : `"httpRequestId":${canonicalString(httpRequestId)},`) +
       `"id":${canonicalString(entry.id)},"kind":"decision","levels":${this.#levels(entry)},` +
       (limits === undefined || limits.length === 0 ? '' : `"limits":${writeLimits(limits)},`) +
@@ -116,13 +116,14 @@ export class LeafWriter {
   }
 
   /** Each as `[type, id, revision]`; the principal and other principals under their pseudonyms. */
-  #entities(entities: readonly EntityRevision[], time: number): string {
+  #entities(entities: readonly EntityRevision[], principal: string, pseudonym: string, time: number): string {
     let text = '';
     for (const [at, one] of entities.entries()) {
       const { type, id, key } = one.entity;
       // a handful: looking back costs less than a set
       if (entities.findIndex(known => known.entity.key === key) < at) continue;
-      const shownId = PRINCIPAL_TYPES.has(type) ? this.#pseudonym(key, time) : id;
+      const shownId =
+        key === principal ? pseudonym : PRINCIPAL_TYPES.has(type) ? this.#pseudonym(key, time) : id;
       text += `${text === '' ? '' : ','}[${canonicalString(type)},${canonicalString(shownId)},${canonicalNumber(one.revision)}]`;
     }
     return `[${text}]`;
@@ -249,10 +250,13 @@ export class LeafWriter {
 
   #withoutPersonal(context: JsonObject): ShownContext {
     const { personalKeys } = this.#privacy;
-    const shown: Record<string, JsonObject[string]> = {};
     const digests: string[] = [];
     const disclosures: string[] = [];
-    for (const [key, value] of Object.entries(context)) {
+    // it sorts before the names that schemas usually have, which spares the encoder the sorting
+    const shown: Record<string, JsonObject[string]> = { [DIGESTS]: digests };
+    for (const key of Object.keys(context)) {
+      const value = context[key];
+      if (value === undefined) continue;
       if (!personalKeys.has(key) && key !== DIGESTS) {
         shown[key] = value;
         continue;
@@ -261,7 +265,7 @@ export class LeafWriter {
       digests.push(digest);
       disclosures.push(disclosure);
     }
-    shown[DIGESTS] = digests.sort();
+    digests.sort();
     return { shown, disclosures: disclosures.join('~') };
   }
 

@@ -14,12 +14,20 @@ const SEPARATOR = '\0';
 /** Bytes of the MAC that are kept: 128 bits. */
 const TAG_BYTES = 16;
 
-/** @returns ciphertext ‖ tag: 16 bytes more than the disclosures have characters */
-export function sealOpening({ subject, disclosures, decisionId }: PlainOpening): Uint8Array {
-  const keyed = new HmacKey(subject.key);
-  const bytes = Buffer.from(disclosures, 'latin1');
-  applyKeystream(bytes, keyed, decisionId);
-  return Buffer.concat([bytes, tagOf(bytes, keyed, decisionId)]);
+/** Seals openings one after the other, on buffers that it keeps: it is on the way of each entry into the log. */
+export class OpeningSealer {
+  readonly #keyed = new HmacKey(new Uint8Array(0));
+
+  /** @returns ciphertext ‖ tag: 16 bytes more than the disclosures have characters */
+  seal({ subject, disclosures, decisionId }: PlainOpening): Uint8Array {
+    const { length } = disclosures;
+    this.#keyed.rekey(subject.key);
+    const sealed = Buffer.allocUnsafe(length + TAG_BYTES);
+    sealed.write(disclosures, 'latin1');
+    applyKeystream(sealed, length, this.#keyed, decisionId);
+    sealed.write(tagOf(sealed, length, this.#keyed, decisionId), length, TAG_BYTES, 'latin1');
+    return sealed;
+  }
 }
 
 /**
@@ -30,24 +38,26 @@ export function sealOpening({ subject, disclosures, decisionId }: PlainOpening):
 export function openOpening(sealed: Uint8Array, key: Uint8Array, decisionId: string): string | undefined {
   if (sealed.length < TAG_BYTES) return undefined;
   const keyed = new HmacKey(key);
-  const bytes = Buffer.from(sealed.subarray(0, -TAG_BYTES));
-  if (!timingSafeEqual(tagOf(bytes, keyed, decisionId), sealed.subarray(-TAG_BYTES))) return undefined;
-  applyKeystream(bytes, keyed, decisionId);
+  const length = sealed.length - TAG_BYTES;
+  const bytes = Buffer.from(sealed.subarray(0, length));
+  const tag = Buffer.from(tagOf(bytes, length, keyed, decisionId), 'latin1').subarray(0, TAG_BYTES);
+  if (!timingSafeEqual(tag, sealed.subarray(length))) return undefined;
+  applyKeystream(bytes, length, keyed, decisionId);
   return bytes.toString('latin1');
 }
 
-function tagOf(ciphertext: Buffer, keyed: HmacKey, decisionId: string): Uint8Array {
-  const text = ciphertext.toString('latin1');
-  const tag = keyed.mac(`tag${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}${SEPARATOR}${text}`, 'binary');
-  return Buffer.from(tag, 'latin1').subarray(0, TAG_BYTES);
+/** A MAC over the first `length` bytes, one character for each of its own; the first TAG_BYTES are the tag. */
+function tagOf(ciphertext: Buffer, length: number, keyed: HmacKey, decisionId: string): string {
+  const text = ciphertext.toString('latin1', 0, length);
+  return keyed.mac(`tag${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}${SEPARATOR}${text}`, 'binary');
 }
 
-/** XORs the keystream into the bytes, in place. */
-function applyKeystream(bytes: Buffer, keyed: HmacKey, decisionId: string): void {
-  for (let start = 0; start < bytes.length; start += MAC_BYTES) {
+/** XORs the keystream into the first `length` bytes, in place. */
+function applyKeystream(bytes: Buffer, length: number, keyed: HmacKey, decisionId: string): void {
+  for (let start = 0; start < length; start += MAC_BYTES) {
     const counter = start / MAC_BYTES + 1;
     const block = keyed.mac(`${counter}${SEPARATOR}${LABEL}${SEPARATOR}${decisionId}`, 'binary');
-    const end = Math.min(bytes.length, start + MAC_BYTES);
+    const end = Math.min(length, start + MAC_BYTES);
     for (let at = start; at < end; at += 1) {
       bytes[at] = bytes.readUInt8(at) ^ block.charCodeAt(at - start);
     }

@@ -27,6 +27,15 @@ test('gives the published vector', () => {
   );
 });
 
+test('has nothing left of the key before, whatever their lengths', () => {
+  const hmac = new HmacKey(new Uint8Array(64).fill(0xff));
+  hmac.mac('a text under the first key', 'binary');
+  hmac.rekey(Buffer.from('Jefe'));
+  const expected = createHmac('sha256', 'Jefe').update('short').digest('base64url');
+  expect(hmac.mac('short', 'base64url')).toBe(expected);
+});
+
 test('takes no key that would have to be hashed first', () => {
   expect(() => new HmacKey(new Uint8Array(65))).toThrow(RangeError);
+  expect(() => new HmacKey(new Uint8Array(1)).rekey(new Uint8Array(65))).toThrow(RangeError);
 });

@@ -7,7 +7,7 @@ import { leafHash } from '../../decision-log/leaf-hash.ts';
 import { LeafWriter, MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
 import type { LeafPrivacy } from '../../decision-log/leaf-privacy.ts';
 import { loggedLeaf } from '../../decision-log/logged-leaf.ts';
-import { sealOpening } from '../../decision-log/opening.ts';
+import { OpeningSealer } from '../../decision-log/opening.ts';
 import type {
   DecisionLog,
   DecisionQuery,
@@ -55,6 +55,7 @@ export class MemoryLog implements DecisionLog, LogReader {
   private readonly signer: Ed25519Signer;
   private readonly rows: Row[] = [];
   private readonly sealed = new Map<number, SealedOpening>();
+  private readonly sealer = new OpeningSealer();
   private readonly eventIds = new Set<string>();
   /** The first entry that reports the outcome of a decision, by its id. */
   private readonly outcomes = new Map<string, LoggedLeaf>();
@@ -93,7 +94,7 @@ export class MemoryLog implements DecisionLog, LogReader {
     if (opening !== undefined) {
       this.sealed.set(index, {
         subject: opening.subject.pseudonym,
-        sealed: sealOpening(opening),
+        sealed: this.sealer.seal(opening),
       });
     }
     return { origin: this.origin, index, size: this.rows.length };

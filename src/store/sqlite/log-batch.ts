@@ -145,6 +145,6 @@ function unpackOpening(packed: Buffer): PlainOpening {
     .toString('latin1', KEY_BYTES)
     .split(SEPARATOR);
   // A copy: the batch is used again.
-  const key = Uint8Array.from(packed.subarray(0, KEY_BYTES));
+  const key = new Uint8Array(packed.subarray(0, KEY_BYTES));
   return { subject: { pseudonym, key }, decisionId, disclosures };
 }

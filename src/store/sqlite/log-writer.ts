@@ -8,7 +8,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { signCheckpoint } from '../../decision-log/checkpoint.ts';
 import { Frontier } from '../../decision-log/frontier.ts';
 import { hashPrefixed } from '../../decision-log/leaf-hash.ts';
-import { sealOpening } from '../../decision-log/opening.ts';
+import { OpeningSealer } from '../../decision-log/opening.ts';
 import type { JournalChunk, LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
 import type { Ed25519Signer } from '../../decision-log/signed-note.ts';
 import { messageOf } from '../../domain/errors.ts';
@@ -81,6 +81,7 @@ export class LogWriter {
   private readonly signer: Ed25519Signer;
   private readonly shardEntries: number;
   private readonly journalRows: JournalRows;
+  private readonly sealer = new OpeningSealer();
   private shard: Shard;
   /** The name of the next shard while this one is sealed. */
   private next: Shard['next'];
@@ -262,7 +263,7 @@ export class LogWriter {
       if (opening === undefined) shard.insertLeaf.run(frontier.size, leaf, hash);
       else {
         const { pseudonym } = opening.subject;
-        shard.insertOpenable.run(frontier.size, leaf, hash, pseudonym, sealOpening(opening));
+        shard.insertOpenable.run(frontier.size, leaf, hash, pseudonym, this.sealer.seal(opening));
       }
       frontier.append(hash);
     }
