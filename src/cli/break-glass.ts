@@ -3,6 +3,7 @@
  * data, never over the network; the key goes to stdout alone, once.
  */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { MAX_HOURS, MAX_REASON, requestBreakGlass } from '../wiring/break-glass.ts';
 import { readPepper } from '../wiring/data-folder.ts';
@@ -31,6 +32,11 @@ export function breakGlass(terminal: Terminal, options: BreakGlassOptions): void
   }
   const { config } = readConfig(terminal, options.data === undefined ? {} : { dataDir: options.data });
   const { dataDir: folder, keyPepper } = config;
+  if (!existsSync(folder)) {
+    throw new CliError(`there is no data folder \`${folder}\``, {
+      hint: 'name the one of the service with --data, on the host where it lies',
+    });
+  }
   // Without the pepper of the store the key could not be verified: a new one must not be made here.
   const pepper = readPepper(folder, keyPepper, true, randomBytes);
   const now = terminal.clock.now();

@@ -56,7 +56,11 @@ export function chosenKey(text: string, from: string, independent: boolean): Cho
 /** Reads a verifier key that the caller named. @throws CliError */
 export async function readKey(file: string): Promise<ChosenKey> {
   const bytes = await readWhole(file);
-  if (bytes === undefined) throw new CliError(`there is no key file \`${file}\``);
+  if (bytes === undefined) {
+    throw new CliError(`there is no key file \`${file}\``, {
+      hint: 'put the one line of GET /v1/log/key into a file, and name that file',
+    });
+  }
   try {
     return chosenKey(bytes.toString('utf8'), `file ${file}`, true);
   } catch (error) {

@@ -72,7 +72,7 @@ function verdict({ verified, firstBad, findings, seen }: Verification): string {
       : `✗ the log does not verify: entry ${firstBad} is the first that is wrong`;
   }
   const missing = seen.reduce((sum, one) => sum + one.missing, 0);
-  return `✗ the log is intact, and not all that was seen is in it: ${missing} decisions are not proven`;
+  return `✗ the log is intact, and not all that was seen is in it: ${missing === 1 ? '1 decision is' : `${missing} decisions are`} not proven`;
 }
 
 function facts(verification: Verification): (readonly [string, string])[] {

@@ -174,7 +174,12 @@ export class DirectoryService {
       await this.#committed.confirm();
       if (this.graph.get(uidOf(ref).key) === undefined) return work();
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first', {
-        problems: [{ message: 'a living principal cannot be erased', hint: 'send `"deleteEntity": true`' }],
+        problems: [
+          {
+            message: 'a living principal cannot be erased',
+            hint: 'send `"deleteEntity": true` (`--delete-entity`)',
+          },
+        ],
       });
     });
   }

@@ -63,6 +63,13 @@ function copyOf(size: number, origin = ORIGIN, seed = 7): Map<string, Uint8Array
   return staticFiles(leaves.slice(0, size), testSigner(origin, seed), origin);
 }
 
+test('a key that is no file is told how to become one', async () => {
+  const terminal = recordingTerminal();
+  const args = ['log', 'verify', '--tiles', '.', '--key', `${ORIGIN}+00000000+AAAA`];
+  expect(await runCli(args, terminal, '0')).toBe(EXIT.failure);
+  expect(terminal.stderr()).toContain('hint: put the one line of GET /v1/log/key into a file');
+});
+
 describe('a copy that nobody touched', () => {
   test.each([1, 2, 255, 256, 257, 511, 512, 513, SIZE])('verifies with %i entries', async size => {
     rmSync(folder, { recursive: true });

@@ -37,7 +37,7 @@ async function stop(): Promise<void> {
 }
 
 /** The command as it is typed; the key that it prints. */
-function request(options: { reason?: string; hours?: string } = {}): string {
+function request(options: { reason?: string; hours?: string; data?: string } = {}): string {
   const terminal = recordingTerminal({ env: { DURAMEN_DATA_DIR: folder }, now: clock.now() });
   breakGlass(terminal, { reason: 'nobody has a key', hours: '1', ...options });
   return terminal.stdout().trim();
@@ -168,5 +168,10 @@ describe('the command', () => {
     expect(() => request()).toThrow('is missing');
     expect(existsSync(file())).toBe(false);
     expect(existsSync(join(folder, 'pepper'))).toBe(false);
+  });
+
+  test('says when there is no folder at all', () => {
+    const absent = join(folder, 'absent');
+    expect(() => request({ data: absent })).toThrow(`there is no data folder \`${absent}\``);
   });
 });
