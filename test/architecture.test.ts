@@ -3,7 +3,7 @@
  * their own tests are in test/architecture/; exceptions are listed here with their reasons.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CRYPTO_FILES } from './architecture/layers.ts';
 import {
@@ -21,7 +21,7 @@ import {
   p90,
   unusedExceptions,
 } from './architecture/rules.ts';
-import { listSources, readSource } from './architecture/source-file.ts';
+import { listSources, readSource, type SourceFile } from './architecture/source-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -65,6 +65,17 @@ describe('the source of the service', () => {
     expect(Object.keys(CRYPTO_FILES).filter(path => !users.some(file => file.path === path))).toEqual([]);
   });
 
+  test.each(['log', 'query', 'limit-snapshot'])(
+    'loads no schemas into the %s thread, which reads none',
+    thread => {
+      const loaded = reachedBy(`src/store/sqlite/${thread}-worker.ts`);
+      expect(loaded.length).toBeGreaterThan(10);
+      expect(
+        loaded.filter(({ imports }) => imports.some(one => one.specifier === 'zod' && !one.typeOnly)),
+      ).toEqual([]);
+    },
+  );
+
   test('does no work and holds no state at import time', () => {
     expect(report(sources.flatMap(checkTopLevel))).toBe('');
   });
@@ -86,6 +97,19 @@ describe('every file', () => {
     expect(report(others.flatMap(checkTopLevel))).toBe('');
   });
 });
+
+/** The files that a thread loads when it starts. */
+function reachedBy(entry: string): readonly SourceFile[] {
+  const byPath = new Map(sources.map(file => [file.path, file]));
+  const reached = new Set([entry]);
+  // a set visits what is added while it is walked
+  for (const path of reached) {
+    for (const { specifier, typeOnly } of byPath.get(path)?.imports ?? []) {
+      if (!typeOnly && specifier.startsWith('.')) reached.add(join(dirname(path), specifier));
+    }
+  }
+  return [...reached].flatMap(path => byPath.get(path) ?? []);
+}
 
 /** The rules quote the markers that they look for. */
 function isOfTheRules(path: string): boolean {

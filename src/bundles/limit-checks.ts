@@ -4,7 +4,8 @@
  */
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { Problem } from '../domain/errors.ts';
-import { type LayerName, NAMESPACE } from '../domain/ids.ts';
+import type { LayerName } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import type { LimitDefinition, LimitMatch, LimitsFile } from '../domain/limit-definition.ts';
 import { nearest } from '../domain/spelling.ts';
 import { actionNames } from '../limits/charges/layer-limits.ts';

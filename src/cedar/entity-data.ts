@@ -3,7 +3,8 @@
  * that parses conforms to the schema exactly as cedar-wasm's own conformance check would demand, and more.
  */
 import type { Problem } from '../domain/errors.ts';
-import { type EntityRef, tenantPrefix } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { tenantPrefix } from '../domain/names.ts';
 import type { JsonObject, JsonValue } from '../domain/json.ts';
 import { nearest } from '../domain/spelling.ts';
 import { EntityUid, RecordValue, SetValue, type Value } from '../domain/value.ts';

@@ -3,7 +3,8 @@
  * in a log, explained to a caller, evaluated within small bounds, and cannot reach into another tenant.
  */
 import type { Problem } from '../domain/errors.ts';
-import { type LayerName, NAMESPACE, tenantPrefix } from '../domain/ids.ts';
+import type { LayerName } from '../domain/ids.ts';
+import { NAMESPACE, tenantPrefix } from '../domain/names.ts';
 import { nearest } from '../domain/spelling.ts';
 import type { EntityUid } from '../domain/value.ts';
 import { childrenOf, type Expression, type PolicyAst, type ScopeConstraint } from './ast.ts';

@@ -3,7 +3,8 @@
  * Invariant: a draft was parsed by cedar-wasm alone, from exactly the text that it carries.
  */
 import type { Problem } from '../domain/errors.ts';
-import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { EntityUid } from '../domain/value.ts';
 import type { PolicyAst } from './ast.ts';

@@ -8,7 +8,7 @@ import type { Decision } from '../domain/decision.ts';
 import { decisionSchema } from '../domain/decision.ts';
 import type { DecisionRequestInput } from '../domain/decision-request.ts';
 import { messageOf } from '../domain/errors.ts';
-import { LEVELS } from '../domain/reason.ts';
+import { LEVELS } from '../domain/names.ts';
 import { clientOf } from './client.ts';
 import { CliError, EXIT, type ExitCode } from './exit-code.ts';
 import type { OutputFormat } from './table.ts';

@@ -3,7 +3,7 @@
  * Invariant: stdout has the file and nothing else; what it rests on, and what it would have denied, is on stderr.
  */
 import { z } from 'zod';
-import { NAMESPACE } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import { type Price, priceSchema } from '../domain/price-list.ts';
 import { type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
 import { EntityUid } from '../domain/value.ts';

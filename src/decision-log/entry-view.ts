@@ -3,10 +3,9 @@
  * principals and personal values in clear as far as they could be opened. Invariants: a view adds nothing that the
  * leaf and what opened it do not say; what was erased stays a pseudonym or a digest.
  */
-import { NAMESPACE } from '../domain/ids.ts';
+import { LEVELS, NAMESPACE } from '../domain/names.ts';
 import { type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
 import { timestamp } from '../domain/clock.ts';
-import { LEVELS } from '../domain/reason.ts';
 import { openDisclosure } from './commitment.ts';
 import { impliedResource } from './leaf.ts';
 import { limitsView } from './leaf-limits.ts';

@@ -7,9 +7,8 @@
  * policies of all checks; `bundle` the digests of all layers; `outcome` is `none` where no call follows the decision, and
  * `reported` from the entry on that says how the call ended; a decision without either misses its outcome.
  */
-import { tenantPrefix } from '../domain/ids.ts';
+import { LEVELS, tenantPrefix } from '../domain/names.ts';
 import { isJsonList, type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
-import { LEVELS } from '../domain/reason.ts';
 import type { DecisionFilterName } from './ports.ts';
 
 /** `kind` is for events; `visible` names the tenants that may see the entry. */

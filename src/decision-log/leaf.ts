@@ -13,7 +13,8 @@ import type { CallerAuthentication } from '../domain/caller-authentication.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import type { CheckResult, NearMiss, Obligation, Reason, Revision } from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
-import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import type { JsonObject } from '../domain/json.ts';
 import {
   type DecisionEntry,

@@ -7,10 +7,10 @@
  * id (`acme/alice`, whatever its type) or `User::acme/alice`, also written `AI::User::"acme/alice"`.
  */
 import type { Problem } from '../domain/errors.ts';
-import { NAMESPACE } from '../domain/ids.ts';
+import { LEVELS, NAMESPACE } from '../domain/names.ts';
 import { OUTCOME_STATES } from './leaf-facts.ts';
 import { EVENT_KINDS } from '../domain/log-entry.ts';
-import { LEVELS, REASON_CODES } from '../domain/reason.ts';
+import { REASON_CODES } from '../domain/reason.ts';
 import { nearest } from '../domain/spelling.ts';
 import {
   DECISION_FILTERS,

@@ -2,7 +2,8 @@
  * Names of principals as leaves and the registry know them. Invariant: an entity key and its parts determine each
  * other, since neither a type nor an id holds a quote.
  */
-import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 
 /** Types whose entities are persons or act like them: leaves name these by pseudonym alone. */
 export const PRINCIPAL_TYPES = ['User', 'Service', 'Agent'] as const;

@@ -2,7 +2,8 @@
  * Parents with everything above them, shared by all entities that have the same parents. Invariant: a lineage
  * is immutable and stands for exactly the lineages of its parents that it was made from.
  */
-import { NAMESPACE, type EntityRef } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import { EntityUid } from '../domain/value.ts';
 
 /** Most lineages kept for sharing; forgetting one costs memory, never correctness. */

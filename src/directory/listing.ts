@@ -3,7 +3,8 @@
  * Invariant: following the cursors visits every matching entity that is there throughout exactly once.
  */
 import { AppError } from '../domain/errors.ts';
-import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import type { DirectoryGraph, GraphEntity } from './graph.ts';
 import { uidOf } from './lineage.ts';
 

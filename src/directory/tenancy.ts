@@ -3,7 +3,8 @@
  * foreign entity from a missing one, and cannot write outside the ids of its own tenants.
  */
 import { AppError, type Problem } from '../domain/errors.ts';
-import { type EntityRef, NAMESPACE, tenantPrefix } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE, tenantPrefix } from '../domain/names.ts';
 import { EntityUid, type RecordValue } from '../domain/value.ts';
 
 /** Tenants that a caller is limited to; undefined: all. */

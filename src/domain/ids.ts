@@ -31,9 +31,6 @@ export const entityRefSchema = z
   .meta({ id: 'EntityRef' });
 export type EntityRef = Readonly<z.infer<typeof entityRefSchema>>;
 
-/** The namespace of every entity type and action that Duramen decides about. */
-export const NAMESPACE = 'AI';
-
 /** `platform`, or `tenant:<id>`: the unit of policy that is activated as one. */
 export type LayerName = 'platform' | `tenant:${string}`;
 export const layerNameSchema = z
@@ -49,10 +46,4 @@ export const layerNameSchema = z
 /** The layer that holds the policies of one tenant. */
 export function tenantLayer(tenantId: string): LayerName {
   return `tenant:${tenantId}`;
-}
-
-/** The tenant that owns an id by its prefix: `acme/support-llm` belongs to `acme`; undefined without a slash. */
-export function tenantPrefix(id: string): string | undefined {
-  const slash = id.indexOf('/');
-  return slash > 0 ? id.slice(0, slash) : undefined;
 }

@@ -18,7 +18,7 @@ import {
   MAX_SHORT_TEXT,
 } from './decision-request.ts';
 import { ENTITY_TYPE_PATTERN, ID_PATTERN } from './ids.ts';
-import { LEVELS } from './reason.ts';
+import { LEVELS } from './names.ts';
 
 type Check = (value: unknown) => boolean;
 type Members = Readonly<Record<string, Check>>;

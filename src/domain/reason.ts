@@ -1,5 +1,6 @@
 /** Why a decision came out as it did: the closed set of reason codes of the wire contract (api.md). */
 import { z } from 'zod';
+import { LEVELS } from './names.ts';
 
 export const REASON_CODES = [
   'POLICY_ALLOW',
@@ -33,7 +34,6 @@ export const REASON_CODES = [
 export const reasonCodeSchema = z.enum(REASON_CODES).meta({ id: 'ReasonCode' });
 export type ReasonCode = z.infer<typeof reasonCodeSchema>;
 
-export const LEVELS = ['endpoint', 'tenant', 'action'] as const;
 export const levelSchema = z.enum(LEVELS).meta({ id: 'Level' });
 /** The three questions of a decision: this model at all, this data, this operation. */
 export type Level = z.infer<typeof levelSchema>;

@@ -5,7 +5,8 @@
 import type { EvaluationRequest } from '../cedar/types.ts';
 import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
-import { type LayerName, tenantPrefix } from '../domain/ids.ts';
+import type { LayerName } from '../domain/ids.ts';
+import { tenantPrefix } from '../domain/names.ts';
 import type { EntityRevision, LoggedRequest, UnloggedDecision } from '../domain/log-entry.ts';
 import type { Level } from '../domain/reason.ts';
 import type { DirectoryEntity } from '../directory/view.ts';

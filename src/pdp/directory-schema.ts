@@ -3,7 +3,8 @@ import { applyEntityDefaults, type EntityInput, parseEntityData } from '../cedar
 import type { CedarSchema, EntityTypeDefinition } from '../cedar/schema.ts';
 import type { EntityParser, EntityTraits, ParsedEntity } from '../directory/ports.ts';
 import type { EntityBody } from '../domain/entity.ts';
-import { type EntityRef, NAMESPACE } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import { EntityUid } from '../domain/value.ts';
 
 /** A parser of directory entities for one schema. */

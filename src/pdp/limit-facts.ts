@@ -5,7 +5,7 @@
 import type { DirectoryEntity, DirectoryView } from '../directory/view.ts';
 import type { CallerCredential } from '../domain/caller-authentication.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
-import { NAMESPACE } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import { type LimitFacts, type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { Parties } from './parties.ts';

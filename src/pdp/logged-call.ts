@@ -3,7 +3,7 @@
  * was erased since stays unknown.
  */
 import type { LoggedLeaf, SubjectResolver } from '../decision-log/ports.ts';
-import { NAMESPACE } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import { type JsonObject, objectOf, textOf } from '../domain/json.ts';
 import type { ModelFacts } from '../domain/limit-facts.ts';
 import { EntityUid } from '../domain/value.ts';

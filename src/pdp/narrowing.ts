@@ -6,7 +6,7 @@ import { isInRange, parseIp } from '../cedar/extension-ip.ts';
 import type { CallerKeyScope, CallerNarrowing } from '../domain/caller-key.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import type { JsonValue } from '../domain/json.ts';
-import { NAMESPACE, tenantPrefix } from '../domain/ids.ts';
+import { NAMESPACE, tenantPrefix } from '../domain/names.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { Parties } from './parties.ts';
 import { PARTITION_ACTIONS, qualify } from './plan.ts';

@@ -4,7 +4,7 @@
  */
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
-import { tenantPrefix } from '../domain/ids.ts';
+import { tenantPrefix } from '../domain/names.ts';
 import type { Entity, EntitySource, EntityUid } from '../domain/value.ts';
 import { qualify } from './plan.ts';
 import type { Snapshot } from './snapshot.ts';

@@ -5,9 +5,9 @@
 import type { ActionDefinition, CedarSchema, CedarType } from '../cedar/schema.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
-import { NAMESPACE } from '../domain/ids.ts';
+import { LEVELS, NAMESPACE } from '../domain/names.ts';
 import type { JsonValue } from '../domain/json.ts';
-import { LEVELS, type Level } from '../domain/reason.ts';
+import type { Level } from '../domain/reason.ts';
 import { EntityUid, type Value } from '../domain/value.ts';
 
 /** One attribute of an action's context. */

@@ -4,7 +4,7 @@
  */
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
-import { NAMESPACE } from '../domain/ids.ts';
+import { NAMESPACE } from '../domain/names.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { Parties } from './parties.ts';

@@ -1,7 +1,8 @@
 /** The directory as enrolment uses it: principals of issuers are written like any other, in the issuer's name. */
 import type { Caller, DirectoryService } from '../directory/service.ts';
 import { AppError } from '../domain/errors.ts';
-import { type EntityRef, NAMESPACE, tenantPrefix } from '../domain/ids.ts';
+import type { EntityRef } from '../domain/ids.ts';
+import { NAMESPACE, tenantPrefix } from '../domain/names.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { EntityUid } from '../domain/value.ts';
 import type { PrincipalRegistry } from '../identity/callers/enrolment.ts';

@@ -10,7 +10,8 @@ import {
   type LoggedRequest,
 } from '../../src/domain/log-entry.ts';
 import { EntityUid } from '../../src/domain/value.ts';
-import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
+import { REASON_CODES } from '../../src/domain/reason.ts';
+import { LEVELS } from '../../src/domain/names.ts';
 
 export const TIME = Date.UTC(2026, 0, 1);
 const DIGEST = `sha256:${'a'.repeat(64)}`;

@@ -11,7 +11,8 @@ import {
 import { OUTCOME_STATES } from '../../src/decision-log/leaf-facts.ts';
 import { planDecisions, planEvents } from '../../src/decision-log/query-plan.ts';
 import { EVENT_KINDS, type LogEntry } from '../../src/domain/log-entry.ts';
-import { LEVELS, REASON_CODES } from '../../src/domain/reason.ts';
+import { REASON_CODES } from '../../src/domain/reason.ts';
+import { LEVELS } from '../../src/domain/names.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { arbitraryEntries, entryId, halfMinutes, TIME } from '../decision-log/entries.ts';
 import { pseudonymOf, testPrivacy } from '../decision-log/test-privacy.ts';

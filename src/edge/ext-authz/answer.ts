@@ -6,7 +6,7 @@
 import type { Decision } from '../../domain/decision.ts';
 import type { DecisionRequest } from '../../domain/decision-request.ts';
 import type { AppError } from '../../domain/errors.ts';
-import { tenantPrefix } from '../../domain/ids.ts';
+import { tenantPrefix } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { denyBody } from './deny-body.ts';
 import { inferenceHeaders } from './inference-headers.ts';

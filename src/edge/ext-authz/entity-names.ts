@@ -2,7 +2,8 @@
  * From the names that requests use to the ids of registered entities. Invariant: a name leads to one entity or
  * to none; names are compared byte for byte, and a name that could mean two entities is refused.
  */
-import { type EntityRef, ID_PATTERN, NAMESPACE } from '../../domain/ids.ts';
+import { type EntityRef, ID_PATTERN } from '../../domain/ids.ts';
+import { NAMESPACE } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { EntityUid } from '../../domain/value.ts';
 import type { Services } from '../http/services.ts';

@@ -3,7 +3,7 @@
  * deny with its code; an allow comes from decisions that all allow, for every model that the request names.
  */
 import type { Credential } from '../../domain/credential.ts';
-import { tenantPrefix } from '../../domain/ids.ts';
+import { tenantPrefix } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { DecisionCaller, DecisionEngine } from '../../pdp/engine.ts';
 import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';

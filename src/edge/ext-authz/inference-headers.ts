@@ -4,7 +4,7 @@
  * names is refused, and every answer about a decision sets or clears both.
  */
 import type { DecisionRequest } from '../../domain/decision-request.ts';
-import { tenantPrefix } from '../../domain/ids.ts';
+import { tenantPrefix } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { foldHeaderName } from '../ai-requests/header-list.ts';
 

@@ -8,7 +8,8 @@ import type { CallerAuthentication } from '../../domain/caller-authentication.ts
 import type { Credential } from '../../domain/credential.ts';
 import type { DecisionRequest } from '../../domain/decision-request.ts';
 import { AppError, type Problem } from '../../domain/errors.ts';
-import { type EntityRef, NAMESPACE, tenantPrefix } from '../../domain/ids.ts';
+import type { EntityRef } from '../../domain/ids.ts';
+import { NAMESPACE, tenantPrefix } from '../../domain/names.ts';
 import type { PresentedCredential } from '../../domain/presented-credential.ts';
 import { EntityUid } from '../../domain/value.ts';
 import type { CallerRefusal, VerifiedCaller } from '../../identity/caller.ts';

@@ -4,7 +4,7 @@
  */
 import type { CallerKey, CallerKeyScope } from '../../domain/caller-key.ts';
 import type { Clock, IdSource } from '../../domain/clock.ts';
-import { NAMESPACE } from '../../domain/ids.ts';
+import { NAMESPACE } from '../../domain/names.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import type { EventEntry, EventKind } from '../../domain/log-entry.ts';
 import { EntityUid } from '../../domain/value.ts';

@@ -2,7 +2,8 @@
  * The limits of one layer, compiled: from the file of a bundle to what plans requests. Invariant: made once when the
  * layer is built; nothing in it depends on a request but memos of what was resolved before.
  */
-import { type LayerName, NAMESPACE } from '../../domain/ids.ts';
+import type { LayerName } from '../../domain/ids.ts';
+import { NAMESPACE } from '../../domain/names.ts';
 import type { LimitRule } from '../../domain/limit.ts';
 import type { LimitFacts } from '../../domain/limit-facts.ts';
 import type { LimitDefinition, LimitsFile, LimitTightening } from '../../domain/limit-definition.ts';

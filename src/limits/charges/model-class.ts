@@ -1,5 +1,5 @@
 /** Classes of models, as limits.json declares them, asked about one model at a time. */
-import { NAMESPACE } from '../../domain/ids.ts';
+import { NAMESPACE } from '../../domain/names.ts';
 import type { ModelFacts } from '../../domain/limit-facts.ts';
 import type { ModelClass } from '../../domain/limit-definition.ts';
 

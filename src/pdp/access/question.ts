@@ -4,7 +4,7 @@
  */
 import type { DecisionRequest } from '../../domain/decision-request.ts';
 import { AppError } from '../../domain/errors.ts';
-import { NAMESPACE } from '../../domain/ids.ts';
+import { NAMESPACE } from '../../domain/names.ts';
 import { nearest } from '../../domain/spelling.ts';
 import { buildContexts, type ContextFacts } from '../context.ts';
 import { type PlannableAction, type Planner, qualify } from '../plan.ts';

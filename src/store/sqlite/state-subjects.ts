@@ -5,7 +5,7 @@
 import type { Statement } from 'better-sqlite3';
 import type { MonthKey, MonthKeys, SubjectChunk } from '../../decision-log/ports.ts';
 import { entityId } from '../../decision-log/subject-name.ts';
-import { tenantPrefix } from '../../domain/ids.ts';
+import { tenantPrefix } from '../../domain/names.ts';
 import type { StateDatabase } from './state-database.ts';
 
 /** Subjects of one chunk. */
