@@ -4,6 +4,7 @@
  * extension is forgotten ends earlier after a restart.
  */
 import type { DecisionLog } from '../decision-log/ports.ts';
+import { AppError } from '../domain/errors.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 
 /** Most that wait: the log refuses decisions too while it refuses these, so no new ones come. */
@@ -59,20 +60,28 @@ export class UnloggedExtensions {
     }
   }
 
-  /** Writes each of them once, in their order. Rejects as `DecisionLog.append`; the rest waits on. */
-  async write(log: Pick<DecisionLog, 'append'>): Promise<void> {
-    this.#writing ??= this.#writeAll(log);
-    try {
-      await this.#writing;
-    } finally {
+  /** Writes each of them once, in their order. Rejects with AppError LOG_UNAVAILABLE or LOG_BACKPRESSURE; the rest waits on. */
+  write(log: Pick<DecisionLog, 'append'>): Promise<void> {
+    this.#writing ??= this.#writeAll(log).finally(() => {
       this.#writing = undefined;
-    }
+    });
+    return this.#writing;
   }
 
   async #writeAll(log: Pick<DecisionLog, 'append'>): Promise<void> {
     for (const extension of this.#waiting) {
-      await log.append(extension.entry, extension.journal);
+      try {
+        await log.append(extension.entry, extension.journal);
+      } catch (error) {
+        if (mayBeWritten(error)) throw error;
+        // what the log will never take must not keep it from what follows
+      }
       this.#waiting.delete(extension);
     }
   }
+}
+
+/** Whether an entry that the log refused may be in it later. */
+function mayBeWritten(error: unknown): boolean {
+  return error instanceof AppError && (error.code === 'LOG_UNAVAILABLE' || error.code === 'LOG_BACKPRESSURE');
 }
