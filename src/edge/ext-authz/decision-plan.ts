@@ -4,7 +4,7 @@
  */
 import { type DecisionRequest, MAX_CHECKED_ITEMS, MAX_SET_ELEMENTS } from '../../domain/decision-request.ts';
 import type { EntityRef } from '../../domain/ids.ts';
-import { tenantPrefix } from '../../domain/ids.ts';
+import { tenantPrefix } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import type { AiRequest } from '../ai-requests/ai-request.ts';
 import type { Caller } from './caller-identity.ts';
