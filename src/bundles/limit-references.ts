@@ -117,10 +117,7 @@ function objectToTightening(id: string, to: number, platform: LimitsFile): Tight
     return {
       member: 'limit',
       message: `the platform layer has no limit \`${id}\``,
-      hint:
-        near === undefined
-          ? 'tenants tighten limits of the platform; their own they change'
-          : `did you mean \`${near}\`?`,
+      hint: near === undefined ? hintWithout(platform) : `did you mean \`${near}\`?`,
     };
   }
   const highest = highestNumber(known);
@@ -130,6 +127,13 @@ function objectToTightening(id: string, to: number, platform: LimitsFile): Tight
     message: `${to} would not tighten limit \`${id}\`, which never gives more than ${highest}`,
     hint: 'a tenant can tighten what the platform sets, and never widen it: lower the number',
   };
+}
+
+/** A first push in the wrong order looks like a wrong name. */
+function hintWithout({ limits }: LimitsFile): string {
+  return limits.length === 0
+    ? 'no limits of a platform layer are there yet: push and activate its bundle before those of tenants'
+    : 'tenants tighten limits of the platform; their own they change';
 }
 
 function countsMoney(definition: LimitDefinition): boolean {

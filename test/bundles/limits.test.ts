@@ -31,6 +31,18 @@ function activeLimits({ snapshots }: Pap, layer: 'platform' | 'tenant:acme'): La
   return snapshots.current?.layers.get(layer)?.limits;
 }
 
+test('what is tightened before the platform has limits is told the order of pushes', async () => {
+  const pap = await startPap(memoryDisk(), thread);
+  const tenant = {
+    layer: 'tenant:acme',
+    version: '1',
+    files: files({ tighten: [{ limit: 'burst', to: 5 }] }),
+  };
+  const { problems } = await failure(push(pap, tenant));
+  expect(problems.map(({ message }) => message)).toEqual(['the platform layer has no limit `burst`']);
+  expect(problems[0]?.hint).toContain('before those of tenants');
+});
+
 describe('limits.json that is refused at push', () => {
   let pap: Pap;
   beforeAll(async () => {
