@@ -22,6 +22,8 @@ const LIMITS = {
 const ONCE_TOO_OFTEN = ['POLICY_ALLOW', 'POLICY_ALLOW', 'RATE_LIMITED'];
 const ALICE = { type: 'User', id: 'acme/alice' };
 
+const alertsSchema = z.object({ items: z.array(z.looseObject({ subject: z.string() })) });
+
 let issuer: TestIssuer;
 let signing: SigningKey;
 let service: LimitedService;
@@ -105,6 +107,18 @@ describe('a limit by key counts', () => {
     expect(codeOf(await service.decide(await token({ client_id: 'other' })))).toBe('POLICY_ALLOW');
     const usage = await service.call('GET', '/v1/limits/usage?principal=User:acme/alice&key=sso:client:app');
     expect(usage.json).toMatchObject({ items: [{ name: 'platform/credential', used: 2 }] });
+  });
+
+  test('and alerts in the name of the principal, but of a client that users share in that of nobody', async () => {
+    const auth = { method: 'api_key', assurance: 1, scopes: [], keyId: 'alerted' };
+    const subjects = async (): Promise<readonly string[]> => {
+      const { json } = await service.call('GET', '/v1/events?kind=limit.alert&order=desc&limit=1');
+      return alertsSchema.parse(json).items.map(({ subject }) => subject);
+    };
+    for (let at = 0; at < 2; at++) await service.decide(asserted(auth));
+    await expect.poll(subjects).toEqual(['AI::User::"acme/alice"']);
+    for (let at = 0; at < 2; at++) await service.decide(await token({ client_id: 'crowd' }));
+    await expect.poll(subjects).toEqual(['platform/credential']);
   });
 
   test('and its name is in no entry', async () => {
