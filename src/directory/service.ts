@@ -174,12 +174,7 @@ export class DirectoryService {
       await this.#committed.confirm();
       if (this.graph.get(uidOf(ref).key) === undefined) return work();
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first', {
-        problems: [
-          {
-            message: 'a living principal cannot be erased',
-            hint: 'send `"deleteEntity": true` (`--delete-entity`)',
-          },
-        ],
+        problems: [{ message: 'the directory has it', hint: '`"deleteEntity": true` or `--delete-entity`' }],
       });
     });
   }

@@ -86,12 +86,7 @@ export class ErasureTable {
   #refuse(name: string, id: string): void {
     if (this.#live.get(name) !== undefined) {
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first', {
-        problems: [
-          {
-            message: 'a living principal cannot be erased',
-            hint: 'send `"deleteEntity": true` (`--delete-entity`)',
-          },
-        ],
+        problems: [{ message: 'the directory has it', hint: '`"deleteEntity": true` or `--delete-entity`' }],
       });
     }
     if (this.#tables.outbox.names(quoted(id))) {
