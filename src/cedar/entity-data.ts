@@ -151,14 +151,13 @@ function parseParents(
   input: EntityInput,
   problems: Problem[],
 ): readonly EntityUid[] {
-  const allowed = new Map([...definition.memberOf].map(name => [shortName(name), name]));
   const parents: EntityUid[] = [];
   for (const [i, ref] of input.parents.entries()) {
     if (problems.length >= MAX_PROBLEMS) break;
     const pointer = `/parents/${i}`;
-    const type = allowed.get(ref.type);
+    const type = groupType(definition, ref.type);
     if (type === undefined) {
-      addProblem(problems, wrongParent(definition, allowed, ref.type, pointer));
+      addProblem(problems, wrongParent(definition, ref.type, pointer));
       continue;
     }
     const enumeration = schema.entityTypes.get(type)?.enumeration;
@@ -173,14 +172,17 @@ function parseParents(
   return parents;
 }
 
-function wrongParent(
-  definition: EntityTypeDefinition,
-  allowed: ReadonlyMap<string, string>,
-  given: string,
-  pointer: string,
-): Problem {
-  const near = nearest(given, allowed.keys());
-  const types = [...allowed.keys()].map(name => `\`${name}\``).join(', ');
+/** The type of that short name among those that entities of this one may be members of. */
+function groupType({ memberOf }: EntityTypeDefinition, name: string): string | undefined {
+  let found: string | undefined;
+  for (const type of memberOf) if (shortName(type) === name) found = type;
+  return found;
+}
+
+function wrongParent(definition: EntityTypeDefinition, given: string, pointer: string): Problem {
+  const allowed = new Set([...definition.memberOf].map(shortName));
+  const near = nearest(given, allowed);
+  const types = [...allowed].map(name => `\`${name}\``).join(', ');
   return {
     pointer: `${pointer}/type`,
     message: `${quote(shortName(definition.name))} cannot be a member of ${quote(given)}`,

@@ -96,14 +96,13 @@ export async function openStores(
     onCommit: ({ entries, commitSeconds }: { entries: number; commitSeconds: number }) =>
       metrics.logCommitted(entries, commitSeconds),
   };
-  const log = await openLoading(
-    LogClient.open({ ...newLog(subjects, random), signingKey, shardEntries, folder, clock, observer }),
+  const { log, reader } = await openLoading(
+    openLog(
+      { ...newLog(subjects, random), signingKey, shardEntries, folder, clock, observer },
+      onHealth('query'),
+    ),
     subjects.load(),
     [state],
-  );
-  const reader = await openAfter(
-    () => QueryClient.open({ folder, clock, onHealth: onHealth('query') }),
-    [log, state],
   );
   subjects.start(reader, PROCESS_TIMERS);
   warnOf([...state.newerMigrations, ...log.newerMigrations], reader.rebuilt, logger);
@@ -126,6 +125,21 @@ export async function openStores(
       await reader.close();
       await log.close();
       await state.close();
+    },
+  };
+}
+
+/** The log, and then the index over it. */
+async function openLog(options: LogClientOptions, onHealth: (healthy: boolean, detail: string) => void) {
+  const { folder, clock } = options;
+  const log = await LogClient.open(options);
+  const reader = await openAfter(() => QueryClient.open({ folder, clock, onHealth }), [log]);
+  return {
+    log,
+    reader,
+    async close() {
+      await reader.close();
+      await log.close();
     },
   };
 }
