@@ -84,11 +84,9 @@ export const limitMatchSchema = z
       .min(1)
       .max(MAX_MATCH_NAMES)
       .optional(),
-    keys: ids
-      .optional()
-      .meta({
-        description: 'credentials of callers: ids of keys, `sso:client:app`, `sso:subject:4711`, SPIFFE ids',
-      }),
+    keys: ids.optional().meta({
+      description: 'credentials of callers: ids of keys, `sso:client:app`, `sso:subject:4711`, SPIFFE ids',
+    }),
     peps: ids.optional().meta({ description: 'ids of keys of gateways' }),
   })
   .meta({ id: 'LimitMatch' });

@@ -57,9 +57,7 @@ function describeSettlement(scene: Scene): void {
       atLeastFloor: false,
     });
     expect(settled.state).toBe('settled');
-    expect(settled.charges).toEqual([
-      { name: one.rule.name, reserved: 400, charged: 150, overdraft: 0 },
-    ]);
+    expect(settled.charges).toEqual([{ name: one.rule.name, reserved: 400, charged: 150, overdraft: 0 }]);
     expect((await scene().numbers(NOON + 3, one))[0]).toBe(550);
   });
 

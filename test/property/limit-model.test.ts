@@ -205,7 +205,7 @@ class Run {
 }
 
 /** The kind of the chunks with counters. */
-const COUNTERS = 2;
+const COUNTERS = 4;
 
 /** The end of what can be compared. */
 class Forgotten extends Error {}

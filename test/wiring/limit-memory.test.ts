@@ -156,6 +156,13 @@ test('a start is refused when neither snapshot nor journals tell what was counte
   await expect(open()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
 });
 
+test('a start is refused when another version wrote what was counted', async () => {
+  const { log } = await open();
+  await log.append(decisionEntry(0), Uint8Array.of(1, ...Buffer.alloc(8)));
+  await close();
+  await expect(open()).rejects.toThrow(/another version of Duramen .*: start that version/);
+});
+
 test('a start is refused when the secret is lost under which keys were counted', async () => {
   await fill();
   rmSync(join(folder, 'limits.secret'));

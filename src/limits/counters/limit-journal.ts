@@ -6,6 +6,7 @@
  * A counter goes by its number. Each journal says which key a number belongs to, by its alias, until a journal that
  * said so is known to be in the log, so that none relies on another that may be lost.
  */
+import { AppError } from '../../domain/errors.ts';
 import { charge, type ChargeTerms, drop } from './charging.ts';
 import { ByteReader, ByteWriter, KnownTexts } from './bytes.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
@@ -26,11 +27,14 @@ import {
 } from './settling.ts';
 import { WORDS } from './word-index.ts';
 
-/** What a journal begins with. Written to the log: numbers are never used again for something else. */
-const ADMISSION = 1;
-const SETTLEMENT = 2;
-const EXTENSION = 3;
-const RESET = 4;
+/**
+ * What a journal begins with. Written to the log: numbers are never used again for something else. 1 to 4 were the same
+ * with keys and ids as texts, which no release has written.
+ */
+const ADMISSION = 5;
+const SETTLEMENT = 6;
+const EXTENSION = 7;
+const RESET = 8;
 
 /** Members of a charge that are there only where they are needed. */
 const HAS_KEY = 1;
@@ -187,7 +191,10 @@ export class LimitReplay {
     this.#state = state;
   }
 
-  /** @throws Error when the bytes are no journal, or do not follow those before them */
+  /**
+   * @throws AppError LOG_UNAVAILABLE when another version wrote it
+   * @throws Error when the bytes are no journal, or do not follow those before them
+   */
   apply(journal: Uint8Array): void {
     this.applyNext(new ByteReader(journal));
   }
@@ -215,7 +222,10 @@ export class LimitReplay {
         break;
       }
       default:
-        throw new Error(`journals of kind ${kind} are unknown`);
+        throw new AppError(
+          'LOG_UNAVAILABLE',
+          `another version of Duramen wrote what limits counted (journals of kind ${kind}): start that version`,
+        );
     }
   }
 

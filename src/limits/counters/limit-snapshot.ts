@@ -15,10 +15,10 @@ import { MAX_COUNTERS, UNITS } from './limit-journal.ts';
 import { append } from './segments.ts';
 import { WORDS } from './word-index.ts';
 
-/** What a chunk holds. Written to the disk: a changed form gets another number. */
+/** What a chunk holds. Written to the disk: a changed form gets another number (2 and 3 had keys and ids as texts). */
 const HEAD = 1;
-const COUNTERS = 2;
-const DECISIONS = 3;
+const COUNTERS = 4;
+const DECISIONS = 5;
 
 /** Bytes from which on a chunk ends. */
 const CHUNK_BYTES = 262_144;

@@ -51,6 +51,7 @@ export async function restoreLimits(source: RestoreSource): Promise<Restored> {
       ({ next } = chunk);
     }
   } catch (error) {
+    if (error instanceof AppError) throw error;
     throw new AppError(
       'LOG_UNAVAILABLE',
       `what limits counted cannot be read from the log at entry ${next}: ${messageOf(error)}: restore the data folder from a backup`,
