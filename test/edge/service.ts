@@ -2,16 +2,29 @@
  * A real service on a real socket over real SQLite, filled with the shipped bundles and the demo directory,
  * and a small client that keeps status, headers and body together.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readBundleFolder } from '../../src/cli/bundle-folder.ts';
+import { CedarWasm } from '../../src/cedar/wasm.ts';
 import { loadConfig } from '../../src/config.ts';
 import type { Clock } from '../../src/domain/clock.ts';
 import { type RunningService, startService } from '../../src/main.ts';
+import { FILLED_FOLDERS } from '../filled-folders.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
+/** As long as one instance is around, what threads of services compile of cedar-wasm is kept for the next service. */
+const ENGINE = new CedarWasm();
 export const ADMIN_KEY = 'edge-tests-admin-key-0123456789abcdefgh';
 
 export interface Reply {
@@ -71,6 +84,16 @@ export function temporaryFolder(): string {
 
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const folder = options.folder ?? temporaryFolder();
+  if (options.filled === true) ENGINE.parsePolicy('permit (principal, action, resource);');
+  const isFilled = options.filled === true && (await copyFilledFolder(folder, options));
+  return await startOver(folder, options, options.filled === true && !isFilled);
+}
+
+async function startOver(
+  folder: string,
+  options: TestServiceOptions,
+  mustFill: boolean,
+): Promise<TestService> {
   const logLines: string[] = [];
   const running = await startService(configFor(folder, options.env), {
     writeLog: line => void logLines.push(line),
@@ -95,8 +118,37 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       if (options.folder === undefined) rmSync(folder, { recursive: true });
     },
   };
-  if (options.filled === true) await fill(service);
+  if (mustFill) await fill(service);
   return service;
+}
+
+/** Settings under which the log or its secrets begin otherwise than in the folder that services are copied from. */
+const OWN_BEGINNING = /^DURAMEN_(?:LOG|PRIVACY|ANCHOR|BOOTSTRAP)/;
+
+/**
+ * Puts a data folder into `folder` that was filled once for all tests of this run: a start over it takes a third of
+ * the time. False where the service has to be filled itself: outside of a run, over a folder of the test, before the
+ * time at which the common one was filled, or with settings that concern its beginning.
+ */
+async function copyFilledFolder(folder: string, options: TestServiceOptions): Promise<boolean> {
+  const common = process.env[FILLED_FOLDERS];
+  if (common === undefined || options.folder !== undefined) return false;
+  if (Object.keys(options.env ?? {}).some(name => OWN_BEGINNING.test(name))) return false;
+  const filled = join(common, 'filled');
+  if (!existsSync(filled)) await makeFilledFolder(common, filled);
+  if (options.clock !== undefined && options.clock.now() < statSync(filled).mtimeMs) return false;
+  cpSync(filled, folder, { recursive: true, preserveTimestamps: true });
+  return true;
+}
+
+/** Two files of tests may do this at once; the first one to be ready is kept. */
+async function makeFilledFolder(common: string, filled: string): Promise<void> {
+  const folder = mkdtempSync(join(common, 'filling-'));
+  const service = await startOver(folder, { folder }, true);
+  await service.stop();
+  const now = new Date();
+  utimesSync(folder, now, now);
+  if (!existsSync(filled)) renameSync(folder, filled);
 }
 
 async function request(url: string, method: string, path: string, given: CallOptions): Promise<Reply> {
