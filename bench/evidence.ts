@@ -19,10 +19,9 @@ const KINDS: readonly Kind[] = ['evidence', 'plain'];
 
 /** Rounds that are counted: many short ones, since the costs lie closer to each other than noise comes and goes. */
 const ROUNDS = 24;
-/** Rounds before those: until then a service is still compiled. */
-const WARM_ROUNDS = 6;
-/** A turn as a share of the plan's seconds. */
+/** Turns, as multiples of the plan's seconds: a measured one, and one before, since a service is compiled for long. */
 const TURN = 0.25;
+const WARM_TURN = 6;
 /** Least throughput with evidence, as a share of that without. */
 const LEAST_RATIO = 0.9;
 const PRELOAD = new URL('./plain-log/preload.ts', import.meta.url).href;
@@ -88,14 +87,13 @@ async function measure(
 ): Promise<Readonly<Record<Kind, readonly Sample[]>>> {
   const bodies = requests(plan.size, 20_000, 7);
   const samples: Record<Kind, Sample[]> = { evidence: [], plain: [] };
-  for (let round = 1 - WARM_ROUNDS; round <= ROUNDS; round++) {
+  for (const kind of KINDS) await sampleOf(plan, sides[kind], bodies, WARM_TURN);
+  for (let round = 1; round <= ROUNDS; round++) {
     // each follows the other as often as it goes before it: what one leaves to be indexed disturbs the other
     for (const kind of round % 2 === 0 ? KINDS : KINDS.toReversed()) {
-      const sample = await sampleOf(plan, sides[kind], bodies);
-      if (round > 0) samples[kind].push(sample);
+      samples[kind].push(await sampleOf(plan, sides[kind], bodies, TURN));
     }
-    if (round > 0)
-      say(`evidence, round ${round}: ${KINDS.map(kind => told(kind, samples[kind])).join(', ')}`);
+    say(`evidence, round ${round}: ${KINDS.map(kind => told(kind, samples[kind])).join(', ')}`);
   }
   return samples;
 }
@@ -104,11 +102,12 @@ async function sampleOf(
   { connections, seconds }: HttpPlan,
   { service, key }: Side,
   bodies: readonly string[],
+  turn: number,
 ): Promise<Sample> {
   const headers = { authorization: `Bearer ${key}` };
   const before = service.cpu();
   const options = { port: service.port, path: '/decide', headers, bodies, connections };
-  const result = await load({ ...options, seconds: seconds * TURN });
+  const result = await load({ ...options, seconds: seconds * turn });
   const after = service.cpu();
   return {
     perSecond: result.perSecond,
