@@ -3,10 +3,11 @@
  * transaction is whole and durable (synchronous=FULL) when it returns, and leaves no trace when it throws; after an
  * I/O error nothing is written any more, because it is unknown what reached the disk; what is deleted is overwritten.
  */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
+import { listShards, LOG_FOLDER } from './log-shard-name.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import { makePrivate } from './private-file.ts';
 
@@ -27,6 +28,12 @@ export interface StateFolder {
   /** Most answers by Idempotency-Key; default MAX_ANSWERS. */
   readonly maxAnswers?: number;
 }
+
+/** What begins anew with an empty database. */
+const LOST = {
+  state: 'directory, policies and keys begin anew',
+  subjects: 'nobody behind the pseudonyms of the log can be named any more',
+} as const;
 
 /** Largest database that is rewritten in memory; a larger one takes a temporary file. In bytes. */
 const COMPACT_IN_MEMORY_BYTES = 268_435_456;
@@ -76,6 +83,7 @@ export class StateDatabase {
     let db: Database | undefined;
     try {
       const unclean = hasContent(`${file}-wal`);
+      requireKept(folder, file, name);
       makePrivate(file);
       db = new SqliteDatabase(file);
       db.pragma('journal_mode = WAL');
@@ -184,6 +192,16 @@ function checkPages(db: Database, file: string): void {
 
 function hasContent(file: string): boolean {
   return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** A log is never there before the databases: without them beside it, something was lost, and this is no first start. */
+function requireKept(folder: string, file: string, name: keyof typeof LOST): void {
+  const hasLog = existsSync(join(folder, LOG_FOLDER)) && listShards(folder).length > 0;
+  if (!hasLog || existsSync(file)) return;
+  throw new AppError(
+    'STORE_UNAVAILABLE',
+    `\`${file}\` is missing, and there is a log beside it: restore it from a backup; if there is none, make an empty file of this name: ${LOST[name]}`,
+  );
 }
 
 /** SQLite's failures in the words of the operator, with what to do. Other errors stay what they are. */

@@ -50,6 +50,21 @@ const KEY: ApiKey = {
   createdBy: 'system',
 };
 
+test.each(['state', 'subjects'])('a folder that has lost %s.db and not its log is refused', async name => {
+  await (await open()).close();
+  mkdirSync(join(folder, 'log'));
+  writeFileSync(join(folder, 'log', '2026-W47-000000000000.db'), '');
+  await (await open()).close();
+  const file = join(folder, `${name}.db`);
+  rmSync(file);
+  await expect(open()).rejects.toThrow(
+    /\.db` is missing, and there is a log beside it: restore it from a backup/,
+  );
+  // what the message says
+  writeFileSync(file, '');
+  await expect(open()).resolves.toBeDefined();
+});
+
 test('everything is there again after a restart', async () => {
   const first = await open();
   await commit(first, [put('a', body({ n: 1 }))], 'e1');
