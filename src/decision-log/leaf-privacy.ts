@@ -8,7 +8,7 @@
 export interface Subject {
   /** `p:` and 22 base64url characters: 128 random bits. */
   readonly pseudonym: string;
-  /** AES-256 key of its openings, 32 bytes; lost with the subject when it is erased. */
+  /** Key of its openings, 32 bytes; lost with the subject when it is erased. */
   readonly key: Uint8Array;
 }
 

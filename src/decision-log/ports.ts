@@ -129,7 +129,7 @@ export interface EventQuery {
 export interface SealedOpening {
   /** Pseudonym of the subject. */
   readonly subject: string;
-  /** Nonce (12) ‖ AES-256-GCM ciphertext ‖ tag (16). */
+  /** Ciphertext ‖ tag (16), see opening.ts. */
   readonly sealed: Uint8Array;
 }
 
@@ -319,6 +319,6 @@ export interface SubjectResolver {
    * it was not registered. @param type without namespace; undefined: every type of principals
    */
   pseudonymsOf(type: string | undefined, id: string): Promise<readonly string[]>;
-  /** AES-256 keys of openings by pseudonym; those of erased subjects are absent. */
+  /** Keys of openings by pseudonym, 32 bytes each; those of erased subjects are absent. */
   keys(pseudonyms: Iterable<string>): Promise<ReadonlyMap<string, Uint8Array>>;
 }

@@ -7,7 +7,7 @@ import type { SubjectChunk } from './ports.ts';
 
 /** Random bytes of a pseudonym. */
 export const PSEUDONYM_BYTES = 16;
-/** Bytes of a subject's key: AES-256. */
+/** Bytes of a subject's key (see opening.ts). */
 export const SUBJECT_KEY_BYTES = 32;
 /** Places at the beginning; the table doubles when it is full. */
 const FIRST_CAPACITY = 1_024;

@@ -47,7 +47,11 @@ describe('a full disk', () => {
     });
     const { taken, error } = await fill(small);
     expect(error).toMatchObject({ code: 'LOG_UNAVAILABLE', retryAfterSeconds: 1 });
-    expect([small.healthy, small.status, health]).toEqual([false, expect.stringContaining('full'), [false]]);
+    expect([small.healthy, small.status, health]).toEqual([
+      false,
+      expect.stringMatching(/full: free some disk space/),
+      [false],
+    ]);
     expect(small.size).toBe(taken.length);
     // Nothing grows for a probe, so the log finds out by itself that it can be written.
     await until(() => small.healthy);
@@ -70,7 +74,10 @@ describe('a full disk', () => {
       const ballast = join(folder, 'ballast');
       writeUntilFull(ballast);
       const { taken, error } = await fill(log, 1);
-      expect(error).toMatchObject({ code: 'LOG_UNAVAILABLE' });
+      expect(error).toMatchObject({
+        code: 'LOG_UNAVAILABLE',
+        message: expect.stringContaining('free some disk space'),
+      });
       rmSync(ballast);
       await until(() => log.healthy);
       expect(await log.append(decisionEntry(5_000))).toMatchObject({ index: taken.length + 1 });

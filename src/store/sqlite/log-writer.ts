@@ -74,6 +74,15 @@ export function isTransient(error: unknown): boolean {
     : TRANSIENT_SYSTEM.test(systemCode(error));
 }
 
+/** What to do about a failure that passes; empty where nobody knows. */
+function adviceFor(error: unknown): string {
+  const code = error instanceof SqliteDatabase.SqliteError ? error.code : systemCode(error);
+  if (/^(SQLITE_FULL|ENOSPC|EDQUOT)/.test(code)) return ': free some disk space; it goes on by itself then';
+  return /^(SQLITE_(READONLY|CANTOPEN)|EROFS|EACCES|EPERM)/.test(code)
+    ? ': let the user of duramen write to the data folder; it goes on by itself then'
+    : '';
+}
+
 export class LogWriter {
   private readonly options: LogWriterOptions;
   private readonly lock: Database;
@@ -355,7 +364,7 @@ export class LogWriter {
     } catch {
       fatal = true;
     }
-    const message = `the decision log cannot be written: ${messageOf(error)}`;
+    const message = `the decision log cannot be written: ${messageOf(error)}${fatal ? '' : adviceFor(error)}`;
     if (fatal) this.fatal = `${message}: what the disk holds is unknown, restart duramen`;
     return new CommitError(this.fatal ?? message, fatal, error);
   }
