@@ -29,10 +29,13 @@ test('401 carries the challenge, 503 and 429 the time to wait', () => {
   expect(problemOf(flood, '').headers['retry-after']).toBe('42');
 });
 
-test('slugs name codes, and nothing else', () => {
+test('slugs and codes name codes, and nothing else does', () => {
   for (const code of errorCodes()) expect(problemCode(problemSlug(code))).toBe(code);
-  expect(problemCode('constructor')).toBeUndefined();
-  expect(problemCode('INVALID_REQUEST')).toBeUndefined();
+  // and the code itself is found as well
+  expect(problemCode('INVALID_REQUEST')).toBe('INVALID_REQUEST');
+  for (const name of ['constructor', 'Invalid-Request', 'invalid_request']) {
+    expect(problemCode(name)).toBeUndefined();
+  }
 });
 
 describe('zod issues', () => {

@@ -51,6 +51,7 @@ describe('an active token', () => {
       tenant: 'acme',
       auth: { method: 'opaque', assurance: 1, scopes: ['a', 'b'], issuer: scene.issuer.url },
       binding: 'none',
+      credential: { id: 'idp:client:app', isShared: true },
     });
     expect(Buffer.from(seen.authorization.slice('Basic '.length), 'base64').toString()).toBe('pdp:secret');
     expect(new URLSearchParams(seen.body).get('token')).toBe(TOKEN);
