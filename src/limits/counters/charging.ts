@@ -26,6 +26,11 @@ export interface ChargeTerms {
   lifeMs: number;
 }
 
+/** Terms of nothing, for whoever fills them in again and again. */
+export function blankTerms(): ChargeTerms {
+  return { amount: 0, cap: 0, speed: 0, holds: false, unit: 0, onExpiry: 0, floor: 0, lifeMs: 0 };
+}
+
 /** What a settlement did to one charge. Reused from one to the next. */
 export interface SettledTerms {
   charged: number;

@@ -7,7 +7,7 @@
  * said so is known to be in the log, so that none relies on another that may be lost.
  */
 import { AppError } from '../../domain/errors.ts';
-import { charge, type ChargeTerms, drop } from './charging.ts';
+import { blankTerms, charge, type ChargeTerms, drop } from './charging.ts';
 import { ByteReader, ByteWriter, KnownTexts } from './bytes.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { type Counters, LEASES, WINDOW } from './counters.ts';
@@ -176,16 +176,7 @@ export class LimitReplay {
   readonly #id = new DecisionId();
   readonly #alias = new Int32Array(WORDS);
   readonly #names = new KnownTexts();
-  readonly #terms: ChargeTerms = {
-    amount: 0,
-    cap: 0,
-    speed: 0,
-    holds: false,
-    unit: 0,
-    onExpiry: 0,
-    floor: 0,
-    lifeMs: 0,
-  };
+  readonly #terms = blankTerms();
 
   constructor(state: LimitState) {
     this.#state = state;

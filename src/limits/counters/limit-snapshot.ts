@@ -3,7 +3,7 @@
  * written, and numbers keep their keys, since journals that follow go by them.
  */
 import { ByteReader, ByteWriter, KnownTexts } from './bytes.ts';
-import type { ChargeTerms } from './charging.ts';
+import { blankTerms } from './charging.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { LEASES, RATE, WINDOW } from './counters.ts';
 import { DecisionId } from './decision-id.ts';
@@ -151,16 +151,7 @@ export class StateReader {
   readonly #alias = new Int32Array(WORDS);
   readonly #id = new DecisionId();
   readonly #names = new KnownTexts();
-  readonly #terms: ChargeTerms = {
-    amount: 0,
-    cap: 0,
-    speed: 0,
-    holds: true,
-    unit: 0,
-    onExpiry: 0,
-    floor: 0,
-    lifeMs: 0,
-  };
+  readonly #terms = blankTerms();
 
   /** @throws Error when the bytes are no chunk of a state */
   read(chunk: Uint8Array): void {

@@ -5,7 +5,7 @@
  */
 import { AppError } from '../../domain/errors.ts';
 import type { LimitCharge, LimitRule, LimitStanding, UnitAmounts } from '../../domain/limit.ts';
-import { advance, charge, type ChargeTerms, drop, isIdle } from './charging.ts';
+import { advance, blankTerms, charge, drop, isIdle } from './charging.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { OPEN, SETTLED } from './decisions.ts';
 import { type KeyAlias, plainAlias } from './key-alias.ts';
@@ -79,16 +79,7 @@ export class LimitTable implements LimitStore {
   readonly #alias: KeyAlias;
   readonly #looked: Looked[] = [];
   readonly #used: UsedAmounts = new Float64Array(UNITS);
-  readonly #terms: ChargeTerms = {
-    amount: 0,
-    cap: 0,
-    speed: 0,
-    holds: false,
-    unit: 0,
-    onExpiry: 0,
-    floor: 0,
-    lifeMs: 0,
-  };
+  readonly #terms = blankTerms();
   #hand = 1;
 
   /** @param state what was counted before; by default nothing */
