@@ -17,6 +17,16 @@ export const limitUnitSchema = z.enum(LIMIT_UNITS).meta({ id: 'LimitUnit' });
 export type LimitUnit = z.infer<typeof limitUnitSchema>;
 export type UnitAmounts = Readonly<Record<LimitUnit, number>>;
 
+/** What a call used that never began. */
+export const NOTHING_USED: UnitAmounts = {
+  requests: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  tokens: 0,
+  compute_ms: 0,
+  micro_usd: 0,
+};
+
 /**
  * `window`: never more than the limit in any span of its length. `rate`: GCRA, a burst and then a steady flow.
  * `quota`: a budget per period, what is spent and what is held apart. `concurrency`: leases that expire.

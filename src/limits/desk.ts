@@ -4,7 +4,7 @@
  * store and planner answer at once, so does the desk.
  */
 import { TimestampMemo } from '../domain/clock.ts';
-import type { LimitCharge } from '../domain/limit.ts';
+import { type LimitCharge, NOTHING_USED } from '../domain/limit.ts';
 import type { LimitMembers, LimitResult, Reservation } from '../domain/limit-answer.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
 import { AnswerHeaders, type StandingLimit } from './answer-headers.ts';
@@ -85,14 +85,6 @@ export interface LimitDeskOptions {
   readonly holdMs: number;
 }
 
-const NOTHING_USED = {
-  requests: 0,
-  input_tokens: 0,
-  output_tokens: 0,
-  tokens: 0,
-  compute_ms: 0,
-  micro_usd: 0,
-} as const;
 const NO_LIMITS: readonly never[] = [];
 
 export class LimitDesk implements LimitGate {

@@ -16,7 +16,7 @@ import type { Credential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
 import { type JsonObject, type JsonValue, listOf, objectOf, textOf } from '../domain/json.ts';
-import type { UnitAmounts } from '../domain/limit.ts';
+import { NOTHING_USED, type UnitAmounts } from '../domain/limit.ts';
 import { type ModelFacts, NO_VERSION } from '../domain/limit-facts.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import type { Extended, Outcome, SettledLimit, SettledOutcome } from '../domain/outcome.ts';
@@ -59,15 +59,6 @@ export interface OutcomeDeskOptions {
   readonly holdMs: number;
 }
 
-const NOTHING: UnitAmounts = {
-  requests: 0,
-  input_tokens: 0,
-  output_tokens: 0,
-  tokens: 0,
-  compute_ms: 0,
-  micro_usd: 0,
-};
-
 export class OutcomeDesk {
   readonly #options: OutcomeDeskOptions;
   readonly #calls: LoggedCalls;
@@ -100,7 +91,7 @@ export class OutcomeDesk {
       const { store, clock } = this.#options;
       await this.#writeExtensions();
       const now = clock.now();
-      const settling = store.settle({ decisionId, now, actual: NOTHING, atLeastFloor: false });
+      const settling = store.settle({ decisionId, now, actual: NOTHING_USED, atLeastFloor: false });
       const settled = settling instanceof Promise ? await settling : settling;
       const details = { status: 'withdrawn', ...settledDetails(settled) };
       await this.#write(

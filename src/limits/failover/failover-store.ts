@@ -4,7 +4,7 @@
  * before it is used again; a limit that says `deny` admits nothing meanwhile.
  */
 import { AppError, messageOf } from '../../domain/errors.ts';
-import type { LimitCharge, LimitRule, LimitStanding } from '../../domain/limit.ts';
+import { type LimitCharge, type LimitRule, type LimitStanding, NOTHING_USED } from '../../domain/limit.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type {
   Admission,
@@ -308,15 +308,6 @@ export class FailoverLimitStore implements LimitStore {
     });
   }
 }
-
-const NOTHING_USED = {
-  requests: 0,
-  input_tokens: 0,
-  output_tokens: 0,
-  tokens: 0,
-  compute_ms: 0,
-  micro_usd: 0,
-} as const;
 
 const DEFERRED: SettlementResult = { state: 'deferred', charges: [], journal: undefined };
 
