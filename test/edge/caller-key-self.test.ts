@@ -10,6 +10,7 @@ import {
   type TestIssuer,
 } from '../identity/jwt/test-issuer.ts';
 import { ALLOWED, problemOf, startTestService, type TestService } from './service.ts';
+import { withOtherLetter } from '../other-letter.ts';
 
 const AUDIENCE = 'https://duramen.example';
 const DAY_MS = 86_400_000;
@@ -161,7 +162,7 @@ describe('a key', () => {
     await service.call('DELETE', `/v1/caller-keys/${id}`);
     const credentials = [
       asKey(key).credential,
-      asKey(`${key.slice(0, -1)}0`).credential,
+      asKey(withOtherLetter(key)).credential,
       { kind: 'jwt', token: 'x' },
     ];
     const details = [];

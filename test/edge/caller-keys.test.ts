@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type ManualClock, manualClock } from '../identity/clock.ts';
 import { ALLOWED, problemOf, type Reply, startTestService, type TestService } from './service.ts';
+import { withOtherLetter } from '../other-letter.ts';
 
 const DAY_MS = 86_400_000;
 const OWNER = { type: 'User', id: 'acme/alice' };
@@ -131,7 +132,7 @@ describe('a key in a decision', () => {
     const [gone, ended] = [await make(), await make({ expiresAt: later(1_000) })];
     expect((await service.call('DELETE', `/v1/caller-keys/${gone.id}?reason=lost`)).status).toBe(204);
     clock.advance(1_000);
-    const forged = `${ended.key.slice(0, 30)}${ended.key[30] === 'x' ? 'y' : 'x'}${ended.key.slice(31)}`;
+    const forged = withOtherLetter(ended.key, 30);
     const answers = [
       await decide(gone.key),
       await decide(ended.key),

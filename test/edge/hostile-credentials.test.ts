@@ -19,6 +19,7 @@ import {
 } from '../identity/jwt/test-issuer.ts';
 import { codeOf, type TokenCause } from '../../src/identity/jwt/token-cause.ts';
 import { ADMIN_KEY, ALLOWED, type Reply, startTestService, type TestService } from './service.ts';
+import { withOtherLetter } from '../other-letter.ts';
 
 const NOT_ACCEPTED = 'the credential of the caller is not accepted';
 const ACTION = { action: ALLOWED.action, resource: ALLOWED.resource };
@@ -210,12 +211,7 @@ test('keys of callers are denied in one sentence, whatever is wrong, with the ex
     ['revoked', revoked.key, 'CREDENTIAL_REVOKED', 'key_revoked'],
     ['expired', expired.key, 'CREDENTIAL_EXPIRED', 'key_expired'],
     ['not yet valid', early.key, 'UNAUTHENTICATED', 'key_not_yet'],
-    [
-      'a typo',
-      `${key.slice(0, 30)}${key[30] === 'a' ? 'b' : 'a'}${key.slice(31)}`,
-      'UNAUTHENTICATED',
-      'key_checksum',
-    ],
+    ['a typo', withOtherLetter(key, 30), 'UNAUTHENTICATED', 'key_checksum'],
     ['cut short', key.slice(0, -1), 'UNAUTHENTICATED', 'key_malformed'],
     ['with more behind it', `${key}A`, 'UNAUTHENTICATED', 'key_malformed'],
     ['with a space before', ` ${key.slice(1)}`, 'UNAUTHENTICATED', 'key_malformed'],
@@ -272,12 +268,7 @@ describe('a header', () => {
         ONE,
         'mismatch',
       ],
-      [
-        'a typo',
-        `Bearer ${key.slice(0, 30)}${key[30] === 'a' ? 'b' : 'a'}${key.slice(31)}`,
-        TYPO,
-        'checksum',
-      ],
+      ['a typo', `Bearer ${withOtherLetter(key, 30)}`, TYPO, 'checksum'],
       ['a key that is cut short', `Bearer ${key.slice(0, -1)}`, FORM, 'malformed'],
       ['two keys', `Bearer ${key} ${key}`, FORM, 'malformed'],
       ['two keys with a comma', `Bearer ${key}, Bearer ${key}`, FORM, 'malformed'],

@@ -17,6 +17,7 @@ import { ASSERTS, chatOf } from '../ext-authz/asking.ts';
 import { CHECK_PATH, callWith, checkRequest, type Described, type Ended, envoyJudges } from './envoy.ts';
 import { ALICE, CHAT, type CheckScene, startCheckScene } from './scene.ts';
 import { Message } from './wire.ts';
+import { withOtherLetter } from '../../other-letter.ts';
 
 const SHARED: Pick<PepProfileInput, 'kind' | 'identity' | 'dialects' | 'body'> = {
   kind: 'envoy',
@@ -76,7 +77,7 @@ describe('the gateway', () => {
     [
       'a wrong secret',
       'envoy',
-      () => ({ authorization: `Bearer ${scene.key.slice(0, -1)}x` }),
+      () => ({ authorization: `Bearer ${withOtherLetter(scene.key)}` }),
       'UNAUTHENTICATED',
     ],
     [
