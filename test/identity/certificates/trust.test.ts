@@ -199,6 +199,8 @@ describe('the files of an authority', () => {
 });
 
 describe('the reading of a certificate', () => {
+  /** The object identifier, whose bytes no key and no serial number has by accident. */
+  const BASIC_CONSTRAINTS = '0603551d13';
   const swap = (from: string, to: string) => (body: Buffer) =>
     Buffer.from(body.toString('hex').replace(from, to), 'hex');
   const MALFORMED: Readonly<Record<string, () => Buffer>> = {
@@ -211,7 +213,8 @@ describe('the reading of a certificate', () => {
     'an extension that is no DER': () =>
       leaf({ uris: [], extra: [{ id: '2.5.29.17', critical: false, value: Buffer.from('3080', 'hex') }] })
         .der,
-    'an extension that states a default': () => leaf({ mangle: swap('0101ff', '010100') }).der,
+    'an extension that states a default': () =>
+      leaf({ mangle: swap(`${BASIC_CONSTRAINTS}0101ff`, `${BASIC_CONSTRAINTS}010100`) }).der,
     'more names than anyone needs': () =>
       leaf({ dns: Array.from({ length: 600 }, (_, at) => `h${at}.example`) }).der,
     'too many bytes': () =>

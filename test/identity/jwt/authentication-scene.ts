@@ -18,6 +18,8 @@ import { type ManualClock, manualClock } from '../clock.ts';
 import { makeKey, type SigningKey, startIssuer, type TestIssuer } from './test-issuer.ts';
 
 export const AUDIENCE = 'https://api.example';
+/** How long documents may take where a test is not about time, in milliseconds: a slow machine changes no outcome. */
+export const PATIENCE_MS = 30_000;
 export const PEP: Credential = {
   keyId: 'gateway',
   roles: new Set(['pep']),
@@ -91,7 +93,7 @@ export async function startScene(options: SceneOptions = {}): Promise<Scene> {
   const issuer = await startIssuer([key.jwk]);
   const resolved = resolveOne(settingsFor(issuer, atHome(options.settings, issuer)));
   const reports: (string | undefined)[] = [];
-  const documents = options.documents ?? new RemoteDocuments();
+  const documents = options.documents ?? new RemoteDocuments({ deadlineMs: PATIENCE_MS });
   const keys = new KeySource(resolved, documents, clock, (_, failure) => void reports.push(failure));
   const trusted = new Map<string, TrustedIssuer>([[resolved.issuer, { issuer: resolved, keys }]]);
   const verifier = new TokenVerifier(trusted, clock);

@@ -79,7 +79,7 @@ test('a name that resolves to a private address is refused at the connection, un
   });
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const documents = new RemoteDocuments({ deadlineMs: 2_000 });
+  const documents = new RemoteDocuments({ deadlineMs: 30_000 });
   const url = `https://localhost:${port}/`;
   const unlisted = hostRules('urn:issuer', ['localhost'], []);
   await expect(documents.read({ url, rules: unlisted })).rejects.toThrow('resolves to a private address');

@@ -5,7 +5,10 @@ import { RemoteDocuments } from '../../../src/identity/jwt/remote-documents.ts';
 const [url = ''] = process.argv.slice(2);
 const { hostname } = new URL(url);
 try {
-  const document = await new RemoteDocuments().read({ url, rules: hostRules(url, [], [hostname]) });
+  const document = await new RemoteDocuments({ deadlineMs: 30_000 }).read({
+    url,
+    rules: hostRules(url, [], [hostname]),
+  });
   process.stdout.write(JSON.stringify(document));
 } catch (error) {
   process.stdout.write(`refused: ${error instanceof Error ? error.message : 'unknown'}`);
