@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { DecisionLog, LogReader } from '../../src/decision-log/ports.ts';
-import type { Clock } from '../../src/domain/clock.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { EventEntry, EventKind } from '../../src/domain/log-entry.ts';
 import { makeLogger } from '../../src/telemetry/logger.ts';
@@ -14,6 +13,7 @@ import { Cleanup } from '../../src/wiring/cleanup.ts';
 import { UuidSource } from '../../src/wiring/ids.ts';
 import { continueRequest } from '../../src/wiring/log-succession.ts';
 import { openStores } from '../../src/wiring/stores.ts';
+import { midweekClock } from '../decision-log/midweek-clock.ts';
 import { configFor } from '../edge/service.ts';
 
 export interface AnchoredLog {
@@ -37,8 +37,6 @@ export interface FoundEvent {
   readonly details: unknown;
 }
 
-const CLOCK: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
-
 /** Rejects as the start of the service does. */
 export async function startLog(
   folder: string,
@@ -60,21 +58,21 @@ async function open(
 ): Promise<AnchoredLog> {
   const config = configFor(folder, env);
   const lines: string[] = [];
-  const logger = makeLogger('debug', CLOCK, { write: line => void lines.push(line) });
+  const logger = makeLogger('debug', midweekClock, { write: line => void lines.push(line) });
   const metrics = new Metrics({ version: '0', node: '0', cedar: '0' });
-  const ids = new UuidSource(() => CLOCK.now());
+  const ids = new UuidSource(() => midweekClock.now());
   const waiting = await continueRequest(folder, config.log.signingKey);
-  const stores = await openStores(folder, CLOCK, randomBytes, logger, metrics, config.log);
+  const stores = await openStores(folder, midweekClock, randomBytes, logger, metrics, config.log);
   cleanup.add(() => stores.close());
   const { log, tree, reader, verifierKey } = stores;
-  const core = { config, clock: CLOCK, ids, logger, metrics };
+  const core = { config, clock: midweekClock, ids, logger, metrics };
   const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
   cleanup.add(() => anchors.close());
   await anchors.start();
   const mark = (kind: EventKind): EventEntry => ({
     kind,
     id: ids.next(),
-    time: CLOCK.now(),
+    time: midweekClock.now(),
     actor: 'system',
     subject: 'service',
     details: {},

@@ -5,7 +5,8 @@ import { PROCESS_TIMERS } from '../../../src/wiring/anchors.ts';
 import { LimitMemory } from '../../../src/wiring/limit-memory.ts';
 import { LogShards } from '../../../src/store/sqlite/log-shards.ts';
 import type { LogClient } from '../../../src/store/sqlite/log-client.ts';
-import { clock, openLog } from '../../store/sqlite/sqlite-log.ts';
+import { midweekClock } from '../../decision-log/midweek-clock.ts';
+import { openLog } from '../../store/sqlite/sqlite-log.ts';
 
 export interface OpenMemory {
   readonly log: LogClient;
@@ -26,9 +27,9 @@ export async function openMemory(folder: string, random: RandomBytes): Promise<O
       reader: { leaf: async index => withShards(folder, shards => shards.leaf(index)?.body) },
       tree: { firstKept: async () => withShards(folder, shards => shards.firstKept()) },
       random,
-      clock,
+      clock: midweekClock,
       timers: PROCESS_TIMERS,
-      logger: makeLogger('info', clock, { write: line => lines.push(line) }),
+      logger: makeLogger('info', midweekClock, { write: line => lines.push(line) }),
     });
     return { log, memory, lines };
   } catch (error) {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { leafId } from '../../../src/decision-log/leaf-facts.ts';
 import type { DecisionQuery } from '../../../src/decision-log/ports.ts';
 import { decisionEntry, entryId, requestOf, TIME } from '../../decision-log/entries.ts';
+import { midweekClock } from '../../decision-log/midweek-clock.ts';
 import { pseudonymOf } from '../../decision-log/test-privacy.ts';
 import { makeFormerLog } from './former-log.ts';
 import { makeFolder, openBoth, until } from './sqlite-log.ts';
@@ -60,7 +61,7 @@ const sequences = (from: number): number[] => Array.from({ length: COUNT - from 
 /** Removes every sealed shard. @returns the sequence of the first decision that is kept */
 async function prune(): Promise<number> {
   const before = await all();
-  await both.log.prune(Date.now() + DAY_MS);
+  await both.log.prune(midweekClock.now() + DAY_MS);
   const firstKept = await both.tree.firstKept();
   expect(firstKept).toBeGreaterThan(SHARD);
   return before.indexes.findIndex(index => index >= firstKept);

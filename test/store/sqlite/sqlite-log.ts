@@ -2,18 +2,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clock } from '../../../src/domain/clock.ts';
 import { LogClient } from '../../../src/store/sqlite/log-client.ts';
 import type { LogClientOptions } from '../../../src/store/sqlite/log-client-options.ts';
 import { listShards, shardFile } from '../../../src/store/sqlite/log-shard-name.ts';
 import { QueryClient } from '../../../src/store/sqlite/query-client.ts';
+import { midweekClock } from '../../decision-log/midweek-clock.ts';
 import { testPrivacy } from '../../decision-log/test-privacy.ts';
 
 export const ORIGIN = 'duramen.test/sqlite';
 /** Of the signing keys of test logs. */
 export const SEED = new Uint8Array(32).fill(7);
-
-export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 export function makeFolder(): string {
   return mkdtempSync(join(tmpdir(), 'duramen-log-'));
@@ -25,7 +23,7 @@ export function openLog(folder: string, over: Partial<LogClientOptions> = {}): P
     newOrigin: ORIGIN,
     newSeed: SEED,
     privacy: testPrivacy(),
-    clock,
+    clock: midweekClock,
     ...over,
   });
 }
@@ -33,7 +31,7 @@ export function openLog(folder: string, over: Partial<LogClientOptions> = {}): P
 /** A log with its reader; `dispose` closes both and removes the folder. */
 export async function openBoth(folder = makeFolder(), over: Partial<LogClientOptions> = {}) {
   const log = await openLog(folder, over);
-  const reader = await QueryClient.open({ folder, clock });
+  const reader = await QueryClient.open({ folder, clock: midweekClock });
   return {
     folder,
     log,
@@ -55,11 +53,11 @@ export function newestShard(folder: string): string {
   return shardFile(folder, shard);
 }
 
-/** Waits until `condition` holds. @throws Error after ten seconds */
+/** Waits until `condition` holds. @throws Error after thirty seconds */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('waited ten seconds in vain');
+    if (performance.now() > deadline) throw new Error('waited thirty seconds in vain');
     await new Promise(resolve => {
       setTimeout(resolve, 5);
     });
