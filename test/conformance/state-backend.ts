@@ -78,6 +78,9 @@ export async function collect(
   return records;
 }
 
+/** More events than any test makes, one whose child runs on until its kill arrives included. */
+export const ALL_EVENTS = 1_000_000;
+
 export async function pendingIds({ outbox }: StatePorts): Promise<readonly string[]> {
-  return (await outbox.pending(1_000)).map(({ id }) => id);
+  return (await outbox.pending(ALL_EVENTS)).map(({ id }) => id);
 }

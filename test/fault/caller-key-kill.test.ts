@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CallerKeyTable } from '../../src/identity/caller-keys/key-table.ts';
 import { PepperHasher } from '../../src/identity/caller-keys/pepper-hash.ts';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
-import { AT } from '../conformance/state-backend.ts';
+import { ALL_EVENTS, AT } from '../conformance/state-backend.ts';
 import { tellUntilKilled } from './killed-child.ts';
 
 let folder: string;
@@ -47,7 +47,7 @@ async function reopen() {
     const hasher = new PepperHasher(new Map([[1, Buffer.alloc(32, 1)]]));
     const table = new CallerKeyTable(hasher, { now: () => Date.parse(AT) });
     for await (const chunk of state.callerKeys.load()) for (const { key } of chunk) table.put(key);
-    const events = await state.outbox.pending(1_000);
+    const events = await state.outbox.pending(ALL_EVENTS);
     return {
       table,
       ids: [...table.entries].map(({ key }) => key.id),

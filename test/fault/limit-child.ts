@@ -1,6 +1,7 @@
 /**
  * A process that admits calls against one budget as fast as it can, and says `<decision id>` on standard output for each
- * call whose entry is durable, `full <used>` when the budget is used up. It ends when it is killed, or when it is full.
+ * call whose entry is durable, `full <used>` when the budget is used up. It ends when it is killed, or when it is full;
+ * after so many calls as it is told it waits for the kill, so that a slow parent never finds the budget used up.
  */
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { openMemory } from '../limits/counters/memory-scene.ts';
 import { chargeTo, quotaRule, windowRule } from '../conformance/limit-scene.ts';
 import { decisionEntry } from '../decision-log/entries.ts';
 
-const [folder = '', firstText = '0', budgetText = '0'] = process.argv.slice(2);
+const [folder = '', firstText = '0', budgetText = '0', mostText = 'Infinity'] = process.argv.slice(2);
 const { log, memory } = await openMemory(folder, randomBytes);
 const charges = [
   chargeTo(quotaRule({ unit: 'requests', period: 'month', limit: Number(budgetText) })),
@@ -16,9 +17,11 @@ const charges = [
 ];
 const now = Date.UTC(2026, 10, 2);
 let sequence = Number(firstText);
+let left = Number(mostText);
 
 /** @returns false: the budget is used up */
 const admitOne = async (): Promise<boolean> => {
+  if (left-- <= 0) await new Promise<never>(() => undefined);
   const entry = decisionEntry(sequence++);
   const { admitted, journal } = memory.table.admit({ decisionId: entry.id, now, holdMs: 60_000, charges });
   if (!admitted) return false;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MAX_BATCH_ENTRIES } from '../../src/store/sqlite/log-batch.ts';
 import { MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES } from '../../src/store/sqlite/log-queue.ts';
 import { decisionEntry, entryId, eventEntry } from '../decision-log/entries.ts';
 import { makeFolder, openBoth, openLog, until } from '../store/sqlite/sqlite-log.ts';
@@ -26,8 +27,9 @@ test('a writer that dies mid-batch rejects what waits, restarts, and continues b
   const log = await openLog(folder, { observer: { onHealth: healthy => void health.push(healthy) } });
   const taken = new Map<number, string>();
   for (let death = 1; death <= 3; death++) {
-    const results = Array.from({ length: 500 }, (_, at) => {
-      const entry = decisionEntry(death * 1_000 + at);
+    // one more than fit into a batch: the last is sent after the first batch is answered, so to nobody
+    const results = Array.from({ length: MAX_BATCH_ENTRIES + 1 }, (_, at) => {
+      const entry = decisionEntry(death * 10_000 + at);
       return log.append(entry).then(({ index }) => void taken.set(index, entry.id));
     });
     // The first batch is under way when the thread ends.
@@ -39,7 +41,7 @@ test('a writer that dies mid-batch rejects what waits, restarts, and continues b
     expect([log.healthy, refused.length > 0]).toEqual([false, true]);
     await expect(log.append(decisionEntry(1))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
     await until(() => log.healthy);
-    const entry = decisionEntry(death * 1_000 + 999);
+    const entry = decisionEntry(death * 10_000 + 9_999);
     const { index } = await log.append(entry);
     taken.set(index, entry.id);
   }

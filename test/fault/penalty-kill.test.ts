@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
-import { AT } from '../conformance/state-backend.ts';
+import { ALL_EVENTS, AT } from '../conformance/state-backend.ts';
 import { tellUntilKilled } from './killed-child.ts';
 
 let folder: string;
@@ -33,7 +33,7 @@ test.each([1, 6, 23])('killed after %i changes', async killAt => {
 async function reopen() {
   const state = await StateStore.open({ folder, at: AT });
   try {
-    const events = await state.outbox.pending(1_000);
+    const events = await state.outbox.pending(ALL_EVENTS);
     return {
       blocked: (await state.penalties.load()).map(({ id }) => id),
       events: events.map(({ kind, subject }) => `${kind === 'penalty.block' ? 'block' : 'lift'} ${subject}`),

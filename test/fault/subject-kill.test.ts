@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { entityId } from '../../src/decision-log/subject-name.ts';
 import { StateStore } from '../../src/store/sqlite/state-client.ts';
-import { AT } from '../conformance/state-backend.ts';
+import { ALL_EVENTS, AT } from '../conformance/state-backend.ts';
 
 const PRINCIPALS = 40;
 /** Erasures that are awaited before each kill, and milliseconds from then on: an erasure takes some ten of them. */
@@ -54,7 +54,7 @@ async function readBack(): Promise<{ alive: readonly string[]; events: readonly 
   try {
     const alive: string[] = [];
     for await (const { entities } of store.subjects.load()) alive.push(...entities.map(entityId));
-    const events = await store.outbox.pending(1_000);
+    const events = await store.outbox.pending(ALL_EVENTS);
     return { alive, events: events.map(({ id }) => id) };
   } finally {
     await store.close();
