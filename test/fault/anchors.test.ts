@@ -105,8 +105,9 @@ describe('every place', () => {
 
   test('has its age in the heartbeats of the log', async () => {
     const service = await start();
-    await vi.waitFor(() =>
-      expect(service.anchors.status().every(({ size }) => size !== undefined)).toBe(true),
+    await vi.waitFor(
+      () => expect(service.anchors.status().every(({ size }) => size !== undefined)).toBe(true),
+      { timeout: 20_000 },
     );
     vi.useFakeTimers({ toFake: ['setTimeout'] });
     try {
@@ -115,7 +116,9 @@ describe('every place', () => {
     } finally {
       vi.useRealTimers();
     }
-    await vi.waitFor(async () => expect(await service.events('log.heartbeat')).toHaveLength(1));
+    await vi.waitFor(async () => expect(await service.events('log.heartbeat')).toHaveLength(1), {
+      timeout: 20_000,
+    });
     const details = {
       everySeconds: 60,
       anchors: [{ anchor: 'local' }, { anchor: `file:${anchorFile}` }, {}],

@@ -82,7 +82,7 @@ test('a persisted change that could not be confirmed shows and is announced with
   await expect(service.put(ALICE, user(), ADMIN)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   expect(published).toHaveLength(1);
   store.fault = undefined;
-  await expect.poll(() => published.length, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => published.length, { timeout: 20_000 }).toBe(2);
   expect(service.get(ALICE, ADMIN).revision).toBe(2);
   expect(announced.map(({ subject }) => subject)).toEqual([
     'AI::Role::"acme/first"',

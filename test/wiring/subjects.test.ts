@@ -175,10 +175,10 @@ describe('the month keys', () => {
     subjects.start(logSince(Date.UTC(2026, 11, 24)), timers);
     now = Date.UTC(2027, 0, 1);
     run();
-    await expect.poll(months).toEqual(['/2026-12', '/2027-01', '/2027-02']);
+    await expect.poll(months, { timeout: 20_000 }).toEqual(['/2026-12', '/2027-01', '/2027-02']);
     now = Date.UTC(2027, 1, 1);
     run();
-    await expect.poll(months).toEqual(['/2026-12', '/2027-01', '/2027-02', '/2027-03']);
+    await expect.poll(months, { timeout: 20_000 }).toEqual(['/2026-12', '/2027-01', '/2027-02', '/2027-03']);
     await subjects.close();
     run();
     expect(await months()).toHaveLength(4);

@@ -4,6 +4,8 @@ import { RedisConnection, type RedisOptionsOfService } from '../../../src/store/
 import { type RedisProcess, startRedis, withoutRedis } from './redis-process.ts';
 
 const SECRET = 'a-password-that-nobody-may-see';
+/** For what comes by itself: soon, but on a busy machine not within the second that vitest waits. */
+const PATIENCE = { timeout: 20_000 };
 
 const open: RedisConnection[] = [];
 const started: RedisProcess[] = [];
@@ -72,7 +74,7 @@ describe.skipIf(withoutRedis('the connection to Redis'))('a connection', () => {
     const script = await connection.load('return { ARGV[1], #KEYS }');
     expect(await connection.run(script, ['{t}:a'], ['first'])).toEqual(['first', 1]);
     await redis.restart();
-    await expect.poll(() => connection.verify().then(() => 'ready', String)).toBe('ready');
+    await expect.poll(() => connection.verify().then(() => 'ready', String), PATIENCE).toBe('ready');
     expect(await connection.run(script, [], ['second'])).toEqual(['second', 0]);
   });
 
@@ -86,7 +88,7 @@ describe.skipIf(withoutRedis('the connection to Redis'))('a connection', () => {
     open.push(connection);
     await connection.verify();
     await redis.kill();
-    await expect.poll(() => lost.length).toBeGreaterThan(0);
+    await expect.poll(() => lost.length, PATIENCE).toBeGreaterThan(0);
     await expect(connection.verify()).rejects.toThrow(/connection|ECONN/);
   });
 
@@ -99,7 +101,7 @@ describe.skipIf(withoutRedis('the connection to Redis'))('a connection', () => {
     const answer = errorOf(() => connection.run(script, ['{t}:n'], []));
     await redis.restart();
     expect(String(await answer)).not.toContain('{t}:n');
-    await expect.poll(() => connection.verify().then(() => 'ready', String)).toBe('ready');
+    await expect.poll(() => connection.verify().then(() => 'ready', String), PATIENCE).toBe('ready');
     expect(await connection.read('{t}:n')).toBe(null);
   });
 });

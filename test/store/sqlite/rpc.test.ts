@@ -6,6 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MAX_PENDING_CALLS, RpcClient } from '../../../src/store/sqlite/rpc.ts';
 import type { TestApi } from './rpc-service.ts';
 
+/** For a worker that starts again: soon, but on a busy machine not within the second that vitest waits. */
+const PATIENCE = { timeout: 20_000 };
+
 let folder: string;
 let client: RpcClient<TestApi> | undefined;
 let health: string[];
@@ -94,7 +97,7 @@ describe('the death of the worker', () => {
   test('is followed by a new worker', async () => {
     const rpc = await start();
     await expect(rpc.call('die')).rejects.toThrow('stopped before it answered');
-    await expect.poll(() => rpc.healthy).toBe(true);
+    await expect.poll(() => rpc.healthy, PATIENCE).toBe(true);
     expect(await rpc.call('add', 2, 2)).toBe(4);
     expect(health).toEqual(['false the test store stopped: it ended', 'true the test store runs again']);
   });
@@ -103,9 +106,11 @@ describe('the death of the worker', () => {
     const rpc = await start();
     writeFileSync(join(folder, 'refuse'), '');
     await expect(rpc.call('die')).rejects.toThrow('stopped before it answered');
-    await expect.poll(() => health.at(-1)).toBe('false the test store could not start: the folder says no');
+    await expect
+      .poll(() => health.at(-1), PATIENCE)
+      .toBe('false the test store could not start: the folder says no');
     rmSync(join(folder, 'refuse'));
-    await expect.poll(() => rpc.healthy, { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => rpc.healthy, PATIENCE).toBe(true);
   });
 });
 
