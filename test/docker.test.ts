@@ -13,7 +13,7 @@ import { readBundleFolder } from '../src/cli/bundle-folder.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const ADMIN_KEY = 'docker-test-admin-key-0123456789abcdefgh';
-const START_MS = 30_000;
+const START_MS = 90_000;
 const run = promisify(execFile);
 
 const instructions = readInstructions(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'));

@@ -13,7 +13,7 @@ import { z } from 'zod';
 const ROOT = join(import.meta.dirname, '..');
 const ADMIN_KEY = 'readme-test-admin-key-0123456789abcdefgh';
 /** Longest time for the demo to come up on a slow machine, in milliseconds. */
-const START_MS = 50_000;
+const START_MS = 120_000;
 const run = promisify(execFile);
 
 interface Snippet {

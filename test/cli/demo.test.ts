@@ -12,7 +12,7 @@ import { runCli } from '../../src/cli/run.ts';
 import { type RecordingTerminal, recordingTerminal } from './recording-terminal.ts';
 
 /** Longest wait for a start, in milliseconds. */
-const START_MS = 40_000;
+const START_MS = 80_000;
 const ADMIN_KEY = 'demo-test-admin-key-0123456789abcdefghij';
 const TOUR = /export DURAMEN_URL=(\S+) DURAMEN_KEY=(\S+)[^]*humanApproved.*\n/;
 const LISTENING = /listening on (\S+),/;
@@ -111,6 +111,7 @@ describe('serve', () => {
       env: {
         DURAMEN_DATA_DIR: other,
         DURAMEN_HTTP_LISTEN: new URL(shown[0] ?? '').host,
+        DURAMEN_GRPC_LISTEN: '',
         DURAMEN_LOG_LEVEL: 'silent',
       },
     });

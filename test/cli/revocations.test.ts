@@ -15,7 +15,7 @@ beforeAll(async () => {
     tenants: ['acme'],
   };
   service = await startTestService({ env: { DURAMEN_IDENTITY_ISSUERS: JSON.stringify([issuer]) } });
-}, 60_000);
+});
 afterAll(() => service.stop());
 
 async function cli(...args: string[]) {

@@ -35,7 +35,7 @@ beforeAll(async () => {
   writeFileSync(join(policies, 'own.cedar'), readFileSync(SHIPPED, 'utf8') + OWN);
   service = await startTestService({ filled: true, env: { DURAMEN_CONTROL_POLICIES: policies } });
   keeper = await service.makeKey(['keys'], ['acme']);
-}, 60_000);
+});
 afterAll(async () => {
   await service.stop();
   rmSync(folder, { recursive: true });

@@ -66,7 +66,7 @@ async function decide(key: string, change: object = {}) {
 const codeOf = async (key: string, change?: object) => (await decide(key, change)).reason.code;
 
 async function causeOf(decisionId: string): Promise<unknown> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 30_000;
   for (;;) {
     const reply = await service.call('GET', `/v1/decisions/${decisionId}`);
     if (reply.status === 200) return z.looseObject({ caller: z.unknown() }).parse(reply.json).caller;

@@ -98,7 +98,7 @@ const entrySchema = z.looseObject({
 });
 
 async function entryOf(id: string) {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 30_000;
   for (;;) {
     const reply = await service.call('GET', `/v1/decisions/${id}`);
     if (reply.status === 200) return entrySchema.parse(reply.json);

@@ -178,7 +178,7 @@ describe('denials', () => {
       const [found] = await eventsOf(service, 'control.denied');
       if (found === undefined) throw new Error('it is not indexed yet');
       return found;
-    }, 10_000);
+    }, 30_000);
     expect(first).toMatchObject({
       actor: acme.split('_')[1],
       subject: acme.split('_')[1],

@@ -15,7 +15,7 @@ const env = {
 let service: TestService;
 beforeAll(async () => {
   service = await startTestService({ clock, env });
-}, 60_000);
+});
 afterAll(() => service.stop());
 
 async function statusesOf(

@@ -98,17 +98,14 @@ test('a reporter that falls silent closes nothing, and each change is an entry',
   service.clock.advance(30_000);
   expect(await service.code(GENERATE)).toBe('POLICY_ALLOW');
   await expect
-    .poll(
-      async () => {
-        const reply = await service.call('GET', '/v1/events?kind=load.step');
-        return stepsSchema
-          .parse(reply.json)
-          .items.filter(({ subject }) => subject === `AI::Model::"${MODEL}"`)
-          .slice(0, 2)
-          .map(({ tenant, details: { from, to, expired } }) => [tenant, from, to, expired]);
-      },
-      { timeout: 5_000 },
-    )
+    .poll(async () => {
+      const reply = await service.call('GET', '/v1/events?kind=load.step');
+      return stepsSchema
+        .parse(reply.json)
+        .items.filter(({ subject }) => subject === `AI::Model::"${MODEL}"`)
+        .slice(0, 2)
+        .map(({ tenant, details: { from, to, expired } }) => [tenant, from, to, expired]);
+    })
     .toEqual([
       ['acme', 2, 0, true],
       ['acme', 0, 2, false],

@@ -107,7 +107,7 @@ function ask(client: Client, profile = 'by-key', key?: string, model = 'acme/sup
   const extensions = { duramen_profile: profile };
   const request = checkRequest({ path: CHAT, headers: ALICE, body: chatOf(model), extensions });
   const metadata = key === undefined ? {} : { authorization: `Bearer ${key}` };
-  return callWith(client, request, metadata, { deadlineMs: 10_000 });
+  return callWith(client, request, metadata, { deadlineMs: 30_000 });
 }
 
 /** `200`, the status for the client, or how the call ended. */
@@ -294,7 +294,7 @@ describe('where a certificate is required', () => {
         },
       },
       metadata: {},
-      deadline: 5,
+      deadline: 20,
     });
     const checks = [check('acme/support-llm'), check('globex/demand')];
     const ca = file('ca.pem', grpcCa.pem);

@@ -4,7 +4,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 /** The program, where there is one. */
 const PROGRAM = 'openssl';
 /** Longest time for one step of a conversation, in milliseconds. */
-const STEP_MS = 10_000;
+const STEP_MS = 30_000;
 
 /** Version text of the program; undefined: there is none. */
 export function opensslVersion(): string | undefined {

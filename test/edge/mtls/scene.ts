@@ -169,9 +169,9 @@ export async function failureCauses(scene: Pick<Scene, 'ask'>): Promise<readonly
   return [...text.matchAll(/"cause":"([a-z_]+)"/g)].map(([, cause = '']) => cause);
 }
 
-/** Polls until it holds; fails after five seconds. */
+/** Polls until it holds; fails after thirty seconds. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + 30_000;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`it never came true: ${what}`);
     await new Promise(resolve => setTimeout(resolve, 10));
