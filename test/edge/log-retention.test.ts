@@ -6,6 +6,7 @@ import { openCheckpoint } from '../../src/decision-log/checkpoint.ts';
 import { consistencyFault } from '../../src/decision-log/proofs.ts';
 import { ed25519Verifier } from '../../src/decision-log/signed-note.ts';
 import { type Decision, decisionSchema } from '../../src/domain/decision.ts';
+import { withOtherLetter } from '../other-letter.ts';
 import { until } from '../store/sqlite/sqlite-log.ts';
 import { ALLOWED, problemOf, startTestService, temporaryFolder, type TestService } from './service.ts';
 
@@ -71,7 +72,7 @@ describe('after retention', () => {
         /its id is of 2026-01-05T.*retention removed what is older than 2026-01-1\dT/,
       );
     }
-    const other = await service.call('GET', `/v1/decisions/${kept.decisionId.slice(0, -4)}0000`);
+    const other = await service.call('GET', `/v1/decisions/${withOtherLetter(kept.decisionId)}`);
     expect(problemOf(other).detail).not.toContain('retention');
   });
 
