@@ -183,7 +183,7 @@ describe('through Portkey', () => {
     expect(said).not.toContain('outside call');
     // and one would be seen
     await send(chatOf('support-llm'), {}, { host: 'http://models.example.com' });
-    expect(said).toContain('outside call: models.example.com');
+    await expect.poll(() => said).toContain('outside call: models.example.com');
   });
 });
 
