@@ -15,9 +15,13 @@ afterEach(() => {
   server?.close();
 });
 
+/** How long an answer is waited for that comes at once, in milliseconds: no busy machine takes so long. */
+const PATIENCE_MS = 20_000;
+/** The same for one that does not come, or does not end; for what has come before, it is enough. */
+const IMPATIENCE_MS = 2_000;
+
 /** A server that answers each connection as it is told, and keeps what it was sent. */
 async function answering(reply: (socket: Socket) => void): Promise<{ target: Target; sent: () => string }> {
-  const port = await freePort();
   let received = '';
   server = createServer(socket => {
     socket.on('data', chunk => {
@@ -26,9 +30,19 @@ async function answering(reply: (socket: Socket) => void): Promise<{ target: Tar
     socket.on('error', () => undefined);
     socket.once('data', () => reply(socket));
   });
-  await new Promise<void>(resolve => server?.listen(port, '127.0.0.1', resolve));
+  const port = await listenAnywhere(server);
   const target = { isTls: false, host: '127.0.0.1', port, authority: 'llm.example', insecure: false };
   return { target, sent: () => received };
+}
+
+function listenAnywhere(listening: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    listening.listen(0, '127.0.0.1', () => {
+      const address = listening.address();
+      if (address === null || typeof address === 'string') reject(new Error('no port'));
+      else resolve(address.port);
+    });
+  });
 }
 
 const GET: RawRequest = { method: 'GET', target: '/x', headers: [] };
@@ -47,7 +61,7 @@ describe('a request is sent', () => {
     await exchange(
       target,
       { method: 'POST', target: '//a/../b;c#d', headers, body: Buffer.from('{}') },
-      2000,
+      PATIENCE_MS,
     );
     expect(sent()).toBe(
       'POST //a/../b;c#d HTTP/1.1\r\nHost: llm.example\r\nX_User: a\r\nX-User: b\r\nx-user: c\r\n' +
@@ -58,18 +72,18 @@ describe('a request is sent', () => {
   test('in chunks, or cut below the length that it declares', async () => {
     const body = Buffer.from('0123456789');
     const chunked = await answering(ok);
-    await exchange(chunked.target, { ...GET, body, framing: 'chunked' }, 2000);
+    await exchange(chunked.target, { ...GET, body, framing: 'chunked' }, PATIENCE_MS);
     expect(chunked.sent()).toMatch(/Transfer-Encoding: chunked\r\n[^]*\r\n\r\na\r\n0123456789\r\n0\r\n\r\n$/);
     expect(chunked.sent()).not.toContain('Content-Length');
     server?.close();
     const cut = await answering(ok);
-    await exchange(cut.target, { ...GET, body, framing: 'cut' }, 2000);
+    await exchange(cut.target, { ...GET, body, framing: 'cut' }, PATIENCE_MS);
     expect(cut.sent()).toMatch(/Content-Length: 10\r\n[^]*\r\n\r\n01234$/);
   });
 });
 
 describe('an answer', () => {
-  const answerOf = async (reply: (socket: Socket) => void, request = GET, patience = 2000) => {
+  const answerOf = async (reply: (socket: Socket) => void, request = GET, patience = PATIENCE_MS) => {
     const { target } = await answering(reply);
     return exchange(target, request, patience);
   };
@@ -87,7 +101,8 @@ describe('an answer', () => {
     ['one without an end', 'HTTP/1.1 200 OK\r\n\r\npart', 200],
     ['one that ends with its connection', 'HTTP/1.0 200 OK\r\n\r\nall', 200],
   ])('is %s', async (_, text, status) => {
-    expect(await answerOf(socket => void socket.write(text), GET, 300)).toMatchObject({ status });
+    const reply = (socket: Socket): void => void socket.write(text);
+    expect(await answerOf(reply, GET, IMPATIENCE_MS)).toMatchObject({ status });
   });
 
   test.each([
@@ -99,7 +114,7 @@ describe('an answer', () => {
       'the connection was closed',
     ],
   ])('does not come: %s', async (_, reply, failure) => {
-    const answer = await answerOf(reply, GET, 300);
+    const answer = await answerOf(reply, GET, IMPATIENCE_MS);
     expect('failure' in answer ? answer.failure : '').toContain(failure);
   });
 
@@ -120,12 +135,11 @@ test('over TLS the certificate must be one that is trusted, unless any is taken'
   const { pem, key } = serverCertificate(makeAuthority());
   const secure = createSecureServer({ cert: pem, key }, (_, outgoing) => void outgoing.end('ok'));
   onTestFinished(() => void secure.close());
-  const port = await freePort();
-  await new Promise<void>(resolve => secure.listen(port, '127.0.0.1', resolve));
+  const port = await listenAnywhere(secure);
   const target = { isTls: true, host: '127.0.0.1', port, authority: `127.0.0.1:${port}`, insecure: false };
-  const refused = await exchange(target, GET, 2000);
+  const refused = await exchange(target, GET, PATIENCE_MS);
   expect('failure' in refused ? refused.failure : '').toMatch(/certificate/);
-  expect(await exchange({ ...target, insecure: true }, GET, 2000)).toMatchObject({ status: 200 });
+  expect(await exchange({ ...target, insecure: true }, GET, PATIENCE_MS)).toMatchObject({ status: 200 });
 });
 
 describe('its reason', () => {

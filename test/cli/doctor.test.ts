@@ -53,6 +53,10 @@ const PROFILES: readonly PepProfileInput[] = [
   },
 ];
 const SECRET = 'Bearer alice-token';
+/** How long an answer is waited for: HAProxy tries a service that is down for some three seconds, and answers then. */
+const PATIENCE_SECONDS = '15';
+/** Port 1 is reserved, and closed on every test machine. */
+const NOBODY = 'http://127.0.0.1:1';
 const BLIND = ['--path', '/predictions/acme%2Fsupport-llm', '--body', '{}'];
 const SEEING = ['--model', 'acme/support-llm'];
 
@@ -82,14 +86,12 @@ interface Asked {
   readonly change?: (configuration: string) => string;
   readonly authorization?: string | undefined;
   readonly args?: readonly string[];
-  /** How long an answer is waited for. */
-  readonly seconds?: number;
   /** Where the models are; absent: the doctor stands in for them. */
   readonly upstreamPort?: number;
   readonly pdpPort?: number;
 }
 
-async function examine({ name, change, authorization, args, seconds = 3, ...ports }: Asked) {
+async function examine({ name, change, authorization, args, ...ports }: Asked) {
   const { upstreamPort = await freePort(), pdpPort = Number(new URL(service.url).port) } = ports;
   const gateway = await startGateway(name, {
     pdpPort,
@@ -104,7 +106,7 @@ async function examine({ name, change, authorization, args, seconds = 3, ...port
     const given = args ?? [...(name === 'njs' || name === 'haproxy' ? SEEING : BLIND)];
     const upstream = ports.upstreamPort === undefined ? ['--as-upstream', `127.0.0.1:${upstreamPort}`] : [];
     const code = await runCli(
-      ['doctor', gateway.url, '--timeout', String(seconds), '-o', 'json', ...given, ...upstream],
+      ['doctor', gateway.url, '--timeout', PATIENCE_SECONDS, '-o', 'json', ...given, ...upstream],
       terminal,
       '0',
     );
@@ -206,8 +208,6 @@ describe('a fault is found:', () => {
       change,
       pdpPort: relay.port,
       args: [...SEEING, ...stop],
-      // HAProxy tries a service that is down for some three seconds, and answers then
-      seconds: 15,
     });
     expect([code, report.findings.at(-1)]).toEqual([
       expected,
@@ -250,8 +250,7 @@ test.each([
 
 test('where nobody answers, nothing is proven', async () => {
   const terminal = recordingTerminal({ env: { DURAMEN_DOCTOR_AUTHORIZATION: SECRET } });
-  const url = `http://127.0.0.1:${await freePort()}`;
-  expect(await runCli(['doctor', url], terminal, '0')).toBe(5);
+  expect(await runCli(['doctor', NOBODY], terminal, '0')).toBe(5);
   expect(terminal.stdout()).toMatch(/^fail +control /m);
   expect(terminal.stdout()).not.toMatch(/^pass /m);
   expect(terminal.stderr()).toContain('fix control: see that the gateway runs');
@@ -259,6 +258,6 @@ test('where nobody answers, nothing is proven', async () => {
 
 test('without a caller, the hint is how to give one', async () => {
   const terminal = recordingTerminal();
-  await runCli(['doctor', `http://127.0.0.1:${await freePort()}`], terminal, '0');
+  await runCli(['doctor', NOBODY], terminal, '0');
   expect(terminal.stderr()).toContain('hint: set DURAMEN_DOCTOR_AUTHORIZATION');
 });

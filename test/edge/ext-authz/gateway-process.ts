@@ -139,6 +139,24 @@ export interface GatewaySettings {
   readonly certificates?: string;
   /** Makes another configuration of it, such as one with a fault. */
   readonly change?: (configuration: string) => string;
+  /**
+   * Gives the service up when the shipped configuration does, after a second. Without it the gateway waits longer than a
+   * busy machine takes for an answer.
+   */
+  readonly isImpatient?: boolean;
+}
+
+/** How long gateways wait, as their files say it, and how long they wait here. */
+const WAITS: readonly (readonly [shipped: RegExp, here: string])[] = [
+  [/(proxy_(?:connect|read)_timeout) \S+;/g, '$1 30s;'],
+  [/((?:dial|response_header)_timeout) \S+/g, '$1 30s'],
+  [/(tune\.lua\.session-timeout) \S+/g, '$1 60s'],
+  [/(listen duramen\n[^]*?timeout server) \S+/, '$1 30s'],
+  [/(timeout) = 1000\b/, '$1 = 30000'],
+];
+
+function withPatience(configuration: string): string {
+  return WAITS.reduce((text, [shipped, here]) => text.replace(shipped, here), configuration);
 }
 
 /** Starts a gateway with its configuration of deploy/, and waits until it listens. */
@@ -146,9 +164,11 @@ export async function startGateway(name: GatewayName, settings: GatewaySettings)
   const folder = mkdtempSync(join(tmpdir(), 'duramen-gateway-'));
   mkdirSync(join(folder, 'run'));
   const port = await freePort();
-  const callers = join(folder, 'callers');
+  const [callers, script] = [join(folder, 'callers'), join(folder, 'duramen.lua')];
   writeFileSync(callers, CALLERS.map(([header, id]) => callerLine(name, header, id)).join('\n') + '\n');
-  const { certificates } = settings;
+  const { certificates, change = same => same } = settings;
+  const waits = settings.isImpatient === true ? (text: string): string => text : withPatience;
+  writeFileSync(script, waits(read('haproxy/duramen.lua')));
   const askPort = certificates === undefined ? settings.pdpPort : await freePort();
   const values: Readonly<Record<string, string>> = {
     ASK: `127.0.0.1:${askPort}`,
@@ -162,14 +182,13 @@ export async function startGateway(name: GatewayName, settings: GatewaySettings)
     CALLERS: callers,
     RUN: join(folder, 'run'),
     MODULES: NGINX_MODULES,
-    SCRIPT: name === 'haproxy' ? join(DEPLOY, 'haproxy/duramen.lua') : join(DEPLOY, 'nginx'),
+    SCRIPT: name === 'haproxy' ? script : join(DEPLOY, 'nginx'),
   };
   const file = join(folder, name === 'caddy' ? 'Caddyfile' : 'gateway.conf');
   const template = certificates === undefined ? read(TEMPLATES[name]) : withCertificates(name);
-  const { change = same => same } = settings;
   writeFileSync(
     file,
-    change(template).replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key] ?? `@${key}@`),
+    waits(change(template)).replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key] ?? `@${key}@`),
   );
   const child = spawn(PROGRAMS[name], argumentsOf(name, file, folder), {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -41,7 +41,7 @@ const FAILED = 1;
 /** Between two requests of a lane, in milliseconds: a load that leaves room for the service. */
 const PAUSE_MS = 50;
 /** How long a phase may take, in milliseconds. */
-const PHASE_MS = 30_000;
+const PHASE_MS = 50_000;
 
 const headers = { authorization: 'Bearer alice-token', 'content-type': 'application/json' };
 const MAY: Question = { path: '/predictions/acme%2Fsupport-llm', headers, body: '{}' };
@@ -65,7 +65,7 @@ beforeAll(async () => {
   const key = await service.makeKey(['pep']);
   upstream = await startUpstream();
   const started = NAMES.map(async name => {
-    const settings = { pdpPort, upstreamPort: upstream.port, key };
+    const settings = { pdpPort, upstreamPort: upstream.port, key, isImpatient: true };
     return [name, await startGateway(name, settings)] as const;
   });
   gateways = new Map(await Promise.all(started));

@@ -207,7 +207,8 @@ function protects(name: GatewayName, showsBody: boolean): void {
   test('lets nothing pass while the service is down or silent', async () => {
     const silent = await startSilentService();
     for (const pdpPort of [await freePort(), silent.port]) {
-      const alone = await startGateway(name, { pdpPort, upstreamPort: upstream.port, key });
+      const settings = { pdpPort, upstreamPort: upstream.port, key, isImpatient: true };
+      const alone = await startGateway(name, settings);
       try {
         upstream.take();
         const reply = await ask(alone.url, { path: PREDICT, headers: ALICE, body: '{}' });
