@@ -36,7 +36,9 @@ async function killAfter(count: number): Promise<number> {
   return size;
 }
 
-test('a start after kill -9 finds every checkpoint that was published in its log', async () => {
+test('a start after kill -9 finds every checkpoint that was published in its log', {
+  timeout: 240_000,
+}, async () => {
   for (let round = 1; round <= ROUNDS; round++) {
     const said = await killAfter(7 * round);
     const held = parseCheckpoint(parseNote(readFileSync(anchor, 'utf8')).text);

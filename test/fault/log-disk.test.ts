@@ -106,7 +106,7 @@ describe('a disk that fails', () => {
   test('makes the log refuse everything until a restart, and nothing acknowledged is lost', async () => {
     // The shell's limit counts blocks of 512 or 1,024 bytes: a write-ahead log of a megabyte exceeds both.
     const command = `ulimit -f 400; exec "${process.execPath}" "${CHILD}" "${folder}" 0 2000`;
-    const { stdout } = spawnSync('sh', ['-c', command], { encoding: 'utf8', timeout: 30_000 });
+    const { stdout } = spawnSync('sh', ['-c', command], { encoding: 'utf8', timeout: 55_000 });
     const acknowledged = [...stdout.matchAll(/^(\S+-\S+) (\d+)$/gm)];
     expect(acknowledged.length).toBeGreaterThan(10);
     expect(stdout).toContain('! LOG_UNAVAILABLE');

@@ -20,7 +20,9 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test(`after each of ${KILLS} kills every acknowledged revision is whole, and the folder is free`, async () => {
+test(`after each of ${KILLS} kills every acknowledged revision is whole, and the folder is free`, {
+  timeout: 240_000,
+}, async () => {
   let acknowledged = 0;
   for (const commits of COMMITS.slice(0, KILLS)) {
     acknowledged = await writeAndKill(acknowledged + commits);

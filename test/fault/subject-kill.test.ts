@@ -28,7 +28,9 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test(`after each of ${KILLS.length} kills an erasure is whole or has not begun`, async () => {
+test(`after each of ${KILLS.length} kills an erasure is whole or has not begun`, {
+  timeout: 240_000,
+}, async () => {
   const acknowledged = new Set<string>();
   for (const [erasures, delayMs] of KILLS) {
     for (const id of await eraseAndKill(erasures, delayMs)) acknowledged.add(id);
