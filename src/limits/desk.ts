@@ -107,7 +107,7 @@ export class LimitDesk implements LimitGate {
     const { facts, layers, now, decisionId, dryRun } = question;
     const shed = guard.shed(facts, now);
     if (shed !== undefined) return this.#refuse(shed);
-    const charges = planning.plan(facts, layers, now);
+    const charges = planning.plan(facts, layers, now, dryRun);
     if (charges.length === 0) return undefined;
     const admission = store.admit({ decisionId, now, holdMs, charges, dryRun });
     return admission instanceof Promise

@@ -77,8 +77,9 @@ export interface LimitPlanning {
    * A permit that names a set which no layer declares, and a call that no price list can price under a limit in
    * money, are charged to a limit of 0, so that they are denied.
    * @param now milliseconds since the epoch: until when overrides hold
+   * @param looksOnly nothing will be charged: nobody is noted as one who asked for a pool with fair shares
    */
-  plan(facts: LimitFacts, layers: LimitLayers, now: number): readonly LimitCharge[];
+  plan(facts: LimitFacts, layers: LimitLayers, now: number, looksOnly?: boolean): readonly LimitCharge[];
   /** What a call costs in micro-dollars by the price lists of the layers; undefined: no list has the model. */
   price(model: ModelFacts | undefined, layers: LimitLayers, size: CallSize): number | undefined;
   /** Names of the price lists that `price` reads, as they are logged: `platform@2026-11`. */

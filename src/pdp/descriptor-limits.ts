@@ -134,8 +134,9 @@ export class DescriptorDesk {
     if (key !== undefined) told.add('key');
     const facts = this.#facts.read(snapshot, { request, parties: known, limitSets, pep: pep.keyId });
     const layers = snapshot.limitLayersOf.of(known);
+    // calls at the same time are no descriptor's: whoever asks here takes no place of a shared pool
     return this.#options.planning
-      .plan(facts, layers, now)
+      .plan(facts, layers, now, true)
       .filter(({ rule }) => isFor(rule, unit) && rule.scope.every(dimension => told.has(dimension)));
   }
 

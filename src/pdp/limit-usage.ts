@@ -152,7 +152,7 @@ export class LimitUsageDesk {
 
   /** What such a call would be charged; of counters by the gateway none unless it is told which. */
   #charges({ facts, layers, unknown }: KnownCall, now: number): readonly LimitCharge[] {
-    const charges = this.#options.planning.plan(facts, layers, now);
+    const charges = this.#options.planning.plan(facts, layers, now, true);
     return unknown.has('pep') ? charges.filter(({ rule }) => !rule.scope.includes('pep')) : charges;
   }
 

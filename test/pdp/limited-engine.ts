@@ -6,7 +6,7 @@ import { AppError } from '../../src/domain/errors.ts';
 import { limitsFileSchema } from '../../src/domain/limit-definition.ts';
 import type { LogEntry } from '../../src/domain/log-entry.ts';
 import { LimitDesk, type LimitGuard, NO_GUARD } from '../../src/limits/desk.ts';
-import { ActiveTenants } from '../../src/limits/charges/fair-shares.ts';
+import { ActiveTenants, type PoolActivity } from '../../src/limits/charges/fair-shares.ts';
 import { actionNames, compileLimits } from '../../src/limits/charges/layer-limits.ts';
 import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import { LimitPlanner } from '../../src/limits/charges/planner.ts';
@@ -14,6 +14,7 @@ import type { LimitStore } from '../../src/limits/ports.ts';
 import { UsageTable } from '../../src/limits/charges/usage-history.ts';
 import { DecisionEngine } from '../../src/pdp/engine.ts';
 import { ModalEvaluator, Quarantine, WasmOracle } from '../../src/pdp/evaluator.ts';
+import { LimitUsageDesk } from '../../src/pdp/limit-usage.ts';
 import { OutcomeDesk } from '../../src/pdp/outcome-desk.ts';
 import { IdempotencyWindow } from '../../src/pdp/idempotency.ts';
 import { SnapshotHolder } from '../../src/pdp/snapshot.ts';
@@ -87,16 +88,22 @@ export interface LimitedScene {
   readonly holder: SnapshotHolder;
   readonly store?: LimitStore;
   readonly guard?: LimitGuard;
+  readonly activity?: PoolActivity;
 }
 
-export function limitedEngine({ holder, store = new LimitTable(), guard = NO_GUARD }: LimitedScene) {
+export function limitedEngine({
+  holder,
+  store = new LimitTable(),
+  guard = NO_GUARD,
+  activity = new ActiveTenants(),
+}: LimitedScene) {
   const log = new RefusingLog();
   const failures: unknown[] = [];
   const time = { now: NOW };
   const clock = { now: () => time.now, monotonic: () => time.now };
   let ids = 0;
   const history = new UsageTable();
-  const planner = new LimitPlanner({ history, activity: new ActiveTenants() });
+  const planner = new LimitPlanner({ history, activity });
   const desk = new LimitDesk({ store, planning: planner, guard, holdMs: HOLD_MS });
   const engine = new DecisionEngine({
     snapshots: holder,
@@ -132,5 +139,13 @@ export function limitedEngine({ holder, store = new LimitTable(), guard = NO_GUA
     ids: { next: () => `event-${++ids}` },
     holdMs: HOLD_MS,
   });
-  return { decide, outcomes, log, failures, time, history };
+  const usage = new LimitUsageDesk({
+    snapshots: holder,
+    planning: planner,
+    store,
+    log,
+    clock,
+    ids: { next: () => `look-${++ids}` },
+  });
+  return { decide, outcomes, usage, log, failures, time, history };
 }

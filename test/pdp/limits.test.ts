@@ -7,7 +7,7 @@ import { NO_GUARD } from '../../src/limits/desk.ts';
 import { LimitTable } from '../../src/limits/counters/limit-table.ts';
 import type { Admission, AdmissionRequest, LimitStore } from '../../src/limits/ports.ts';
 import type { SnapshotHolder } from '../../src/pdp/snapshot.ts';
-import { DENIED, HOLD_MS, limitedEngine, limitedHolder, NOW } from './limited-engine.ts';
+import { DENIED, HOLD_MS, limitedEngine, limitedHolder, NOW, PEP } from './limited-engine.ts';
 
 const LIMITS = {
   limits: [
@@ -231,6 +231,41 @@ describe('without room', () => {
     });
     full = false;
     expect(used(await decide())['platform/burst']).toBe(1);
+  });
+});
+
+describe('a pool with fair shares', () => {
+  const POOL = {
+    id: 'pool',
+    kind: 'concurrency',
+    limit: 4,
+    lease: '5m',
+    key: [],
+    fair: { weights: {}, others: 1 },
+  };
+
+  test('is divided between those who asked, and not with those who looked', async () => {
+    const notes: string[] = [];
+    const activity = { asked: (_: string, tenant: string) => notes.push(tenant), looked: () => 1 };
+    const { decide, usage } = limitedEngine({ holder: await limitedHolder({ limits: [POOL] }), activity });
+    expect(used(await decide({ consume: false }))).toEqual({ 'platform/pool': 0 });
+    const { known } = await usage.usage(
+      {
+        principal: { type: 'User', id: 'acme/alice' },
+        model: 'acme/support-llm',
+        action: 'generate',
+        tenant: undefined,
+        address: undefined,
+        key: undefined,
+        pep: undefined,
+        limitSets: [],
+      },
+      PEP,
+    );
+    expect(known.map(({ charge }) => charge.rule.name)).toEqual(['platform/pool']);
+    expect(notes).toEqual([]);
+    await decide();
+    expect(notes).toEqual(['acme']);
   });
 });
 

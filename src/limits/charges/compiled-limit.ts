@@ -6,7 +6,7 @@ import type { LimitCharge, LimitRule, LimitUnit } from '../../domain/limit.ts';
 import type { LimitFacts } from '../../domain/limit-facts.ts';
 import type { LimitDefinition, LimitEstimate } from '../../domain/limit-definition.ts';
 import type { CallEstimate } from './call-estimate.ts';
-import { fairShare, type PoolActivity } from './fair-shares.ts';
+import { fairShare, type PoolDivision } from './fair-shares.ts';
 import { LimitKeys } from './limit-key.ts';
 import { type FactPart, type FactTest, type MatchTerms, testsOf } from './limit-match.ts';
 import { LimitRules, ruleOf } from './limit-rules.ts';
@@ -20,7 +20,7 @@ const MAXIMUM: LimitEstimate = { policy: 'maximum' };
 export interface ChargeScene {
   readonly now: number;
   readonly estimate: CallEstimate;
-  readonly activity: PoolActivity;
+  readonly division: PoolDivision;
   /** Micro-dollars of the estimate, with or without what the call puts out; undefined: nothing has its price. */
   cost(inputAlone: boolean): number | undefined;
   /** The rule as the tenants of the request tighten it. */
@@ -153,10 +153,10 @@ function withShare(
   definition: LimitDefinition,
   pool: string,
   tenant: string,
-  { activity, now }: ChargeScene,
+  { division, now }: ChargeScene,
 ): LimitRule {
   if (rule.kind !== 'concurrency' || definition.kind !== 'concurrency') return rule;
   const { fair } = definition;
   if (fair === undefined) return rule;
-  return { ...rule, fair: fairShare(fair, { limit: rule.limit, pool, tenant }, activity, now) };
+  return { ...rule, fair: fairShare(fair, { limit: rule.limit, pool, tenant }, division, now) };
 }

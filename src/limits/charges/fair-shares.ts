@@ -22,7 +22,12 @@ export interface PoolActivity {
    * @returns how many such tenants asked for it lately, this one included: 1 or more
    */
   asked(pool: string, tenant: string, now: number): number;
+  /** What `asked` would answer now. Notes nothing: nobody loses a part of a share to whom merely looks. */
+  looked(pool: string, tenant: string, now: number): number;
 }
+
+/** How many tenants divide what is left to those without a weight. */
+export type PoolDivision = Pick<PoolActivity, 'asked'>;
 
 /** For how long a tenant that asked has a share, in milliseconds. */
 export const ACTIVE_MS = 60_000;
@@ -31,6 +36,7 @@ export const MAX_ACTIVE_POOLS = 1_000;
 export const MAX_ACTIVE_TENANTS = 10_000;
 /** Tenants that are looked at for each question, to forget those that are quiet. */
 const SWEEP_STEPS = 4;
+const NOBODY: readonly string[] = [];
 
 export class ActiveTenants implements PoolActivity {
   /** By pool: tenants with when they asked last, those that are quiet longest in front. */
@@ -43,9 +49,18 @@ export class ActiveTenants implements PoolActivity {
     const tenants = this.#tenantsOf(pool);
     if (tenants === undefined) return MAX_ACTIVE_TENANTS;
     tenants.delete(tenant);
-    forget(tenants, now - ACTIVE_MS);
+    for (const quiet of quietOf(tenants, now - ACTIVE_MS)) tenants.delete(quiet);
     if (tenants.size < MAX_ACTIVE_TENANTS) tenants.set(tenant, now);
     return Math.max(1, tenants.size);
+  }
+
+  looked(pool: string, tenant: string, at: number): number {
+    const now = Math.max(this.#now, at);
+    const tenants = this.#pools.get(pool);
+    if (tenants === undefined) return this.#hasRoom(now) ? 1 : MAX_ACTIVE_TENANTS;
+    const others = tenants.size - (tenants.has(tenant) ? 1 : 0);
+    const staying = others - quietOf(tenants, now - ACTIVE_MS, tenant).length;
+    return Math.min(staying + 1, MAX_ACTIVE_TENANTS);
   }
 
   #tenantsOf(pool: string): Map<string, number> | undefined {
@@ -59,21 +74,30 @@ export class ActiveTenants implements PoolActivity {
 
   #makeRoom(): boolean {
     for (const [pool, tenants] of this.#pools) {
-      forget(tenants, this.#now - ACTIVE_MS);
+      for (const quiet of quietOf(tenants, this.#now - ACTIVE_MS)) tenants.delete(quiet);
       if (tenants.size === 0) return this.#pools.delete(pool);
+    }
+    return false;
+  }
+
+  /** Whether a new pool could be told apart. */
+  #hasRoom(now: number): boolean {
+    if (this.#pools.size < MAX_ACTIVE_POOLS) return true;
+    for (const tenants of this.#pools.values()) {
+      if (quietOf(tenants, now - ACTIVE_MS).length === tenants.size) return true;
     }
     return false;
   }
 }
 
-/** Forgets a few of the tenants that asked last at `before` or earlier: more leave than can come. */
-function forget(tenants: Map<string, number>, before: number): void {
-  let steps = 0;
+/** A few of the tenants that asked last at `before` or earlier, to be forgotten: more leave than can come. */
+function quietOf(tenants: ReadonlyMap<string, number>, before: number, but?: string): readonly string[] {
+  let quiet = NOBODY;
   for (const [tenant, at] of tenants) {
-    if (at > before || steps === SWEEP_STEPS) return;
-    tenants.delete(tenant);
-    steps += 1;
+    if (at > before || quiet.length === SWEEP_STEPS) break;
+    if (tenant !== but) quiet = [...quiet, tenant];
   }
+  return quiet;
 }
 
 /**
@@ -85,14 +109,14 @@ function forget(tenants: Map<string, number>, before: number): void {
 export function fairShare(
   { weights, others, highWaterPercent }: FairDeclaration,
   { limit, pool, tenant }: { readonly limit: number; readonly pool: string; readonly tenant: string },
-  activity: PoolActivity,
+  division: PoolDivision,
   now: number,
 ): FairShare {
   const own = Object.hasOwn(weights, tenant) ? weights[tenant] : undefined;
   const total = Object.values(weights).reduce((sum, weight) => sum + weight, others);
   const part = (weight: number): number => (total === 0 ? 0 : Math.floor((limit * weight) / total));
   const guaranteed =
-    own === undefined ? Math.floor(part(others) / activity.asked(pool, tenant, now)) : part(own);
+    own === undefined ? Math.floor(part(others) / division.asked(pool, tenant, now)) : part(own);
   return {
     // a length in front keeps pool and tenant apart whatever they contain
     ownKey: `${pool.length}:${pool}${tenant}`,

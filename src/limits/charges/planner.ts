@@ -7,7 +7,7 @@ import type { LimitDefinition } from '../../domain/limit-definition.ts';
 import type { LimitFacts, ModelFacts } from '../../domain/limit-facts.ts';
 import { CallEstimate } from './call-estimate.ts';
 import type { ChargeScene, CompiledLimit } from './compiled-limit.ts';
-import type { PoolActivity } from './fair-shares.ts';
+import type { PoolActivity, PoolDivision } from './fair-shares.ts';
 import { CompiledLayerLimits } from './layer-limits.ts';
 import type { FactPart } from './limit-match.ts';
 import type {
@@ -42,9 +42,9 @@ export class LimitPlanner implements LimitPlanning, LimitExplaining {
     this.#scene = new PlanScene(new CallEstimate(history), activity);
   }
 
-  plan(facts: LimitFacts, layers: LimitLayers, now: number): readonly LimitCharge[] {
+  plan(facts: LimitFacts, layers: LimitLayers, now: number, looksOnly = false): readonly LimitCharge[] {
     if (layers.length === 0 && facts.limitSets.length === 0) return NO_CHARGES;
-    this.#scene.begin(facts, layers, now);
+    this.#scene.begin(facts, layers, now, looksOnly);
     this.#charges = undefined;
     this.#plans += 1;
     for (const layer of layers) compiled(layer).index.visit(facts, this.#consider);
@@ -64,7 +64,7 @@ export class LimitPlanner implements LimitPlanning, LimitExplaining {
     now: number,
     unknown: ReadonlySet<FactPart>,
   ): readonly EffectiveLimit[] {
-    this.#scene.begin(facts, layers, now);
+    this.#scene.begin(facts, layers, now, true);
     const found: EffectiveLimit[] = [];
     for (const layer of layers) {
       for (const limit of compiled(layer).limits) {
@@ -125,13 +125,17 @@ export class LimitPlanner implements LimitPlanning, LimitExplaining {
 class PlanScene implements ChargeScene {
   now = 0;
   readonly estimate: CallEstimate;
-  readonly activity: PoolActivity;
+  division: PoolDivision;
+  readonly #asking: PoolDivision;
+  readonly #looking: PoolDivision;
   #facts: LimitFacts | undefined;
   #layers: LimitLayers = [];
 
   constructor(estimate: CallEstimate, activity: PoolActivity) {
     this.estimate = estimate;
-    this.activity = activity;
+    this.#asking = activity;
+    this.#looking = { asked: (pool, tenant, now) => activity.looked(pool, tenant, now) };
+    this.division = this.#looking;
   }
 
   get facts(): LimitFacts {
@@ -139,8 +143,9 @@ class PlanScene implements ChargeScene {
     return this.#facts;
   }
 
-  begin(facts: LimitFacts, layers: LimitLayers, now: number): void {
+  begin(facts: LimitFacts, layers: LimitLayers, now: number, looksOnly: boolean): void {
     this.#facts = facts;
+    this.division = looksOnly ? this.#looking : this.#asking;
     this.now = now;
     this.#layers = layers;
   }

@@ -232,22 +232,33 @@ describe('prices', () => {
 });
 
 describe('a fair pool', () => {
+  const layer = layerOf('platform', {
+    limits: [
+      {
+        id: 'pool',
+        kind: 'concurrency',
+        limit: 10,
+        key: ['model'],
+        fair: { weights: { acme: 3, globex: 1 }, others: 1, highWaterPercent: 80 },
+      },
+    ],
+  });
+
   it('gives each tenant its part of the pool under the key of the pool', () => {
-    const layer = layerOf('platform', {
-      limits: [
-        {
-          id: 'pool',
-          kind: 'concurrency',
-          limit: 10,
-          key: ['model'],
-          fair: { weights: { acme: 3, globex: 1 }, others: 1, highWaterPercent: 80 },
-        },
-      ],
-    });
     const [acme] = planner.plan(FACTS, [layer], NOW);
     const [globex] = planner.plan(facts({ tenant: 'globex' }), [layer], NOW);
     expect(acme?.rule).toMatchObject({ fair: { guaranteed: 6, highWater: 8 } });
     expect(globex?.rule).toMatchObject({ fair: { guaranteed: 2, highWater: 8 } });
     expect(globex?.key).toBe(acme?.key);
+  });
+
+  it('gives nobody less because another looked', () => {
+    const own = plannerWith();
+    const parts = (['look', 'look', 'ask', 'look', 'ask', 'ask'] as const).map((what, at) => {
+      const tenant = `tenant-${at % 3}`;
+      return own.plan(facts({ tenant }), [layer], NOW, what === 'look')[0]?.rule;
+    });
+    const guaranteed = [2, 2, 2, 1, 1, 1];
+    expect(parts).toMatchObject(guaranteed.map(part => ({ fair: { guaranteed: part } })));
   });
 });

@@ -5,6 +5,7 @@ import {
   ACTIVE_MS,
   ActiveTenants,
   fairShare,
+  MAX_ACTIVE_POOLS,
   MAX_ACTIVE_TENANTS,
 } from '../../../src/limits/charges/fair-shares.ts';
 
@@ -78,6 +79,51 @@ describe('tenants without a weight of their own', () => {
     expect(activity.asked('another pool', 'initech', 0)).toBe(1);
     for (let one = 0; one < 20_000; one++) activity.asked(`pool-${one}`, 'initech', ACTIVE_MS + one);
     expect(activity.asked(POOL, 'initech', 10 * ACTIVE_MS)).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe('looking', () => {
+  const visit = fc.record({
+    pool: fc.nat(MAX_ACTIVE_POOLS + 1).map(one => `pool-${one}`),
+    tenant: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g'),
+    wait: fc.constantFrom(0, 1, ACTIVE_MS / 4, ACTIVE_MS, -1),
+  });
+  const busy = fc.record({
+    pool: fc.constant(POOL),
+    tenant: visit.map(one => one.tenant),
+    wait: visit.map(one => one.wait),
+  });
+
+  test('tells what asking would, and changes no later answer', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(visit, busy), { maxLength: 60 }), fc.boolean(), (visits, isFull) => {
+        const [looked, asked] = [new ActiveTenants(), new ActiveTenants()];
+        const pools = isFull ? MAX_ACTIVE_POOLS : 0;
+        for (let one = 0; one < pools; one++) {
+          for (const activity of [looked, asked]) activity.asked(`pool-${one}`, 'a', 0);
+        }
+        let now = 0;
+        for (const { pool, tenant, wait } of visits) {
+          now += wait;
+          const [first, again] = [looked.looked(pool, tenant, now), looked.looked(pool, tenant, now)];
+          const expected = asked.asked(pool, tenant, now);
+          expect([first, again, looked.asked(pool, tenant, now)]).toEqual([expected, expected, expected]);
+        }
+      }),
+    );
+  });
+
+  test('tells what asking would of a pool with as many tenants as are told apart', () => {
+    const activity = new ActiveTenants();
+    for (let one = 0; one < MAX_ACTIVE_TENANTS; one++) activity.asked(POOL, `tenant-${one}`, 0);
+    for (const [tenant, now] of [
+      ['tenant-1', 0],
+      ['another', 0],
+      ['another', ACTIVE_MS],
+      ['tenant-9', ACTIVE_MS],
+    ] as const) {
+      expect(activity.looked(POOL, tenant, now)).toBe(activity.asked(POOL, tenant, now));
+    }
   });
 });
 
