@@ -64,11 +64,11 @@ export function requestOf(options: DecideOptions): DecisionRequestInput {
 }
 
 export function refOf(option: string, text: string): { type: string; id: string } {
-  const match = /^([A-Za-z_]\w*):(.+)$/.exec(text);
+  const match = /^([A-Za-z_]\w*):(?!:)(.+)$/.exec(text);
   if (match?.[1] !== undefined && match[2] !== undefined) return { type: match[1], id: match[2] };
   throw new CliError(`${option} \`${text}\` is not an entity`, {
     exitCode: EXIT.usage,
-    hint: 'write type and id with a colon between them: User:acme/alice',
+    hint: 'write type and id with one colon between them: User:acme/alice',
   });
 }
 

@@ -1,7 +1,8 @@
 /** `duramen limits usage` and `reset` against a service. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { EXIT } from '../../src/cli/exit-code.ts';
 import { runCli } from '../../src/cli/run.ts';
-import { type LimitedService, startLimitedService } from '../edge/limited-service.ts';
+import { type LimitedService, startLimitedService, testClock } from '../edge/limited-service.ts';
 import { ADMIN_KEY, ALLOWED } from '../edge/service.ts';
 import { recordingTerminal } from './recording-terminal.ts';
 
@@ -15,7 +16,8 @@ const LIMITS = {
 
 let service: LimitedService;
 beforeAll(async () => {
-  service = await startLimitedService(LIMITS);
+  // a clock that stands: what is counted does not leave between two looks
+  service = await startLimitedService(LIMITS, { clock: testClock(Date.parse('2026-03-10T12:00:00.000Z')) });
 });
 afterAll(() => service.stop());
 
@@ -61,6 +63,15 @@ test('wants to know whose limits', async () => {
   expect(code).not.toBe(0);
   expect(stderr).toContain('say whose limits');
 });
+
+test.each(['User::acme/alice', 'AI::User::acme/alice', 'acme/alice'])(
+  'refuses the principal %s, and says how it is written',
+  async principal => {
+    const { code, stderr } = await cli('usage', '--principal', principal);
+    expect(code).toBe(EXIT.usage);
+    expect(stderr).toContain('with one colon between them: User:acme/alice');
+  },
+);
 
 test('wants a reason, and a limit that is there', async () => {
   expect((await cli('reset', 'platform/burst', ...CALL)).stderr).toContain('--reason');

@@ -150,6 +150,19 @@ describe('GET /v1/limits/usage', () => {
     expect([reply.status, problemOf(reply).code]).toEqual([status, code]);
   });
 
+  test.each(['User::acme/alice', 'AI::User::acme/alice', 'AI::User::"acme/alice"', 'acme/alice'])(
+    'refuses the principal %s, and says how it is written',
+    async principal => {
+      for (const path of ['/v1/limits', '/v1/limits/usage']) {
+        const reply = await service.call('GET', `${path}?${new URLSearchParams({ principal }).toString()}`);
+        expect([reply.status, reply.text]).toEqual([
+          400,
+          expect.stringContaining('must be such as `User:acme/alice`, with one colon between type and id'),
+        ]);
+      }
+    },
+  );
+
   test('does not let a counter of a gateway be forgotten that was not named', async () => {
     const body = {
       limit: 'platform/gateway',

@@ -20,11 +20,14 @@ const MAX_TEXT = 512;
 /** Most sets in a question. */
 const MAX_SETS = 64;
 
-/** `User:acme/alice` */
+/** `User:acme/alice`. An id that begins with a colon would be half of `User::acme/alice`, which Cedar's texts look like. */
 export const principalText = z
   .string()
   .max(400)
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}:[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, 'must be such as `User:acme/alice`')
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_]{0,63}:(?!:)[\x21\x23-\x5b\x5d-\x7e]{1,256}$/,
+    'must be such as `User:acme/alice`, with one colon between type and id',
+  )
   .transform(text => {
     const colon = text.indexOf(':');
     return { type: text.slice(0, colon), id: text.slice(colon + 1) };
