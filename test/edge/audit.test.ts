@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { EXIT } from '../../src/cli/exit-code.ts';
 import { runCli } from '../../src/cli/run.ts';
 import { recordingTerminal } from '../cli/recording-terminal.ts';
+import { manualClock } from '../identity/clock.ts';
 import {
   ADMIN_KEY,
   problemOf,
@@ -54,12 +55,13 @@ const erased = z.object({
 
 /** Every file below a folder that holds one of the texts. */
 function filesWith(folder: string, texts: readonly string[]): readonly string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter(name => statSync(join(folder, name)).isFile())
-    .filter(name => {
-      const content = readFileSync(join(folder, name));
-      return texts.some(text => content.includes(text));
-    });
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => {
+    const file = join(folder, name);
+    // a draft of a running service has its final name a moment later
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return false;
+    const content = readFileSync(file);
+    return texts.some(text => content.includes(text));
+  });
 }
 
 function withMary(org: string) {
@@ -153,7 +155,8 @@ describe('erasing a principal', () => {
   });
 
   test('afterwards no file holds its name or values, and no query finds it', async () => {
-    cpSync(service.folder, copy, { recursive: true });
+    // without drafts, which have their final names a moment later
+    cpSync(service.folder, copy, { recursive: true, filter: file => !file.endsWith('.new') });
     const reply = await service.call('POST', '/v1/audit/erase', {
       body: { principal: MARY, reason: REASON, legalBasis: 'GDPR Art. 17(1)(b)', deleteEntity: true },
       headers: { 'idempotency-key': 'once' },
@@ -285,7 +288,8 @@ describe('verifying an input', () => {
   const canonical = '{"a":[1,2.5,"é"],"b":null}';
 
   beforeAll(async () => {
-    service = await startTestService({ filled: true });
+    // on a clock that stands still, so that no minute ends meanwhile
+    service = await startTestService({ filled: true, clock: manualClock() });
     const hashed = `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
     ids.hash = (await decide(service, { input: { hash: HASH } })).decisionId;
     ids.json = (await decide(service, { input: { hash: hashed } })).decisionId;
@@ -343,7 +347,8 @@ describe('verifying an input', () => {
       { subject: ids.hash, tenant: 'acme', details: { given: 'hash', matches: true } },
     ]);
     const all = await service.call('GET', '/v1/events?kind=audit.verify_input&limit=100');
-    expect(all.text).not.toContain('0a0a');
+    // half of the hash: a few letters of it stand in random ids as well
+    expect(all.text).not.toContain('0a'.repeat(16));
   });
 
   test('leaves the hash in no file, neither of the decision nor of the question', () => {

@@ -10,6 +10,7 @@ import { decodeEntryBundle } from '../../src/decision-log/tiles.ts';
 import { openTlogProof, parseTlogProof } from '../../src/decision-log/tlog-proof.ts';
 import { packedRoot } from '../../src/decision-log/tree-hash.ts';
 import { decisionSchema } from '../../src/domain/decision.ts';
+import { manualClock } from '../identity/clock.ts';
 import { ADMIN_KEY, ALLOWED, problemOf, startTestService, type TestService } from './service.ts';
 
 const GLOBEX = {
@@ -29,7 +30,10 @@ let service: TestService;
 let keys: Readonly<Record<'auditor' | 'pep' | 'globexAuditor' | 'globexPep' | 'author', string>>;
 
 beforeAll(async () => {
-  service = await startTestService({ filled: true });
+  // a clock of its own, so that no week and with it no shard ends meanwhile
+  const clock = manualClock();
+  service = await startTestService({ filled: true, clock });
+  clock.advance(1_000);
   keys = {
     auditor: await service.makeKey(['auditor']),
     pep: await service.makeKey(['pep']),

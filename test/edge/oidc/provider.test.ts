@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { sha256 } from '../../../src/identity/jwt/digest.ts';
 import { makeAuthority } from '../../identity/certificates/forge.ts';
@@ -26,6 +26,8 @@ const entrySchema = z.looseObject({
 
 /** How far the monotonic clock of the service is ahead, in milliseconds. */
 let ahead = 0;
+/** Where that clock stands still, in milliseconds; undefined: it goes. */
+let halted: number | undefined;
 let provider: OidcProvider;
 let service: TestService;
 let folder: string;
@@ -55,7 +57,7 @@ beforeAll(async () => {
   };
   service = await startTestService({
     filled: true,
-    clock: { now: () => Date.now(), monotonic: () => performance.now() + ahead },
+    clock: { now: () => Date.now(), monotonic: () => (halted ?? performance.now()) + ahead },
     env: { DURAMEN_IDENTITY_ISSUERS: JSON.stringify([issuer]) },
   });
   const body = { roles: ['pep'], callers: [{ mode: 'verify', tenants: ['acme'] }] };
@@ -210,6 +212,11 @@ test('a gateway that brings wrong tokens is slowed, without an entry for each, a
   const ask = (credential: object) =>
     service.call('POST', '/decide', { key, body: { ...ACTION, credential } });
   const statuses: number[] = [];
+  // no minute ends meanwhile
+  halted = performance.now();
+  onTestFinished(() => {
+    halted = undefined;
+  });
   for (let at = 0; at < 70; at++) statuses.push((await ask({ kind: 'jwt', token: `a.b.c${at}` })).status);
   expect(statuses.filter(status => status === 200)).toHaveLength(60);
   expect(statuses.filter(status => status === 429)).toHaveLength(10);
