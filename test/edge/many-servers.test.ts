@@ -43,7 +43,7 @@ describe.skipIf(withoutRedis('several services on one Redis'))('two services on 
     const env = {
       DURAMEN_LIMITS_REDIS_NODES: redis.url,
       DURAMEN_LIMITS_REDIS_PASSWORD: PASSWORD,
-      DURAMEN_LIMITS_REDIS_TIMEOUT_MS: '2000',
+      DURAMEN_LIMITS_REDIS_TIMEOUT_MS: '5000',
       DURAMEN_LIMITS_REDIS_SERVERS: '2',
     };
     // Redis has a clock of its own, and pays no attention to these

@@ -44,7 +44,7 @@ beforeAll(async () => {
     keep(scene, 'gateway', gateway);
     keep(scene, 'stranger', stranger);
   }
-}, 60_000);
+});
 afterEach(async () => {
   for (const conversation of open) await conversation.end();
   open.clear();
@@ -89,7 +89,8 @@ describe.skipIf(version === undefined)('before the client of OpenSSL the listene
   test.each([
     ['that speaks TLS 1.2 alone', ['-tls1_2'], 'gateway', /protocol version/],
     ['without a certificate', [], 'none', /certificate required|alert/],
-    ['with a certificate of another CA', [], 'stranger', /unknown ca|alert|unexpected eof/],
+    // Node ends the connection without an alert; if the request has come by then, with a reset
+    ['with a certificate of another CA', [], 'stranger', /unknown ca|alert|unexpected eof|errno=104/],
     ['that speaks h2 alone', ['-alpn', 'h2'], 'gateway', /no application protocol/],
     [
       'with a suite that is not taken',
