@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../test/loopback-port.ts';
 import { median } from './median.ts';
-import { freePort, grpcLoad, load, type ServerProcess, startBare, startService } from './process.ts';
+import { grpcLoad, load, type ServerProcess, startBare, startService } from './process.ts';
 import { CHAT_PATH, chatOf, CHECK_PATH, checkEncoder, type Asked, headersOf } from './questions.ts';
 import { seeded, zipf } from './random.ts';
 import { fill } from './setup.ts';

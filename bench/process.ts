@@ -1,9 +1,9 @@
 /** Processes of the benchmark: the service, the bare server and the load client, each in its own. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { freePort } from '../test/loopback-port.ts';
 import type { LoadOptions, LoadResult } from './client.ts';
 import type { GrpcLoad, GrpcLoadResult } from './grpc-client.ts';
 
@@ -167,18 +167,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const ended = new Promise(resolve => child.once('exit', resolve));
   child.kill('SIGTERM');
   await ended;
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no port'));
-        else resolve(address.port);
-      });
-    });
-  });
 }
