@@ -43,9 +43,7 @@ async function start(limit: string): Promise<Running> {
   const ended = new Promise<number | null>(resolve => {
     child.once('exit', code => resolve(code));
   });
-  await expect
-    .poll(() => stderr, { timeout: 50_000 })
-    .toMatch(/listening on http:\S+[\s\S]*entities|listening on http:\S+/);
+  await expect.poll(() => stderr, { timeout: 50_000 }).toMatch(/listening on http:[^,\s]+[,\s]/);
   const url = /listening on (http:\/\/[^,\s]+)/.exec(stderr)?.[1] ?? '';
   return { child, url, ended, stderr: () => stderr };
 }
