@@ -24,6 +24,8 @@ interface Vocabulary {
   readonly actions: ReadonlySet<string>;
   readonly types: ReadonlySet<string>;
   readonly classes: ReadonlySet<string>;
+  /** What to do about a class that is like none of these. */
+  readonly classAdvice: string;
 }
 
 /** Adds what is wrong with the limits of a layer. */
@@ -45,6 +47,7 @@ export function checkLimits(
     ),
     types: new Set([...schema.entityTypes.keys()].map(name => name.slice(NAMESPACE.length + 2))),
     classes: new Set(file.modelClasses.map(({ id }) => id)),
+    classAdvice: `declare it in \`modelClasses\`${layer === 'platform' ? '' : ': those of the platform are for its own limits'}`,
   };
   if (layer === 'platform') checkPlatformPart(file, report);
   else checkTenantPart(file, layer, report);
@@ -139,7 +142,7 @@ function checkDefinition(
 ): void {
   checkMatch(definition.match, `${pointer}/match`, vocabulary, report);
   for (const name of Object.keys(definition.byClass)) {
-    refuseUnknown(name, vocabulary.classes, 'class of models', `${pointer}/byClass/${name}`, report);
+    refuseUnknownClass(name, vocabulary, `${pointer}/byClass/${name}`, report);
   }
   for (const [at, { principals }] of definition.overrides.entries()) {
     for (const [position, { type }] of (principals ?? []).entries()) {
@@ -186,7 +189,7 @@ function checkEstimate(
 }
 
 function checkMatch(match: LimitMatch, pointer: string, vocabulary: Vocabulary, report: Report): void {
-  const { operations, types, classes } = vocabulary;
+  const { operations, types } = vocabulary;
   const each = (name: keyof LimitMatch, known: ReadonlySet<string>, what: string): void => {
     for (const [at, value] of (match[name] ?? []).entries()) {
       if (typeof value === 'string') refuseUnknown(value, known, what, `${pointer}/${name}/${at}`, report);
@@ -194,7 +197,9 @@ function checkMatch(match: LimitMatch, pointer: string, vocabulary: Vocabulary, 
     }
   };
   each('operations', operations, 'action');
-  each('classes', classes, 'class of models');
+  for (const [at, name] of (match.classes ?? []).entries()) {
+    refuseUnknownClass(name, vocabulary, `${pointer}/classes/${at}`, report);
+  }
   each('principalTypes', types, 'entity type');
   each('principals', types, 'entity type');
   each('principalGroups', types, 'entity type');
@@ -204,18 +209,29 @@ function checkMatch(match: LimitMatch, pointer: string, vocabulary: Vocabulary, 
   }
 }
 
+function refuseUnknownClass(
+  name: string,
+  { classes, classAdvice }: Vocabulary,
+  pointer: string,
+  report: Report,
+): void {
+  refuseUnknown(name, classes, 'class of models', pointer, report, classAdvice);
+}
+
+/** @param advice where no known name is near */
 function refuseUnknown(
   name: string,
   known: ReadonlySet<string>,
   what: string,
   pointer: string,
   report: Report,
+  advice?: string,
 ): void {
   if (known.has(name)) return;
   const near = nearest(name, known);
   report(
     pointer,
     `there is no ${what} \`${name}\``,
-    near === undefined ? undefined : `did you mean \`${near}\`?`,
+    near === undefined ? advice : `did you mean \`${near}\`?`,
   );
 }

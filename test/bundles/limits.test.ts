@@ -51,7 +51,8 @@ describe('limits.json that is refused at push', () => {
       { ...BURST, byTier: { pro: 500 } },
       { ...BURST, id: 'gold-rpm', sets: ['gold'] },
     ];
-    await push(pap, platform({ limits }), { activate: true });
+    const modelClasses = [{ id: 'costly', minRisk: 3 }];
+    await push(pap, platform({ limits, modelClasses }), { activate: true });
   });
 
   const one = (limit: object): object => ({ limits: [{ ...BURST, ...limit }] });
@@ -90,6 +91,18 @@ describe('limits.json that is refused at push', () => {
       { modelClasses: [{ id: 'high_value', minRisk: 3 }], ...one({ byClass: { high_valu: 20 } }) },
       'there is no class of models `high_valu`',
       'did you mean `high_value`?',
+    ],
+    [
+      'a misspelt class in `match`',
+      { modelClasses: [{ id: 'high_value', minRisk: 3 }], ...one({ match: { classes: ['high_valeu'] } }) },
+      'there is no class of models `high_valeu`',
+      'did you mean `high_value`?',
+    ],
+    [
+      'a class of the platform',
+      one({ match: { classes: ['costly'] } }),
+      'there is no class of models `costly`',
+      'declare it in `modelClasses`: those of the platform are for its own limits',
     ],
     [
       'an unknown type',
