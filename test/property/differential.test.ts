@@ -26,7 +26,7 @@ test('compiled policies, with and without the index, answer exactly as cedar-was
   expect(tally.determined - tally.allows).toBeGreaterThan(TRIPLES / 50);
   expect(tally.erring).toBeGreaterThan(TRIPLES / 10);
   expect(tally.refused).toBe(0);
-}, 300_000);
+}, 900_000);
 
 test('the same over the shipped schema', () => {
   const wasm = new CedarWasm();
