@@ -79,9 +79,10 @@ test('on the wire it stops within the second, an alert names whose key it is, an
   expect(count(answers, 'POLICY_ALLOW')).toBe(20);
   expect(answers.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 'POLICY_ALLOW'));
   expect(new Set(answers.slice(20, 60))).toEqual(new Set(['RATE_LIMITED']));
-  // the block begins within this wave, whose calls may arrive in any order
+  // the block begins within this wave: its calls arrive in any order, and some are on their way when it does
   const last = answers.slice(60, 80);
-  expect([count(last, 'RATE_LIMITED'), count(last, 'PENALTY_BLOCKED')]).toEqual([10, 10]);
+  expect(count(last, 'RATE_LIMITED')).toBeGreaterThanOrEqual(10);
+  expect(count(last, 'RATE_LIMITED') + count(last, 'PENALTY_BLOCKED')).toBe(20);
   expect(new Set(answers.slice(80))).toEqual(new Set(['PENALTY_BLOCKED']));
   await expect
     .poll(async () => {
