@@ -11,6 +11,7 @@ import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
 import type { DecisionEntry, UnloggedDecision } from '../domain/log-entry.ts';
 import type { ReasonCode } from '../domain/reason.ts';
+import { NEXT_STEP } from '../domain/turns.ts';
 import { type Evaluated, evaluateDecision } from './decide.ts';
 import type { LimitAnswer, LimitGate } from '../limits/desk.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
@@ -137,6 +138,7 @@ export class DecisionEngine {
     const beyond = this.#beyondReach(snapshot, request, caller, now);
     if (beyond !== undefined) return this.#record(unlimited(beyond.evaluated), now, beyond.caller, startedAt);
     const evaluated = this.#evaluate(snapshot, request, now);
+    await NEXT_STEP;
     if (this.#limits === undefined || evaluated.decision.decision === 'deny') {
       return this.#record(unlimited(evaluated), now, caller, startedAt);
     }

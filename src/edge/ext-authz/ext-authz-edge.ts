@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Decision } from '../../domain/decision.ts';
 import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
+import { NEXT_STEP, Turns } from '../../domain/turns.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { HeaderList } from '../ai-requests/header-list.ts';
 import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
@@ -63,6 +64,7 @@ export class ExtAuthzEdge {
   readonly #services: ExtAuthzServices;
   readonly #endpoints: ProfileView<Endpoint>;
   readonly #logSampleRate: number;
+  readonly #turns = new Turns();
   #served = 0;
 
   constructor(services: ExtAuthzServices, profiles: Pick<ProfileRegistry, 'derive'>, logSampleRate: number) {
@@ -101,6 +103,7 @@ export class ExtAuthzEdge {
       if (error instanceof ClientGone) return;
       answer = this.#failed(error, endpoint, route, requestId);
     }
+    await NEXT_STEP;
     try {
       send(outgoing, answer, requestId);
     } catch (error) {
@@ -139,6 +142,7 @@ export class ExtAuthzEdge {
     const trace = traceOf(incoming);
     const pep: DecisionCaller = { credential, httpRequestId, ...(trace === undefined ? {} : { trace }) };
     const bytes = await readQuestion(incoming, profile, hook);
+    await this.#turns.end();
     const question = {
       method: incoming.method ?? '',
       rest,

@@ -6,6 +6,7 @@
 import type { sendUnaryData } from '@grpc/grpc-js';
 import { AppError } from '../../domain/errors.ts';
 import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
+import { NEXT_STEP, Turns } from '../../domain/turns.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
 import type { HeaderList } from '../ai-requests/header-list.ts';
@@ -64,6 +65,7 @@ export class CheckService {
   readonly #endpoints: ProfileView<Endpoint | undefined>;
   readonly #codec: CheckCodec;
   readonly #questions = new QuestionReader();
+  readonly #turns = new Turns();
   readonly #logSampleRate: number;
   #served = 0;
 
@@ -99,6 +101,7 @@ export class CheckService {
     let bytes: Buffer;
     try {
       bytes = await this.#serve(call);
+      await NEXT_STEP;
     } catch (error) {
       callback(failureOf(error));
       return;
@@ -109,6 +112,7 @@ export class CheckService {
   async #serve(call: Call): Promise<Buffer> {
     const { clock, ids, metrics } = this.#services;
     const startedAt = clock.monotonic();
+    await this.#turns.end();
     const attributes = this.#codec.decodeRequest(call.request);
     const requestId = requestIdOf(call, attributes) ?? ids.next();
     // what a call that ends as an error counts as

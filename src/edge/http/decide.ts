@@ -8,6 +8,7 @@ import type { Credential } from '../../domain/credential.ts';
 import type { Decision } from '../../domain/decision.ts';
 import { batchRequestSchema } from '../../domain/decision-request.ts';
 import { AppError } from '../../domain/errors.ts';
+import { NEXT_STEP, Turns } from '../../domain/turns.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { requireRole } from './authentication.ts';
 import { decideBody } from './decide-body.ts';
@@ -37,6 +38,7 @@ export class DecideEdge {
   readonly #services: Services;
   readonly #options: DecideOptions;
   readonly #text = new DecisionText();
+  readonly #turns = new Turns();
   #served = 0;
 
   constructor(services: Services, options: DecideOptions) {
@@ -52,7 +54,10 @@ export class DecideEdge {
     try {
       const caller = this.#admit(incoming, requestId);
       requireType(incoming, JSON_TYPES);
-      const body = parseJson(await readBody(incoming, this.#services.limits.maxBodyBytes));
+      const bytes = await readBody(incoming, this.#services.limits.maxBodyBytes);
+      await this.#turns.end();
+      const body = parseJson(bytes);
+      await NEXT_STEP;
       if (path === DECIDE_PATH) await this.#one(body, caller, outgoing, requestId);
       else await this.#batch(body, caller, outgoing, requestId);
       status = 200;
@@ -85,7 +90,9 @@ export class DecideEdge {
   ): Promise<void> {
     const decision = await decideBody(this.#services, body, caller);
     const { origin, index, size } = decision.log;
-    send(outgoing, this.#text.encode(decision), [
+    const text = this.#text.encode(decision);
+    await NEXT_STEP;
+    send(outgoing, text, [
       REQUEST_ID_HEADER,
       requestId,
       'x-duramen-decision',

@@ -190,7 +190,7 @@ export class LogClient implements DecisionLog {
   private schedulePump(): void {
     if (this.pumpScheduled || this.queue.inFlight) return;
     this.pumpScheduled = true;
-    setImmediate(() => {
+    process.nextTick(() => {
       this.pumpScheduled = false;
       this.pump();
     });

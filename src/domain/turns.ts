@@ -1,0 +1,37 @@
+/**
+ * Lets requests that arrived together make each of their steps together: all are read, then all are evaluated, then all
+ * are recorded. The code and the data of a step then stay in the caches of the processor, where one request after the
+ * other would fetch them anew (docs/adr/0018 has what that takes). Invariant: nobody waits for a timer, nor for a
+ * request that is not there yet.
+ */
+
+/** Most requests that make their steps together: what more of them hold no longer fits the caches. */
+const MAX_TOGETHER = 32;
+
+/**
+ * What a step ends with: `await NEXT_STEP` lets the others of the turn make the same step first. Between both nothing
+ * else happens but such steps, in the order of their requests.
+ */
+export const NEXT_STEP: Promise<void> = Promise.resolve();
+
+/** The turns of the event loop, as those see them who wait for the end of one. */
+export class Turns {
+  #end: Promise<void> | undefined;
+  #together = 0;
+
+  /** Resolves when everything was read that had arrived with what the caller has read; at once if that is nothing. */
+  end(): Promise<void> {
+    if (this.#end === undefined || this.#together >= MAX_TOGETHER) {
+      const end = new Promise<void>(resolve => {
+        setImmediate(() => {
+          if (this.#end === end) this.#end = undefined;
+          resolve();
+        });
+      });
+      this.#end = end;
+      this.#together = 0;
+    }
+    this.#together += 1;
+    return this.#end;
+  }
+}
