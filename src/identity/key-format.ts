@@ -8,6 +8,8 @@
 export type KeyPrefix = 'dmn' | 'dmc';
 /** 16 characters of base62 are 95 bits: ids do not collide by chance. */
 const KEY_ID_LENGTH = 16;
+/** Behind a prefix and its underscore. */
+const ID_START = 4;
 /** 43 characters of base62 are 256.03 bits. */
 const KEY_SECRET_LENGTH = 43;
 /** 6 characters of base62 hold the 32 bits of a CRC. */
@@ -51,6 +53,11 @@ export function readKey(token: string, prefix: KeyPrefix = 'dmn'): KeyReading {
   if (id === undefined) return { kind: 'malformed' };
   const body = token.slice(0, -CHECKSUM_LENGTH);
   return checksum(body) === match?.[3] ? { kind: 'key', id } : { kind: 'checksum' };
+}
+
+/** Where a key has its id, of any text of its length; `readKey` says whether it is one. */
+export function idIn(token: string): string {
+  return token.slice(ID_START, ID_START + KEY_ID_LENGTH);
 }
 
 function randomText(random: RandomBytes, length: number): string {

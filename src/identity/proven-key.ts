@@ -24,7 +24,7 @@ export class ProvenKey<Entry> {
 }
 
 /** Whether two texts are equal; texts of one length take one time, whatever they hold. */
-function sameText(left: string, right: string): boolean {
+export function sameText(left: string, right: string): boolean {
   if (left.length !== right.length) return false;
   let difference = 0;
   for (let at = 0; at < left.length; at += 1) difference |= left.charCodeAt(at) ^ right.charCodeAt(at);

@@ -5,10 +5,11 @@
  */
 import type { CallerKey, CallerKeyUse, CallerNarrowing } from '../../domain/caller-key.ts';
 import type { Clock } from '../../domain/clock.ts';
-import { readKey } from '../key-format.ts';
+import { idIn, readKey } from '../key-format.ts';
 import { HASH_BYTES, sameHash } from '../key-hash.ts';
+import { sameText } from '../proven-key.ts';
 import type { KeyCause } from './key-cause.ts';
-import { digestOf, type PepperHasher } from './pepper-hash.ts';
+import { digestText, type PepperHasher } from './pepper-hash.ts';
 
 /** Characters of every key: longer or shorter texts are not looked at. */
 const KEY_LENGTH = 70;
@@ -22,8 +23,8 @@ export interface KeyEntry {
   /** undefined: the key is as wide as its owner. */
   readonly narrowing: CallerNarrowing | undefined;
   lastUse: CallerKeyUse | undefined;
-  /** SHA-256 of the key since it was verified in full; never written anywhere. */
-  proven: Uint8Array | undefined;
+  /** SHA-256 of the key since it was verified in full, as `digestText` has it; never written anywhere. */
+  proven: string | undefined;
 }
 
 export type KeyVerification =
@@ -80,25 +81,35 @@ export class CallerKeyTable {
 
   verify(token: string): KeyVerification {
     if (token.length !== KEY_LENGTH) return { cause: 'key_malformed' };
+    const id = idIn(token);
+    const entry = this.#entries.get(id);
+    const digest = digestText(token);
+    // the same text again: its digest spares all that was found out then, and only for whoever holds the key
+    if (entry?.proven === undefined || !sameText(digest, entry.proven)) {
+      return this.#prove(token, digest, entry);
+    }
+    return this.#standing(entry);
+  }
+
+  /** Verifies a text in full. @param entry the one that its id names */
+  #prove(token: string, digest: string, entry: KeyEntry | undefined): KeyVerification {
     const reading = readKey(token, 'dmc');
     if (reading.kind !== 'key') {
       return { cause: reading.kind === 'checksum' ? 'key_checksum' : 'key_malformed' };
     }
     const { id } = reading;
-    const entry = this.#entries.get(id);
-    const digest = digestOf(token);
-    const known = entry?.proven;
-    // the same text again: its digest spares the keyed hash, and only for whoever holds the key
-    if (entry === undefined || known === undefined || !sameHash(digest, known)) {
-      const hash = this.#hasher.hash(digest, entry?.key.pepper ?? this.#hasher.newest);
-      const matches = sameHash(hash, Buffer.from(entry?.key.hash ?? this.#nobody, 'base64url'));
-      if (entry === undefined) return { cause: 'key_unknown', id };
-      if (!this.#hasher.has(entry.key.pepper)) return { cause: 'key_pepper', id };
-      if (!matches) return { cause: 'key_mismatch', id };
-      entry.proven = digest;
-    }
+    const hash = this.#hasher.hash(Buffer.from(digest, 'latin1'), entry?.key.pepper ?? this.#hasher.newest);
+    const matches = sameHash(hash, Buffer.from(entry?.key.hash ?? this.#nobody, 'base64url'));
+    if (entry === undefined) return { cause: 'key_unknown', id };
+    if (!this.#hasher.has(entry.key.pepper)) return { cause: 'key_pepper', id };
+    if (!matches) return { cause: 'key_mismatch', id };
+    entry.proven = digest;
+    return this.#standing(entry);
+  }
+
+  #standing(entry: KeyEntry): KeyVerification {
     const cause = this.#objection(entry);
-    return cause === undefined ? { entry } : { cause, id };
+    return cause === undefined ? { entry } : { cause, id: entry.key.id };
   }
 
   /**

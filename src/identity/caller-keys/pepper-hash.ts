@@ -44,5 +44,10 @@ export class PepperHasher {
 
 /** SHA-256 of the text of a key. */
 export function digestOf(token: string): Buffer {
-  return hash('sha256', token, 'buffer');
+  return Buffer.from(digestText(token), 'latin1');
+}
+
+/** The same, one character for each byte: on the way of each decision, where a buffer costs five times as much. */
+export function digestText(token: string): string {
+  return hash('sha256', token, 'binary');
 }
