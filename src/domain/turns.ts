@@ -1,8 +1,7 @@
 /**
- * Lets requests that arrived together make each of their steps together: all are read, then all are evaluated, then all
- * are recorded. The code and the data of a step then stay in the caches of the processor, where one request after the
- * other would fetch them anew (docs/adr/0018 has what that takes). Invariant: nobody waits for a timer, nor for a
- * request that is not there yet.
+ * Lets requests that arrived together make their steps together: all are read, then all are evaluated, then all are
+ * recorded. The code and the data of a step then stay in the caches of the processor, where one request after the other
+ * would fetch them anew (docs/adr/0018). Invariant: nobody waits for a timer, nor for a request that is not there yet.
  */
 
 /** Most requests that make their steps together: what more of them hold no longer fits the caches. */

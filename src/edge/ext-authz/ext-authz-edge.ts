@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Decision } from '../../domain/decision.ts';
 import { AppError, type ErrorCode } from '../../domain/errors.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
-import { NEXT_STEP, Turns } from '../../domain/turns.ts';
+import { Turns } from '../../domain/turns.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { HeaderList } from '../ai-requests/header-list.ts';
 import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
@@ -103,7 +103,6 @@ export class ExtAuthzEdge {
       if (error instanceof ClientGone) return;
       answer = this.#failed(error, endpoint, route, requestId);
     }
-    await NEXT_STEP;
     try {
       send(outgoing, answer, requestId);
     } catch (error) {

@@ -5,7 +5,6 @@
 import type { Credential } from '../../domain/credential.ts';
 import { tenantPrefix } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
-import { NEXT_STEP } from '../../domain/turns.ts';
 import type { DecisionCaller, DecisionEngine } from '../../pdp/engine.ts';
 import type { OutcomeDesk } from '../../pdp/outcome-desk.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -87,7 +86,6 @@ export class Gateway {
       const { caller, authentication, refusal } = known.identified;
       if (refusal !== undefined) deny(refusal.code, refusal.message);
       const ai = this.#read(client, route.model, known);
-      await NEXT_STEP;
       return await this.#decide(ai, caller, client, withAuthentication(pep, authentication));
     } catch (error) {
       if (!(error instanceof RequestDenied)) throw error;

@@ -6,7 +6,7 @@
 import type { sendUnaryData } from '@grpc/grpc-js';
 import { AppError } from '../../domain/errors.ts';
 import type { PepKind, PepProfile } from '../../domain/pep-profile.ts';
-import { NEXT_STEP, Turns } from '../../domain/turns.ts';
+import { Turns } from '../../domain/turns.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/profile-registry.ts';
 import type { HeaderList } from '../ai-requests/header-list.ts';
@@ -101,7 +101,6 @@ export class CheckService {
     let bytes: Buffer;
     try {
       bytes = await this.#serve(call);
-      await NEXT_STEP;
     } catch (error) {
       callback(failureOf(error));
       return;

@@ -8,7 +8,7 @@ import type { Credential } from '../../domain/credential.ts';
 import type { Decision } from '../../domain/decision.ts';
 import { batchRequestSchema } from '../../domain/decision-request.ts';
 import { AppError } from '../../domain/errors.ts';
-import { NEXT_STEP, Turns } from '../../domain/turns.ts';
+import { Turns } from '../../domain/turns.ts';
 import type { DecisionCaller } from '../../pdp/engine.ts';
 import { requireRole } from './authentication.ts';
 import { decideBody } from './decide-body.ts';
@@ -57,7 +57,6 @@ export class DecideEdge {
       const bytes = await readBody(incoming, this.#services.limits.maxBodyBytes);
       await this.#turns.end();
       const body = parseJson(bytes);
-      await NEXT_STEP;
       if (path === DECIDE_PATH) await this.#one(body, caller, outgoing, requestId);
       else await this.#batch(body, caller, outgoing, requestId);
       status = 200;
@@ -90,9 +89,7 @@ export class DecideEdge {
   ): Promise<void> {
     const decision = await decideBody(this.#services, body, caller);
     const { origin, index, size } = decision.log;
-    const text = this.#text.encode(decision);
-    await NEXT_STEP;
-    send(outgoing, text, [
+    send(outgoing, this.#text.encode(decision), [
       REQUEST_ID_HEADER,
       requestId,
       'x-duramen-decision',
