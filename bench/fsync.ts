@@ -2,14 +2,28 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
-/** Times 300 appends of 4 KiB with fdatasync. */
-export function measureFsync(): { readonly p50Ms: number; readonly p99Ms: number } {
+/** Times of an append of 4 KiB with fdatasync. */
+export interface FsyncFigures {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+const APPENDS = 300;
+
+/**
+ * Times 300 appends.
+ * @param pauseMs between two of them: with one, pauses of the disk show that come once in a second
+ */
+export async function measureFsync(pauseMs = 0): Promise<FsyncFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'duramen-fsync-'));
   const file = openSync(join(folder, 'probe'), 'w');
   const page = Buffer.alloc(4096, 1);
   const times: number[] = [];
-  for (let n = 0; n < 300; n++) {
+  for (let n = 0; n < APPENDS; n++) {
+    if (pauseMs > 0) await pause(pauseMs);
     const startedAt = performance.now();
     writeSync(file, page);
     fdatasyncSync(file);
@@ -18,5 +32,6 @@ export function measureFsync(): { readonly p50Ms: number; readonly p99Ms: number
   closeSync(file);
   rmSync(folder, { recursive: true, force: true });
   times.sort((a, b) => a - b);
-  return { p50Ms: times[150] ?? Number.NaN, p99Ms: times[297] ?? Number.NaN };
+  const at = (share: number): number => times[Math.floor(share * (APPENDS - 1))] ?? Number.NaN;
+  return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }

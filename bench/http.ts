@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchCallers, type CallerFigures } from './callers.ts';
 import type { LoadOptions, LoadResult } from './client.ts';
+import { type FsyncFigures, measureFsync } from './fsync.ts';
 import { median } from './median.ts';
 import { load, type RunningService, startBare, startService } from './process.ts';
 import { call, fill, stage } from './setup.ts';
@@ -26,6 +27,8 @@ export interface HttpFigures {
   /** Median over the rounds of service / bare. */
   readonly ratio: number;
   readonly p99AtHalfLoadMs: number;
+  /** Of the disk just before that load, while nobody asked anything: what pauses without the service. */
+  readonly fsyncBefore: FsyncFigures;
   readonly failures: number;
   readonly startToReadyMs: number;
   /** When it became ready, before any load. */
@@ -42,6 +45,9 @@ export interface HttpFigures {
   readonly callers: CallerFigures;
   readonly metrics: Readonly<Record<string, string>>;
 }
+
+/** Between two probes of the disk: they take five seconds then. */
+const FSYNC_PAUSE_MS = 16;
 
 /** Variables of each engine mode; `off` is the yardstick of the others. */
 const MODES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -66,6 +72,7 @@ export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Pr
     const residentAtStart = service.residentMegabytes();
     say(`start to ready ${service.startMs.toFixed(0)} ms, resident ${residentAtStart.toFixed(0)} MB`);
     const throughput = await compareWithBare(plan, service, key, say);
+    const fsyncBefore = await measureFsync(FSYNC_PAUSE_MS);
     const halfLoad = await run(plan, service.port, key, throughput.servicePerSecond / 2);
     say(`half load: p50 ${halfLoad.p50.toFixed(2)} ms, p99 ${halfLoad.p99.toFixed(2)} ms`);
     const activation = await activateUnderLoad(plan, service, key, throughput.servicePerSecond / 2);
@@ -80,6 +87,7 @@ export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Pr
     return {
       ...throughput,
       p99AtHalfLoadMs: halfLoad.p99,
+      fsyncBefore,
       failures: throughput.failures + halfLoad.failures,
       startToReadyMs: service.startMs,
       residentMegabytes: residentAtStart,

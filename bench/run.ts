@@ -62,7 +62,7 @@ if (args.has('--evidence')) {
   keep('evidence', { at: new Date().toISOString(), machine: machine(), figures, table: rows });
   process.exit(rows.some(row => row.met === false) ? 5 : 0);
 }
-const fsync = measureFsync();
+const fsync = await measureFsync();
 say(`fsync p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`);
 const inProcess = benchInProcess(say);
 const access = await benchAccess(plan.size, say);

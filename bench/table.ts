@@ -3,6 +3,7 @@ import type { AccessFigure } from './access.ts';
 import type { CallerFigures } from './callers.ts';
 import type { EdgeFigures } from './edges.ts';
 import type { ExtractionFigures } from './extraction.ts';
+import type { FsyncFigures } from './fsync.ts';
 import type { HttpFigures } from './http.ts';
 import type { InProcessFigures } from './in-process.ts';
 
@@ -47,6 +48,12 @@ export function bars(
     ),
     bar('failed requests under load', String(http.failures), '0', http.failures === 0),
     bar('p99 at half load', `${http.p99AtHalfLoadMs.toFixed(2)} ms`, '< 10 ms', http.p99AtHalfLoadMs < 10),
+    bar(
+      'fsync of the idle disk just before: p50, p99, longest',
+      fsyncText(http.fsyncBefore),
+      'reported',
+      undefined,
+    ),
     bar('cost of crossCheck sampled', `${(sampledCost * 100).toFixed(1)} %`, '≤ 2 %', sampledCost <= 0.02),
     bar('throughput of crossCheck all / off', (modes['all'] ?? Number.NaN).toFixed(3), 'reported', undefined),
     bar(
@@ -156,6 +163,10 @@ export function edgeBars(
       bar(`${edge.name}, failed requests`, String(edge.failures), '0', edge.failures === 0),
     ]),
   ];
+}
+
+function fsyncText({ p50Ms, p99Ms, maxMs }: FsyncFigures): string {
+  return `${p50Ms.toFixed(2)}, ${p99Ms.toFixed(1)}, ${maxMs.toFixed(0)} ms`;
 }
 
 function accessBar({ name, milliseconds, items, pages, longestStretch }: AccessFigure): Bar {
