@@ -109,8 +109,9 @@ const engine = z.strictObject({
       'Comparison of the compiled evaluator with cedar-wasm at run time: a sample off the request path, every decision before it is answered, or none.',
   }),
   crossCheckSampleRate: z.int().min(1).max(1_000_000).default(1000).register(settingNotes, {
-    description: 'With `engine.crossCheck` = `sampled`: one decision in this many is compared.',
-    unit: 'decisions',
+    description:
+      'With `engine.crossCheck` = `sampled`: one check in this many is compared. A decision over three levels has three checks or more.',
+    unit: 'checks',
   }),
 });
 
