@@ -4,7 +4,7 @@
  * would fetch them anew (docs/adr/0018). Invariant: nobody waits for a timer, nor for a request that is not there yet.
  */
 
-/** Most requests that make their steps together: what more of them hold no longer fits the caches. */
+/** Most requests that make their steps together: the log's writer need not wait until all of a thousand are decided. */
 const MAX_TOGETHER = 32;
 
 /**
@@ -18,7 +18,7 @@ export class Turns {
   #end: Promise<void> | undefined;
   #together = 0;
 
-  /** Resolves when everything was read that had arrived with what the caller has read; at once if that is nothing. */
+  /** Resolves at the end of this turn, when everything was read that had arrived together, or 32 of it. */
   end(): Promise<void> {
     if (this.#end === undefined || this.#together >= MAX_TOGETHER) {
       const end = new Promise<void>(resolve => {

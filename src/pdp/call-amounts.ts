@@ -3,7 +3,7 @@
  * Invariant: silence never makes a call cheaper than its reservation, unless it failed or was cancelled.
  */
 import { isJsonList, type JsonObject, listOf, objectOf, textOf } from '../domain/json.ts';
-import { LIMIT_UNITS, type LimitUnit, type UnitAmounts } from '../domain/limit.ts';
+import { LIMIT_UNITS, type LimitUnit, NOTHING_USED, type UnitAmounts } from '../domain/limit.ts';
 import type { Outcome } from '../domain/outcome.ts';
 
 /** Place of what a limit reserved in its entry: `[name, unit, limit, reserved, …]`. */
@@ -18,14 +18,7 @@ export interface Reserved {
 }
 
 export function reservedBy(leaf: JsonObject): Reserved {
-  const amounts: Record<LimitUnit, number> = {
-    requests: 0,
-    input_tokens: 0,
-    output_tokens: 0,
-    tokens: 0,
-    compute_ms: 0,
-    micro_usd: 0,
-  };
+  const amounts: Record<LimitUnit, number> = { ...NOTHING_USED };
   for (const limit of listOf(leaf['limits'])) {
     if (!isJsonList(limit)) continue;
     const unit = unitOf(textOf(limit[1]));
