@@ -4,20 +4,12 @@
  * and others, as they stood in 2026.
  */
 import { describe, expect, test } from 'vitest';
-import type { UnitAmounts } from '../../src/domain/limit.ts';
+import { NOTHING_USED, type UnitAmounts } from '../../src/domain/limit.ts';
 import type { LimitResult } from '../../src/domain/limit-answer.ts';
 import { LimitDesk, NO_GUARD } from '../../src/limits/desk.ts';
 import { type GuardScene, guardScene } from './guards/guard-scene.ts';
 import { FACTS, layerOf, NOW, plannerWith, WINDOW } from './charges/planning-world.ts';
 
-const NOTHING: UnitAmounts = {
-  requests: 0,
-  input_tokens: 0,
-  output_tokens: 0,
-  tokens: 0,
-  compute_ms: 0,
-  micro_usd: 0,
-};
 const DAY = 86_400_000;
 const TOKENS = {
   id: 'tokens',
@@ -43,7 +35,7 @@ function limitOf(scene: GuardScene, name: string): LimitResult {
 }
 
 function settle(scene: GuardScene, decisionId: string, used: Partial<UnitAmounts>, cancelled = false) {
-  const actual = { ...NOTHING, ...used };
+  const actual = { ...NOTHING_USED, ...used };
   return scene.store.settle({ decisionId, now: scene.now, actual, atLeastFloor: cancelled });
 }
 
