@@ -94,6 +94,16 @@ export interface ConcurrencyRule extends RuleBase {
 }
 export type LimitRule = WindowRule | RateRule | QuotaRule | ConcurrencyRule;
 
+/**
+ * What a store noted about a key, so that it need not look for it again. Whoever makes keys gives the same note along
+ * with the same key, and never looks into it.
+ */
+export interface KeyNote {
+  store: object | undefined;
+  counter: number;
+  generation: number;
+}
+
 /** What one request charges to one limit. */
 export interface LimitCharge {
   readonly rule: LimitRule;
@@ -102,6 +112,7 @@ export interface LimitCharge {
    * a changed number keeps what was counted and a changed shape does not) and the values of its dimensions.
    */
   readonly key: string;
+  readonly note?: KeyNote | undefined;
   /** What is reserved now; 0 still is denied when nothing remains. */
   readonly amount: number;
   /** What a cancelled or forgotten call pays at least: its input. At most `amount`. */

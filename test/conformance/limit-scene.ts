@@ -1,6 +1,7 @@
 /** Rules, charges and requests for tests of limit stores, with everything that a test does not look at filled in. */
 import type {
   ConcurrencyRule,
+  KeyNote,
   LimitCharge,
   LimitRule,
   QuotaRule,
@@ -53,9 +54,15 @@ export function leaseRule(members: Partial<ConcurrencyRule> = {}): ConcurrencyRu
   return { ...BASE, kind: 'concurrency', leaseMs: 5 * MINUTE, limit: 2, ...members };
 }
 
+/** What stores noted about keys: one note for each, whichever store is asked and whatever became of the key. */
+const NOTES = new Map<string, KeyNote>();
+
 /** A charge to the key of its own that each rule has. */
 export function chargeTo(rule: LimitRule, members: Partial<LimitCharge> = {}): LimitCharge {
-  return { rule, key: `key of ${rule.name}`, amount: 1, floor: 0, ...members };
+  const charge = { rule, key: `key of ${rule.name}`, amount: 1, floor: 0, ...members };
+  let note = NOTES.get(charge.key);
+  if (note === undefined) NOTES.set(charge.key, (note = { store: undefined, counter: 0, generation: 0 }));
+  return { ...charge, note };
 }
 
 /** The id of the n-th decision of a test. */

@@ -120,8 +120,9 @@ export class CompiledLimit {
         floor = Math.min(least, amount);
       }
     }
-    this.#keys.visit(facts, key => {
-      into.push({ rule: withShare(rule, this.definition, key, facts.tenant, scene), key, amount, floor });
+    this.#keys.visit(facts, (key, note) => {
+      const shared = withShare(rule, this.definition, key, facts.tenant, scene);
+      into.push({ rule: shared, key, note, amount, floor });
     });
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { LimitFacts } from '../../domain/limit-facts.ts';
 import type { LimitDefinition, LimitDimension } from '../../domain/limit-definition.ts';
+import type { KeyNote } from '../../domain/limit.ts';
 import { GROUP_PREFIX } from './model-class.ts';
 import { addressKey, UNKNOWN_ADDRESS } from './network-address.ts';
 import { modelName } from './price-book.ts';
@@ -25,9 +26,20 @@ type ReadDimension = Exclude<LimitDimension, 'model_group'>;
  */
 const MAX_REMEMBERED = 8_192;
 
+/** A key with what a store notes about it for as long as it is remembered. */
+interface RememberedKey {
+  readonly text: string;
+  readonly note: KeyNote;
+}
+
+/** Takes a key. @param note only of keys that are remembered */
+export type KeyVisitor = (key: string, note: KeyNote | undefined) => void;
+
 /** Makes the keys of one limit. */
 export class LimitKeys {
   readonly #head: string;
+  /** The key of a limit without dimensions. */
+  readonly #only: RememberedKey;
   readonly #dimensions: readonly Dimension[];
   /** Whether a request is counted once for every group of its model. */
   readonly #byGroup: boolean;
@@ -46,6 +58,7 @@ export class LimitKeys {
     // sorted, so that the order in which dimensions are written means nothing
     const dimensions = definition.key.toSorted();
     this.#head = part(name) + part(shapeOf(definition)) + part(dimensions.join(','));
+    this.#only = remembered(this.#head);
     this.#byGroup = dimensions.includes('model_group');
     this.#groups = groups === undefined ? undefined : new Set(groups);
     const known = dimensionsOf(definition.prefix);
@@ -53,23 +66,24 @@ export class LimitKeys {
   }
 
   /** Calls `visit` with each key under which the request is counted: none, one, or one for each group of its model. */
-  visit(facts: LimitFacts, visit: (key: string) => void): void {
+  visit(facts: LimitFacts, visit: KeyVisitor): void {
     const key = this.#find(facts);
     if (key === undefined) return;
+    const { text, note } = key;
     if (!this.#byGroup) {
-      visit(key);
+      visit(text, note);
       return;
     }
     for (const group of facts.model?.ancestors ?? []) {
       if (!group.startsWith(GROUP_PREFIX)) continue;
       if (this.#groups?.has(group) === false) continue;
-      visit(key + part(group.slice(GROUP_PREFIX.length, -1)));
+      visit(text + part(group.slice(GROUP_PREFIX.length, -1)), undefined);
     }
   }
 
   /** The key without its group; undefined when a dimension has no value. */
-  #find(facts: LimitFacts): string | undefined {
-    if (this.#dimensions.length === 0) return this.#head;
+  #find(facts: LimitFacts): RememberedKey | undefined {
+    if (this.#dimensions.length === 0) return this.#only;
     const known = this.#recall(this.#memo, facts);
     if (known !== undefined) return known;
     const former = this.#recall(this.#former, facts);
@@ -78,29 +92,30 @@ export class LimitKeys {
     return former;
   }
 
-  #recall(memo: KeyMemo, facts: LimitFacts): string | undefined {
+  #recall(memo: KeyMemo, facts: LimitFacts): RememberedKey | undefined {
     let node = memo;
     for (const { raw } of this.#dimensions) {
       const value = raw(facts);
       const next = value === undefined ? undefined : node.get(value);
-      if (next === undefined || typeof next === 'string') return next;
+      if (!(next instanceof Map)) return next;
       node = next;
     }
     return undefined;
   }
 
-  #make(facts: LimitFacts): string | undefined {
-    let key = this.#head;
+  #make(facts: LimitFacts): RememberedKey | undefined {
+    let whole = this.#head;
     for (const { value } of this.#dimensions) {
       const text = value(facts);
       if (text === undefined) return undefined;
-      key += part(text);
+      whole += part(text);
     }
+    const key = remembered(whole);
     this.#remember(facts, key);
     return key;
   }
 
-  #remember(facts: LimitFacts, key: string): void {
+  #remember(facts: LimitFacts, key: RememberedKey): void {
     if (this.#remembered >= MAX_REMEMBERED) {
       this.#former = this.#memo;
       this.#memo = new Map();
@@ -115,14 +130,18 @@ export class LimitKeys {
         return;
       }
       const next = node.get(value);
-      const inner: KeyMemo = next === undefined || typeof next === 'string' ? new Map() : next;
+      const inner: KeyMemo = next instanceof Map ? next : new Map();
       node.set(value, inner);
       node = inner;
     }
   }
 }
 
-type KeyMemo = Map<string, KeyMemo | string>;
+type KeyMemo = Map<string, KeyMemo | RememberedKey>;
+
+function remembered(text: string): RememberedKey {
+  return { text, note: { store: undefined, counter: 0, generation: 0 } };
+}
 
 function dimensionsOf({ ipv4, ipv6 }: LimitDefinition['prefix']): Readonly<Record<ReadDimension, Dimension>> {
   return {

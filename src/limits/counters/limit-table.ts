@@ -4,7 +4,7 @@
  * many, what cannot be counted is refused, and nothing that counts is thrown away.
  */
 import { AppError } from '../../domain/errors.ts';
-import type { LimitCharge, LimitRule, LimitStanding, UnitAmounts } from '../../domain/limit.ts';
+import type { KeyNote, LimitCharge, LimitRule, LimitStanding, UnitAmounts } from '../../domain/limit.ts';
 import { advance, blankTerms, charge, drop, isIdle } from './charging.ts';
 import { f64, i32, NONE, u8 } from './columns.ts';
 import { OPEN, SETTLED } from './decisions.ts';
@@ -208,13 +208,13 @@ export class LimitTable implements LimitStore {
     return admitted;
   }
 
-  #find(looked: Looked, { rule, key, amount, floor }: LimitCharge, at: number): void {
+  #find(looked: Looked, { rule, key, note, amount, floor }: LimitCharge, at: number): void {
     const { counters, now } = this.#state;
     if (!Number.isSafeInteger(amount) || amount < 0 || !Number.isSafeInteger(floor) || floor < 0) {
       throw new Error(`limit \`${rule.name}\` is charged \`${amount}\`, which is no amount`);
     }
     looked.key = key;
-    looked.counter = counters.claim(key, this.#alias);
+    looked.counter = this.#counterOf(key, note);
     if (
       looked.counter === NONE &&
       counters.live >= this.#maxKeysWithAddresses &&
@@ -240,6 +240,20 @@ export class LimitTable implements LimitStore {
         throw new Error(`two charges of one request have the key \`${looked.key}\``);
       }
     }
+  }
+
+  /** The counter of a key, by what was noted about it while that is still true. */
+  #counterOf(key: string, note: KeyNote | undefined): number {
+    const { counters } = this.#state;
+    if (note === undefined) return counters.claim(key, this.#alias);
+    if (note.store === this && counters.isSame(note.counter, note.generation)) return note.counter;
+    const counter = counters.claim(key, this.#alias);
+    if (counter !== NONE) {
+      note.store = this;
+      note.counter = counter;
+      note.generation = i32(counters.generation, counter);
+    }
+    return counter;
   }
 
   #requireShape(counter: number, rule: LimitRule): void {

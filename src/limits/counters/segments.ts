@@ -114,6 +114,8 @@ export function timeOfRoom(counters: Counters, segments: Segments, counter: numb
 /** When the last charge leaves; `now` when there is none. */
 export function timeOfEnd(counters: Counters, segments: Segments, counter: number, now: number): number {
   if (f64(counters.used, counter) === 0) return now;
+  const last = i32(counters.lastSegment, counter);
+  if (f64(segments.sum, last) > 0) return f64(segments.time, last) + f64(counters.span, counter);
   let time = now;
   for (let one = i32(counters.firstSegment, counter); one !== NONE; one = i32(segments.next, one)) {
     // what was given back may have left a segment without a charge
