@@ -5,6 +5,8 @@
 import { IpValue } from '../domain/value.ts';
 
 const V6_GROUPS = 8;
+const ZERO = '0'.charCodeAt(0);
+const DOT = '.'.charCodeAt(0);
 /** Cedar refuses longer texts; the longest legal one is a full IPv6 address with `/128`. */
 const MAX_LENGTH = 43;
 
@@ -26,15 +28,29 @@ function parsePrefix(text: string, width: number): number | undefined {
   return prefix <= width ? prefix : undefined;
 }
 
+/** Reads it digit by digit: most requests have an address, and taking the text apart costs ten times as much. */
 function parseV4(text: string): bigint | undefined {
-  const octets = text.split('.');
-  if (octets.length !== 4) return undefined;
   let bits = 0;
-  for (const octet of octets) {
-    if (!/^(?:0|[1-9][0-9]{0,2})$/.test(octet) || Number(octet) > 255) return undefined;
-    bits = bits * 256 + Number(octet);
+  let octet = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0) return undefined;
+      bits = bits * 256 + octet;
+      octet = 0;
+      digits = 0;
+      dots += 1;
+      continue;
+    }
+    const digit = code - ZERO;
+    const leadsWithZero = digits > 0 && octet === 0;
+    octet = octet * 10 + digit;
+    digits += 1;
+    if (!(digit >= 0 && digit <= 9) || leadsWithZero || octet > 255) return undefined;
   }
-  return BigInt(bits);
+  return digits === 0 || dots !== 3 ? undefined : BigInt(bits * 256 + octet);
 }
 
 function parseV6(text: string): bigint | undefined {

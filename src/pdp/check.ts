@@ -117,7 +117,8 @@ function judge(answer: CedarAnswer, layers: readonly CompiledLayer[], tenant: st
   if (answer.decision === 'deny' && determining.length > 0) {
     return { code: 'FORBIDDEN_BY_POLICY', message: reasonsOf(determining), policies: determining };
   }
-  const failed = answer.erroring.filter(policy => policy.effect === 'forbid');
+  const { erroring } = answer;
+  const failed = erroring.length === 0 ? erroring : erroring.filter(policy => policy.effect === 'forbid');
   if (failed.length > 0) {
     return {
       code: 'POLICY_ERROR',

@@ -67,6 +67,9 @@ class ContextParser {
   /** By slot: the value, undefined when there is none, null while it was not asked for. */
   readonly #parsed: (Value | undefined | null)[];
   readonly #defaults: Map<number, Value>;
+  /** The context of the last check that had no keys of its own, and its keys. */
+  #last: RecordValue | undefined;
+  #lastKeys: readonly ContextKey[] | undefined;
 
   constructor(planner: Planner, request: DecisionRequest, facts: ContextFacts) {
     this.#request = request;
@@ -76,6 +79,16 @@ class ContextParser {
   }
 
   build(check: PlannedCheck): RecordValue {
+    const { contextKeys, extra } = check;
+    if (extra !== NO_EXTRA) return this.#build(check);
+    if (this.#last === undefined || this.#lastKeys !== contextKeys) {
+      this.#last = this.#build(check);
+      this.#lastKeys = contextKeys;
+    }
+    return this.#last;
+  }
+
+  #build(check: PlannedCheck): RecordValue {
     const { contextKeys, extra } = check;
     const entries = new Map<string, Value>();
     for (const contextKey of contextKeys) {

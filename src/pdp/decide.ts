@@ -77,9 +77,7 @@ export function evaluateDecision(
     const context = contexts[position];
     if (check === undefined || context === undefined) throw new Error('a check without a context');
     const { resource } = check;
-    // most checks ask about the model, which was looked up already
-    const entity =
-      resource === parties.resource ? parties.resourceEntity : snapshot.directory.get(resource.key);
+    const entity = entityOf(snapshot, parties, resource);
     if (entity !== undefined && resource !== previous) {
       entities.push({ entity: resource, revision: entity.revision });
     }
@@ -96,6 +94,13 @@ export function evaluateDecision(
     parties,
     limitSets: limitSetsOf(outcomes),
   };
+}
+
+/** Most checks ask about the model or the tenant, which were looked up already. */
+function entityOf(snapshot: Snapshot, parties: Parties, resource: EntityUid): DirectoryEntity | undefined {
+  if (resource === parties.resource) return parties.resourceEntity;
+  if (resource === parties.tenantUid) return parties.tenantEntity;
+  return snapshot.directory.get(resource.key);
 }
 
 /** What the checks of one request have in common. */

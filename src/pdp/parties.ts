@@ -18,6 +18,9 @@ export interface Parties {
   readonly resourceEntity: DirectoryEntity | undefined;
   /** The tenant whose data is used; empty when neither the request, the directory nor the id tells. */
   readonly tenant: string;
+  /** The same as an entity. */
+  readonly tenantUid: EntityUid;
+  readonly tenantEntity: DirectoryEntity | undefined;
 }
 
 /** Resolves principal and tenant. `tenant` defaults to the principal's own (api.md, POST /decide). */
@@ -27,6 +30,8 @@ export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Pa
   const tenant = request.tenant ?? principalEntity?.tenant ?? tenantPrefix(request.principal.id) ?? '';
   const resource = qualify(request.resource.type, request.resource.id);
   const resourceEntity = snapshot.directory.get(resource.key);
+  const tenantUid = qualify('Tenant', tenant);
+  const tenantEntity = snapshot.directory.get(tenantUid.key);
   // the directory's own uids: equal, and their keys are hashed already
   return {
     principal: principalEntity?.uid ?? named,
@@ -34,6 +39,8 @@ export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Pa
     resource: resourceEntity?.uid ?? resource,
     resourceEntity,
     tenant,
+    tenantUid: tenantEntity?.uid ?? tenantUid,
+    tenantEntity,
   };
 }
 

@@ -38,6 +38,7 @@ type ActionKind = 'endpoint' | 'inference' | 'lifecycle' | 'tenant' | 'single';
 export interface PlannableAction {
   readonly definition: ActionDefinition;
   readonly kind: ActionKind;
+  /** The same list for all actions that have the same. */
   readonly contextKeys: readonly ContextKey[];
 }
 
@@ -45,7 +46,7 @@ export interface PlannableAction {
 export interface PlanSubject {
   readonly resource: EntityUid;
   /** The tenant whose data is used. */
-  readonly tenant: string;
+  readonly tenantUid: EntityUid;
 }
 
 /** Actions that plans ask by name: a platform schema must declare them. */
@@ -114,14 +115,10 @@ export class Planner {
   constructor(schema: CedarSchema) {
     const actions = new Map<string, PlannableAction>();
     const slots = new SlotNumbers();
+    const keyLists = new Map<string, readonly ContextKey[]>();
     for (const definition of schema.actions.values()) {
       if (definition.uid.type !== `${NAMESPACE}::Action` || definition.principalTypes.size === 0) continue;
-      const contextKeys = [...definition.context.attributes].map(([key, { type, required }]) => ({
-        key,
-        type,
-        required,
-        slot: slots.of(key, type),
-      }));
+      const contextKeys = shareList(keyLists, contextKeysOf(definition, slots));
       actions.set(definition.uid.id, { definition, kind: classify(definition), contextKeys });
     }
     this.#actions = actions;
@@ -158,10 +155,10 @@ export class Planner {
    * @throws AppError INVALID_REQUEST when the request names things that its action or levels never check.
    */
   plan(request: DecisionRequest, action: PlannableAction, subject: PlanSubject): readonly PlannedCheck[] {
-    const { resource, tenant } = subject;
+    const { resource, tenantUid } = subject;
     let checks: readonly PlannedCheck[];
     if (action.kind === 'inference' || action.kind === 'lifecycle') {
-      checks = this.#planOperation(request, action, resource, tenant);
+      checks = this.#planOperation(request, action, resource, tenantUid);
     } else {
       refuseItems(request);
       const level = action.kind === 'single' ? 'action' : action.kind;
@@ -174,14 +171,14 @@ export class Planner {
     request: DecisionRequest,
     action: PlannableAction,
     resource: EntityUid,
-    tenant: string,
+    tenant: EntityUid,
   ): PlannedCheck[] {
     const named = this.#named;
     const model = { model: request.resource.id };
     const endpoint = action.kind === 'inference' ? named.invoke : named.manage;
     const checks = [checkOf('endpoint', endpoint, resource, '/resource', NO_EXTRA)];
     if (request.partitions === undefined || request.partitions.length === 0) {
-      checks.push(checkOf('tenant', named.useTenant, qualify('Tenant', tenant), '/tenant', model));
+      checks.push(checkOf('tenant', named.useTenant, tenant, '/tenant', model));
     } else {
       for (const [position, { id, access }] of request.partitions.entries()) {
         const partition = qualify('DataPartition', id);
@@ -201,6 +198,23 @@ export class Planner {
     }
     return checks;
   }
+}
+
+function contextKeysOf({ context }: ActionDefinition, slots: SlotNumbers): ContextKey[] {
+  return [...context.attributes].map(([key, { type, required }]) => ({
+    key,
+    type,
+    required,
+    slot: slots.of(key, type),
+  }));
+}
+
+/** The list that already has the same keys, so that checks with one list can have one context. */
+function shareList(lists: Map<string, readonly ContextKey[]>, made: ContextKey[]): readonly ContextKey[] {
+  const id = made.map(({ slot, required }) => `${slot}${required ? '!' : '?'}`).join(' ');
+  const known = lists.get(id) ?? made;
+  lists.set(id, known);
+  return known;
 }
 
 /** Numbers the distinct pairs of context key and type. */

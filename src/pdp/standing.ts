@@ -25,7 +25,7 @@ export function objectToRequest(
   request: DecisionRequest,
   parties: Parties,
 ): Objection | undefined {
-  const { principal, principalEntity, tenant } = parties;
+  const { principal, principalEntity, tenant, tenantEntity } = parties;
   if (principalEntity === undefined) {
     return { code: 'UNKNOWN_PRINCIPAL', message: `there is no principal \`${nameOf(principal)}\`` };
   }
@@ -34,7 +34,7 @@ export function objectToRequest(
   }
   const own = principalEntity.tenant;
   return (
-    objectToTenant(snapshot, tenant) ??
+    objectToStanding(tenant, tenantEntity) ??
     (own === undefined || own === tenant ? undefined : objectToTenant(snapshot, own)) ??
     (request.onBehalfOf === undefined ? undefined : objectToTenant(snapshot, request.onBehalfOf)) ??
     (request.via === undefined ? undefined : objectToAgents(snapshot, request.via))
@@ -64,7 +64,10 @@ export function objectToResource(
 }
 
 function objectToTenant(snapshot: Snapshot, id: string): Objection | undefined {
-  const tenant = snapshot.directory.get(qualify('Tenant', id).key);
+  return objectToStanding(id, snapshot.directory.get(qualify('Tenant', id).key));
+}
+
+function objectToStanding(id: string, tenant: DirectoryEntity | undefined): Objection | undefined {
   if (tenant === undefined) return { code: 'UNKNOWN_TENANT', message: `there is no tenant \`${id}\`` };
   if (tenant.status === 'disabled')
     return { code: 'TENANT_SUSPENDED', message: `tenant \`${id}\` is suspended` };

@@ -29,7 +29,7 @@ function build(fields: Partial<DecisionRequestInput>, by = planner) {
   const action = by.find(request.action);
   if (action === undefined) throw new Error('unknown action');
   const resource = qualify(request.resource.type, request.resource.id);
-  const checks = by.plan(request, action, { resource, tenant: 'acme' });
+  const checks = by.plan(request, action, { resource, tenantUid: qualify('Tenant', 'acme') });
   const facts = { now: NOW, defaultEnv: 'production' };
   return buildContexts(by, checks, request, facts).map(context => context.entries);
 }

@@ -20,7 +20,10 @@ function request(fields: Partial<DecisionRequestInput>): DecisionRequest {
 }
 
 function subjectOf(asked: DecisionRequest) {
-  return { resource: qualify(asked.resource.type, asked.resource.id), tenant: 'acme' };
+  return {
+    resource: qualify(asked.resource.type, asked.resource.id),
+    tenantUid: qualify('Tenant', 'acme'),
+  };
 }
 
 function plan(fields: Partial<DecisionRequestInput>): string[] {

@@ -54,7 +54,10 @@ export function prepareQuestion(
   const open = new Set<string>();
   for (const [id, action] of chosen) {
     const request: DecisionRequest = { ...facts, ...SOMEBODY, action: id, explain: 'none' };
-    const subject = { resource: qualify('Model', SOMEBODY.resource.id), tenant: facts.tenant ?? '?' };
+    const subject = {
+      resource: qualify('Model', SOMEBODY.resource.id),
+      tenantUid: qualify('Tenant', facts.tenant ?? '?'),
+    };
     const checks = planner.plan(request, action, subject);
     // whatever is wrong with the context is wrong with that of each pair
     buildContexts(planner, checks, request, context);
