@@ -3,9 +3,10 @@
  * exist. Soundness: leaving out a policy whose scope does not match changes neither the decision nor the
  * determining nor the erring policies, because a scope cannot fail and comes before all conditions.
  */
+import { getOrAdd } from '../domain/get-or-add.ts';
 import { unreachable } from './ast.ts';
 import { type ActionGroups, ancestorsOf } from './operators.ts';
-import { getOrAdd, ScopeTable } from './scope-table.ts';
+import { ScopeTable } from './scope-table.ts';
 import type { CompiledPolicy, EvaluationRequest, PolicyIndex } from './types.ts';
 
 /** Policies by principal, then by resource. */

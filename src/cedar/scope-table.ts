@@ -2,6 +2,7 @@
  * A look-up table by one position of a scope. Invariant: whoever looks up an entity with its ancestors finds
  * every cell whose constraint the entity satisfies, perhaps others, and none twice.
  */
+import { getOrAdd } from '../domain/get-or-add.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { ScopeConstraint } from './ast.ts';
 
@@ -98,14 +99,4 @@ function addIfPresent<Cell>(cell: Cell | undefined, found: Cell[]): void {
 function remember<K, V>(known: Map<K, V>, key: K, value: V): void {
   if (known.size >= MAX_REMEMBERED) known.clear();
   known.set(key, value);
-}
-
-/** The value under a key, made and kept when there is none. */
-export function getOrAdd<V>(map: Map<string, V>, key: string, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
 }

@@ -3,7 +3,8 @@
  * policies and layers, never from principals, models or other input; the request path only adds to numbers.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
-import type { Decision } from '../domain/decision.ts';
+import type { Decision, LevelResult } from '../domain/decision.ts';
+import { getOrAdd } from '../domain/get-or-add.ts';
 
 /** Buckets of a decision: 50 µs to 50 ms, then the tail of a slow disk. */
 const DECISION_BUCKETS = [
@@ -62,9 +63,9 @@ export class Metrics {
   readonly #batchEntries: BoundHistogram;
   readonly #disagreements: Counter;
   readonly #decisionFailures: Counter;
-  /** Bound once: finding the series of a label set costs more than adding to it. */
-  readonly #decisionSeries = new Map<string, BoundCounter>();
-  readonly #httpSeries = new Map<string, BoundHistogram>();
+  /** Bound once, by one label after the other: finding the series of a label set costs more than adding to it. */
+  readonly #decisionSeries = new Map<string, Map<string, BoundCounter>>();
+  readonly #httpSeries = new Map<string, Map<string, Map<number, BoundHistogram>>>();
   readonly #policySeries = new Set<string>();
 
   constructor(build: BuildInfo) {
@@ -184,17 +185,19 @@ export class Metrics {
 
   /** A decision was answered. */
   decided(decision: Decision, seconds: number): void {
-    const series = `${decision.decision} ${decision.reason.code}`;
-    let bound = this.#decisionSeries.get(series);
-    if (bound === undefined) {
-      bound = this.#decisions.labels(decision.decision, decision.reason.code, 'decide');
-      this.#decisionSeries.set(series, bound);
-    }
-    bound.inc();
+    const { code } = decision.reason;
+    const byCode = getOrAdd(this.#decisionSeries, decision.decision, () => new Map<string, BoundCounter>());
+    getOrAdd(byCode, code, () => this.#decisions.labels(decision.decision, code, 'decide')).inc();
     this.#decisionSeconds.observe(seconds);
-    for (const level of Object.values(decision.levels)) {
-      for (const { errors } of level.checks) if (errors !== undefined) this.#countPolicyErrors(errors);
-    }
+    const { action, endpoint, tenant } = decision.levels;
+    this.#countErrors(endpoint);
+    this.#countErrors(tenant);
+    this.#countErrors(action);
+  }
+
+  #countErrors(level: LevelResult | undefined): void {
+    if (level === undefined) return;
+    for (const { errors } of level.checks) if (errors !== undefined) this.#countPolicyErrors(errors);
   }
 
   /** An exception became a deny. */
@@ -204,13 +207,11 @@ export class Metrics {
 
   /** @param route template of the route, never the path itself. */
   requestServed(route: string, method: string, status: number, seconds: number): void {
-    const series = `${route} ${method} ${status}`;
-    let bound = this.#httpSeries.get(series);
-    if (bound === undefined) {
-      bound = this.#httpSeconds.labels(route, method, String(status));
-      this.#httpSeries.set(series, bound);
-    }
-    bound.observe(seconds);
+    const byMethod = getOrAdd(this.#httpSeries, route, () => new Map<string, Map<number, BoundHistogram>>());
+    const byStatus = getOrAdd(byMethod, method, () => new Map<number, BoundHistogram>());
+    getOrAdd(byStatus, status, () => this.#httpSeconds.labels(route, method, String(status))).observe(
+      seconds,
+    );
   }
 
   authenticationFailed(cause: string): void {
