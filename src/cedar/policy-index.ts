@@ -112,12 +112,13 @@ class ScopeIndex implements PolicyIndex {
   /** Every policy stands in one cell of one row, so none is visited twice. */
   #lookUp(table: PolicyTable, request: EvaluationRequest, visit: (policy: CompiledPolicy) => void): void {
     const { principal, resource } = request;
-    const rows = table.cellsOf(principal, ancestorsOf(request, this.#actions, principal));
+    const rows: PolicyRow[] = [];
+    table.collect(principal, ancestorsOf(request, this.#actions, principal), rows);
     if (rows.length === 0) return;
-    const ancestors = ancestorsOf(request, this.#actions, resource);
-    for (const row of rows) {
-      for (const cell of row.cellsOf(resource, ancestors)) for (const policy of cell) visit(policy);
-    }
+    const cells: CompiledPolicy[][] = [];
+    const resourceAncestors = ancestorsOf(request, this.#actions, resource);
+    for (const row of rows) row.collect(resource, resourceAncestors, cells);
+    for (const cell of cells) for (const policy of cell) visit(policy);
   }
 }
 
