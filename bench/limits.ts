@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -258,6 +259,7 @@ function writeLog(folder: string, limits: number): Figures {
     at: '2026-11-02T09:00:00.000Z',
     now: START,
     say: () => undefined,
+    random: randomBytes,
   });
   const rules = rulesOf(1_000_000_000).slice(0, limits);
   const charges = Array.from({ length: PRINCIPALS }, (_, principal) => chargesOf(rules, principal));

@@ -51,8 +51,10 @@ export function benchPrivacy(): LeafPrivacy {
       return subject;
     },
     unregistered: entity => `u:${digest(entity).toString('base64url').slice(0, 22)}`,
-    inputMac: ({ tenant, hash }) => ({ kid: `${tenant}/2026-01`, mac: digest(hash).toString('base64url') }),
-    salt: () => 'c2FsdHNhbHRzYWx0c2FsdA',
+    inputDigest: ({ tenant, hash }) => ({
+      kid: `${tenant}/2026-01`,
+      due: { key: digest(tenant), message: hash },
+    }),
     personalKeys: new Set(),
   };
 }

@@ -3,6 +3,7 @@
  * in a process of its own whose memory is reported; sizes on the disk, rates and latencies in one table.
  */
 import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -86,6 +87,7 @@ function build(folder: string, entries: number): void {
     at: '2026-01-05T00:00:00.000Z',
     now: LOG_START,
     say: () => undefined,
+    random: randomBytes,
   });
   const leaves = new LeafWriter(benchPrivacy());
   const start = performance.now();
@@ -104,10 +106,10 @@ function build(folder: string, entries: number): void {
     // a batch spans hours here: it is written at the time of its first entry, and a week begins with a batch
     if (isoWeek(entry.time) !== isoWeek(now)) flush();
     if (batch.count === 0) now = entry.time;
-    const { text, opening } = leaves.write(entry);
-    if (!batch.add(text, opening)) {
+    const { text, late } = leaves.write(entry);
+    if (!batch.add(text, late)) {
       flush();
-      batch.add(text, opening);
+      batch.add(text, late);
     }
     if (batch.count >= MAX_BATCH_ENTRIES) flush();
   }

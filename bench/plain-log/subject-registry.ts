@@ -22,11 +22,11 @@ export class SubjectRegistry extends real.SubjectRegistry {
     return entityId(entity);
   }
 
-  override inputMac({ hash }: InputReference): InputDigest {
+  override inputDigest({ hash }: InputReference): InputDigest {
     return { kid: '', mac: hash };
   }
 
-  override outputMac(output: InputReference): InputDigest {
-    return this.inputMac(output);
+  override outputDigest(output: InputReference): InputDigest {
+    return this.inputDigest(output);
   }
 }

@@ -27,6 +27,30 @@ export function canonicalJson(value: Encodable): string {
   return text;
 }
 
+/**
+ * The canonical text of an object with one more member, whose text is given: the object has none of that name.
+ * @throws as `canonicalJson`
+ */
+export function canonicalWith(object: EncodableObject, name: string, memberText: string): string {
+  const member = `${canonicalString(name)}:${memberText}`;
+  let text = '';
+  let isPlaced = false;
+  for (const key of sortedKeys(object)) {
+    const value = object[key];
+    if (value === undefined) continue;
+    const encoded = encode(value, 1);
+    const keyText = encodeString(key);
+    if (encoded === undefined || keyText === undefined) throw refusal(object);
+    if (!isPlaced && name < key) {
+      text += `${text === '' ? '{' : ','}${member}`;
+      isPlaced = true;
+    }
+    text += `${text === '' ? '{' : ','}${keyText}:${encoded}`;
+  }
+  if (isPlaced) return `${text}}`;
+  return `${text === '' ? '{' : `${text},`}${member}}`;
+}
+
 /** The canonical text of a string alone. @throws as `canonicalJson` */
 export function canonicalString(text: string): string {
   return encodeString(text) ?? canonicalJson(text);

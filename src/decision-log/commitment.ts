@@ -5,6 +5,12 @@
 import { hash } from 'node:crypto';
 import type { JsonValue } from '../domain/json.ts';
 
+/** Characters of a digest: 32 bytes in base64url. */
+export const DIGEST_LENGTH = 43;
+
+/** A key and its value as they stand in a disclosure: `"ip","10.1.2.3"`. */
+export type Claim = string;
+
 export interface Commitment {
   /** SHA-256 of the disclosure's ASCII bytes, base64url. */
   readonly digest: string;
@@ -18,9 +24,13 @@ export interface Disclosed {
   readonly value: JsonValue;
 }
 
+export function claimOf(key: string, value: JsonValue): Claim {
+  return `${JSON.stringify(key)},${JSON.stringify(value)}`;
+}
+
 /** @param salt base64url, at least 128 bits */
-export function commit(salt: string, key: string, value: JsonValue): Commitment {
-  const disclosure = Buffer.from(JSON.stringify([salt, key, value])).toString('base64url');
+export function commit(salt: string, claim: Claim): Commitment {
+  const disclosure = Buffer.from(`["${salt}",${claim}]`).toString('base64url');
   return { digest: digestOf(disclosure), disclosure };
 }
 

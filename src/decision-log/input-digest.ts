@@ -21,14 +21,14 @@ export function digestKey(bytes: Uint8Array): DigestKey {
   return new HmacKey(bytes);
 }
 
-/** HMAC-SHA-256 over `duramen/<kind>/v1`, tenant, resource and the hash as the PEP gave it; base64url. */
-export function contentMac(
-  kind: DigestKind,
-  { tenant, resource, hash }: InputReference,
-  key: DigestKey,
-): string {
-  const message = `duramen/${kind}/v1${SEPARATOR}${tenant}${SEPARATOR}${resource}${SEPARATOR}${hash}`;
-  return key.mac(message, 'base64url');
+/** HMAC-SHA-256 over `contentMessage`; base64url. */
+export function contentMac(kind: DigestKind, reference: InputReference, key: DigestKey): string {
+  return key.mac(contentMessage(kind, reference), 'base64url');
+}
+
+/** `duramen/<kind>/v1`, tenant, resource and the hash as the PEP gave it. */
+export function contentMessage(kind: DigestKind, { tenant, resource, hash }: InputReference): string {
+  return `duramen/${kind}/v1${SEPARATOR}${tenant}${SEPARATOR}${resource}${SEPARATOR}${hash}`;
 }
 
 /** 22 base64url characters for a name under a key. */

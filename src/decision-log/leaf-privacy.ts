@@ -12,7 +12,7 @@ export interface Subject {
   readonly key: Uint8Array;
 }
 
-/** The names and keys that leaves need. Each call takes well below a microsecond, the HMAC ones aside. */
+/** The names and keys that leaves need. Each call takes well below a microsecond, `unregistered` aside. */
 export interface LeafPrivacy {
   /** @param entity `AI::User::"acme/alice"` @returns undefined when it was never registered, or was erased */
   subject(entity: string): Subject | undefined;
@@ -23,11 +23,9 @@ export interface LeafPrivacy {
   unregistered(entity: string, time: number): string;
   /**
    * Digest of an input for a leaf: HMAC-SHA-256 under the key of the tenant and month, domain-separated, over the
-   * hash that the PEP gave. @param time milliseconds since the epoch
+   * hash that the PEP gave; as a rule still to be made. @param time milliseconds since the epoch
    */
-  inputMac(input: InputReference, time: number): InputDigest;
-  /** 128 fresh random bits, base64url: the salt of one commitment. */
-  salt(): string;
+  inputDigest(input: InputReference, time: number): InputDigest | DueDigest;
   /** Names of context keys whose values are committed to; asked once per decision. */
   readonly personalKeys: ReadonlySet<string>;
 }
@@ -45,6 +43,19 @@ export interface InputDigest {
   readonly kid: string;
   /** 32 bytes, base64url. */
   readonly mac: string;
+}
+
+/** An HMAC-SHA-256 that is still to be made. */
+export interface DueMac {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  readonly message: string;
+}
+
+/** What will stand in a leaf for an input. */
+export interface DueDigest {
+  readonly kid: string;
+  readonly due: DueMac;
 }
 
 /** The personal values of an entry on their way into the log: plain here, sealed before they are stored. */

@@ -25,10 +25,11 @@ import {
   type LoggedRequest,
 } from '../domain/log-entry.ts';
 import type { Level, ReasonCode } from '../domain/reason.ts';
-import { canonicalJson, canonicalNumber, canonicalString } from './canonical-json.ts';
-import { commit } from './commitment.ts';
+import { canonicalJson, canonicalNumber, canonicalString, canonicalWith } from './canonical-json.ts';
+import { type Claim, claimOf } from './commitment.ts';
+import { BLANK, type LateValues } from './late-values.ts';
 import { writeLimits } from './leaf-limits.ts';
-import type { LeafPrivacy, PlainOpening, Subject } from './leaf-privacy.ts';
+import type { DueMac, LeafPrivacy, Subject } from './leaf-privacy.ts';
 
 /** Longest leaf in bytes. An entry of a C2SP tlog-tiles bundle has a 16-bit length; this leaves headroom. */
 export const MAX_LEAF_BYTES = 61_440;
@@ -40,10 +41,10 @@ const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(
 );
 const AGENT_TYPE = `${NAMESPACE}::Agent`;
 
-/** A leaf and, where the entry has personal values of a subject that can be erased, what opens them. */
+/** A leaf and, where the entry has personal values or an input, what has to be put into its blanks. */
 export interface WrittenLeaf {
   readonly text: string;
-  readonly opening: PlainOpening | undefined;
+  readonly late: LateValues | undefined;
 }
 
 /** @throws AppError INVALID_REQUEST always: the entry is beyond MAX_LEAF_BYTES */
@@ -89,9 +90,7 @@ export class LeafWriter {
 
   /** @throws AppError INVALID_REQUEST when the entry holds what canonical JSON cannot (see canonical-json.ts) */
   write(entry: LogEntry): WrittenLeaf {
-    return entry.kind === 'decision'
-      ? this.#decision(entry)
-      : { text: this.#event(entry), opening: undefined };
+    return entry.kind === 'decision' ? this.#decision(entry) : { text: this.#event(entry), late: undefined };
   }
 
   #decision(entry: DecisionEntry): WrittenLeaf {
@@ -100,7 +99,8 @@ export class LeafWriter {
     const principalKey = `${NAMESPACE}::${principal.type}::"${principal.id}"`;
     const subject = this.#privacy.subject(principalKey);
     const pseudonym = subject?.pseudonym ?? this.#privacy.unregistered(principalKey, time);
-    const { shown, disclosures } = this.#shownContext(request);
+    const context = this.#context(request);
+    const input = this.#input(request, time);
     const text =
       `{${caller === undefined ? '' : writeCaller(caller)}"decision":"${entry.decision}","engine":${canonicalString(entry.engine)},` +
       `"entities":${this.#entities(entry.entities, principalKey, pseudonym, time)},` +
@@ -109,11 +109,11 @@ export class LeafWriter {
       (limits === undefined || limits.length === 0 ? '' : `"limits":${writeLimits(limits)},`) +
       (obligations.length === 0 ? '' : `"obligations":${writeList(obligations, writeObligation)},`) +
       `"pep":${canonicalString(entry.pep)},"reason":${writeReason(entry.reason)},` +
-      `"request":${this.#request(request, pseudonym, shown, time)},` +
+      `"request":${this.#request(request, { pseudonym, context: context.text, input: input.text }, time)},` +
       `"revision":${this.#revision(entry.revision)},"time":${canonicalNumber(time)}` +
       (trace === undefined ? '' : `,"trace":${canonicalString(trace)}`) +
       `,"v":${LEAF_VERSION}}`;
-    return { text, opening: disclosures === undefined ? undefined : openingOf(subject, disclosures, entry) };
+    return { text, late: lateValues(entry, subject, context.claims, input.mac) };
   }
 
   /** Each as `[type, id, revision]`; the principal and other principals under their pseudonyms. */
@@ -179,16 +179,16 @@ export class LeafWriter {
     return `{"directory":${canonicalNumber(directory)},"layers":${text},"schema":${canonicalString(schema)}}`;
   }
 
-  #request(request: LoggedRequest, pseudonym: string, shown: JsonObject | undefined, time: number): string {
+  #request(request: LoggedRequest, { pseudonym, context, input }: RequestParts, time: number): string {
     const { asked, defaultEnv, principalTenant, resourceTenant } = request;
-    const { auth, input, levels, onBehalfOf, outputs, params, partitions, requestId, tools, via } = asked;
+    const { auth, levels, onBehalfOf, outputs, params, partitions, requestId, tools, via } = asked;
     return (
       `{"action":${canonicalString(asked.action)}` +
       (auth === undefined ? '' : `,"auth":${writeAuth(auth)}`) +
       (asked.consume === false ? ',"consume":false' : '') +
-      (shown === undefined ? '' : `,"context":${canonicalJson(shown)}`) +
+      context +
       (defaultEnv === undefined ? '' : `,"env":${canonicalString(defaultEnv)}`) +
-      (input === undefined ? '' : this.#input(input, request, time)) +
+      input +
       (levels === undefined ? '' : `,"levels":${writeList(levels, canonicalString)}`) +
       (onBehalfOf === undefined ? '' : `,"onBehalfOf":${canonicalString(onBehalfOf)}`) +
       (outputs === undefined ? '' : `,"outputs":${canonicalJson(outputs.map(outputPart))}`) +
@@ -215,15 +215,20 @@ export class LeafWriter {
   }
 
   /** The input as it was described, and its hash as a keyed digest beside it. */
-  #input(input: Asked<'input'>, { asked, tenant }: LoggedRequest, time: number): string {
-    const { classes, hash, modality, tokens } = input;
+  #input({ asked, tenant }: LoggedRequest, time: number): InputPart {
+    if (asked.input === undefined) return NO_INPUT;
+    const { classes, hash, modality, tokens } = asked.input;
     let text = '';
     if (classes !== undefined) text = `"classes":${writeList(classes, canonicalString)}`;
     if (modality !== undefined) text += `${text === '' ? '' : ','}"modality":${canonicalString(modality)}`;
     if (tokens !== undefined) text += `${text === '' ? '' : ','}"tokens":${canonicalNumber(tokens)}`;
-    if (hash === undefined) return `,"input":{${text}}`;
-    const { kid, mac } = this.#privacy.inputMac({ tenant, resource: keyOf(asked.resource), hash }, time);
-    return `,"input":{${text}},"inputDigest":{"kid":${canonicalString(kid)},"mac":${canonicalString(mac)}}`;
+    if (hash === undefined) return { text: `,"input":{${text}}`, mac: undefined };
+    const digest = this.#privacy.inputDigest({ tenant, resource: keyOf(asked.resource), hash }, time);
+    const mac = 'due' in digest ? `"${BLANK}"` : canonicalString(digest.mac);
+    return {
+      text: `,"input":{${text}},"inputDigest":{"kid":${canonicalString(digest.kid)},"mac":${mac}}`,
+      mac: 'due' in digest ? digest.due : undefined,
+    };
   }
 
   #via(via: Asked<'via'>, time: number): string {
@@ -238,36 +243,15 @@ export class LeafWriter {
     });
   }
 
-  /** The context as far as it may be shown, and disclosures of the rest. */
-  #shownContext({ asked, contextRead }: LoggedRequest): ShownContext {
+  /** The context as far as it may be shown, and the rest as claims, whose digests stand for it. */
+  #context({ asked, contextRead }: LoggedRequest): ContextPart {
     const { context } = asked;
-    if (context === undefined || !contextRead) return NOT_SHOWN;
+    if (context === undefined || !contextRead) return NO_CONTEXT;
     const { personalKeys } = this.#privacy;
     for (const key of Object.keys(context)) {
-      if (personalKeys.has(key) || key === DIGESTS) return this.#withoutPersonal(context);
+      if (personalKeys.has(key) || key === DIGESTS) return withoutPersonal(context, personalKeys);
     }
-    return { shown: context, disclosures: undefined };
-  }
-
-  #withoutPersonal(context: JsonObject): ShownContext {
-    const { personalKeys } = this.#privacy;
-    const digests: string[] = [];
-    const disclosures: string[] = [];
-    // it sorts before the names that schemas usually have, which spares the encoder the sorting
-    const shown: Record<string, JsonObject[string]> = { [DIGESTS]: digests };
-    for (const key of Object.keys(context)) {
-      const value = context[key];
-      if (value === undefined) continue;
-      if (!personalKeys.has(key) && key !== DIGESTS) {
-        shown[key] = value;
-        continue;
-      }
-      const { digest, disclosure } = commit(this.#privacy.salt(), key, value);
-      digests.push(digest);
-      disclosures.push(disclosure);
-    }
-    digests.sort();
-    return { shown, disclosures: disclosures.join('~') };
+    return { text: `,"context":${canonicalJson(context)}`, claims: NO_CLAIMS };
   }
 
   #event(entry: EventEntry): string {
@@ -279,16 +263,51 @@ export class LeafWriter {
 
 type Asked<K extends keyof DecisionRequest> = NonNullable<DecisionRequest[K]>;
 
-interface ShownContext {
-  readonly shown: JsonObject | undefined;
-  readonly disclosures: string | undefined;
+/** Parts of a request that are written before it, each as the text of its members. */
+interface RequestParts {
+  readonly pseudonym: string;
+  readonly context: string;
+  readonly input: string;
 }
 
-const NOT_SHOWN: ShownContext = { shown: undefined, disclosures: undefined };
+interface ContextPart {
+  readonly text: string;
+  readonly claims: readonly Claim[];
+}
 
-/** Without a subject nobody could ever erase the opening, so it is not kept. */
-function openingOf(subject: Subject | undefined, disclosures: string, entry: DecisionEntry) {
-  return subject === undefined ? undefined : { subject, disclosures, decisionId: entry.id };
+interface InputPart {
+  readonly text: string;
+  readonly mac: DueMac | undefined;
+}
+
+const NO_CLAIMS: readonly Claim[] = [];
+const NO_CONTEXT: ContextPart = { text: '', claims: NO_CLAIMS };
+const NO_INPUT: InputPart = { text: '', mac: undefined };
+
+function withoutPersonal(context: JsonObject, personalKeys: ReadonlySet<string>): ContextPart {
+  const claims: Claim[] = [];
+  const shown: Record<string, JsonObject[string]> = {};
+  let blanks = '';
+  for (const key of Object.keys(context)) {
+    const value = context[key];
+    if (value === undefined) continue;
+    if (!personalKeys.has(key) && key !== DIGESTS) {
+      shown[key] = value;
+      continue;
+    }
+    claims.push(claimOf(key, value));
+    blanks += blanks === '' ? `"${BLANK}"` : `,"${BLANK}"`;
+  }
+  return { text: `,"context":${canonicalWith(shown, DIGESTS, `[${blanks}]`)}`, claims };
+}
+
+function lateValues(
+  { id }: DecisionEntry,
+  subject: Subject | undefined,
+  claims: readonly Claim[],
+  mac: DueMac | undefined,
+): LateValues | undefined {
+  return claims.length === 0 && mac === undefined ? undefined : { decisionId: id, subject, claims, mac };
 }
 
 /** The resource of a check whose leaf names none: the data tenant at the tenant level, else the request's. */

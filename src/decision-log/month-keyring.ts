@@ -4,8 +4,15 @@
  * month without keys has the newest ones that there are, and a digest names the key that it was made with.
  */
 import { timestamp } from '../domain/clock.ts';
-import { contentMac, type DigestKey, type DigestKind, digestKey, nameMac } from './input-digest.ts';
-import type { InputDigest, InputReference } from './leaf-privacy.ts';
+import {
+  contentMac,
+  contentMessage,
+  type DigestKey,
+  type DigestKind,
+  digestKey,
+  nameMac,
+} from './input-digest.ts';
+import type { DueDigest, InputDigest, InputReference } from './leaf-privacy.ts';
 import type { MonthKey, MonthKeys } from './ports.ts';
 
 /** Bytes of one key. */
@@ -43,6 +50,7 @@ export function kidOf(tenant: string, month: string): string {
 interface NamedKey {
   readonly kid: string;
   readonly key: DigestKey;
+  readonly bytes: Uint8Array;
 }
 
 export class MonthKeyring {
@@ -62,7 +70,7 @@ export class MonthKeyring {
     for (const { kid, key } of input) {
       const { owner, month } = partsOf(kid);
       const keys = this.#digestKeys.get(month) ?? new Map<string, NamedKey>();
-      keys.set(owner, { kid, key: digestKey(key) });
+      keys.set(owner, { kid, key: digestKey(key), bytes: Uint8Array.from(key) });
       this.#digestKeys.set(month, keys);
     }
     for (const { kid, key } of unregistered) {
@@ -90,9 +98,16 @@ export class MonthKeyring {
     };
   }
 
-  digest(reference: InputReference, time: number, kind: DigestKind = 'input'): InputDigest {
+  /** What an output is known by. */
+  outputDigest(reference: InputReference, time: number): InputDigest {
     const { kid, key } = this.#keyFor(reference.tenant, this.#monthOf(time));
-    return { kid, mac: contentMac(kind, reference, key) };
+    return { kid, mac: contentMac('output', reference, key) };
+  }
+
+  /** What an input will be known by. */
+  inputDigest(reference: InputReference, time: number): DueDigest {
+    const { kid, bytes } = this.#keyFor(reference.tenant, this.#monthOf(time));
+    return { kid, due: { key: bytes, message: contentMessage('input', reference) } };
   }
 
   /** The same digest again, by the key that it names; undefined when that key is gone. */

@@ -6,7 +6,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
-import type { InputDigest, InputReference, LeafPrivacy, Subject } from './leaf-privacy.ts';
+import type { DueDigest, InputDigest, InputReference, LeafPrivacy, Subject } from './leaf-privacy.ts';
 import { DIGEST_KEY_BYTES, monthAfter, MonthKeyring, monthOf, NAMES_KEY_BYTES } from './month-keyring.ts';
 import type { ErasedTraces, MonthKey, SubjectResolver, SubjectStore } from './ports.ts';
 import { entityKey, PRINCIPAL_TYPES } from './subject-name.ts';
@@ -16,10 +16,6 @@ import { PSEUDONYM_BYTES, pseudonymBytes, SUBJECT_KEY_BYTES, SubjectTable } from
 const CHUNK = 2_000;
 /** Month keys that are made durable at once. */
 const KEY_CHUNK = 1_000;
-/** Bytes of a salt: 128 bits (RFC 9901 §4.2.1). */
-const SALT_BYTES = 16;
-/** Random bytes are drawn in blocks: one system call for a few hundred salts. */
-const SALT_POOL_BYTES = 4_096;
 /** Shortest pause between two attempts to make keys that a decision missed, in milliseconds. */
 const MISSING_PAUSE_MS = 1_000;
 
@@ -41,8 +37,6 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
   readonly #tenants = new Set<string>();
   /** Writes go one after the other. */
   #lastWrite: Promise<unknown> = Promise.resolve();
-  #salts = Buffer.alloc(0);
-  #saltsUsed = 0;
   #missedAt = Number.NEGATIVE_INFINITY;
 
   /** Knows nobody before `load` has resolved: nothing may be logged until then. */
@@ -82,23 +76,13 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
     return this.#months.name(entity, time);
   }
 
-  inputMac(input: InputReference, time: number): InputDigest {
-    return this.#months.digest(input, time);
+  inputDigest(input: InputReference, time: number): InputDigest | DueDigest {
+    return this.#months.inputDigest(input, time);
   }
 
-  /** As `inputMac`, of what was generated. */
-  outputMac(output: InputReference, time: number): InputDigest {
-    return this.#months.digest(output, time, 'output');
-  }
-
-  salt(): string {
-    if (this.#saltsUsed + SALT_BYTES > this.#salts.length) {
-      this.#salts = Buffer.from(this.#options.random(SALT_POOL_BYTES));
-      this.#saltsUsed = 0;
-    }
-    const start = this.#saltsUsed;
-    this.#saltsUsed += SALT_BYTES;
-    return this.#salts.toString('base64url', start, this.#saltsUsed);
+  /** The same of what was generated, made at once. */
+  outputDigest(output: InputReference, time: number): InputDigest {
+    return this.#months.outputDigest(output, time);
   }
 
   /** The digest of an input under the key that a leaf names; undefined when that key was destroyed. */

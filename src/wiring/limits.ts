@@ -83,7 +83,7 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
       subjects: registry,
       snapshots,
       usage: history,
-      outputDigest: (output, time) => registry.outputMac(output, time),
+      outputDigest: (output, time) => registry.outputDigest(output, time),
       clock,
       ids,
       holdMs,

@@ -143,5 +143,6 @@ export const CRYPTO_FILES: Readonly<Record<string, string>> = {
   'src/identity/caller-keys/pepper-hash.ts': 'keyed hash of the keys of callers',
   'src/identity/jwt/digest.ts': 'digest of tokens, which are remembered by nothing else',
   'src/store/sqlite/limit-snapshot-file.ts': 'checksums of a snapshot of limits',
+  'src/store/sqlite/log-worker.ts': 'salts of commitments',
   'src/identity/key-hash.ts': 'keyed hash and constant-time comparison of API keys',
 };

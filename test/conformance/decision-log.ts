@@ -1,6 +1,7 @@
 /** The contract of the decision log (src/decision-log/ports.ts), one test per sentence, for every backend. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { leafHash } from '../../src/decision-log/leaf-hash.ts';
+import { BLANK } from '../../src/decision-log/late-values.ts';
 import { LeafWriter, MAX_LEAF_BYTES } from '../../src/decision-log/leaf.ts';
 import type {
   DecisionLog,
@@ -93,16 +94,17 @@ export function decisionLogConformance(name: string, open: () => Promise<LogUnde
       test('a leaf is answered byte for byte, with its RFC 6962 hash and its content', async () => {
         const entries = [decisionEntry(1), fullDecisionEntry(2), eventEntry(3)];
         await append(...entries);
+        const stored: string[] = [];
         for (const [index, entry] of entries.entries()) {
-          expect(Buffer.from((await subject.reader.leaf(index)) ?? [])).toEqual(Buffer.from(leafText(entry)));
+          const text = Buffer.from((await subject.reader.leaf(index)) ?? []).toString();
+          expect(withBlanks(text)).toBe(leafText(entry));
+          stored.push(text);
         }
         expect(await subject.reader.leaf(entries.length)).toBeUndefined();
         const full = await subject.reader.decision(entryId(2));
-        expect(full).toMatchObject({ index: 1, json: leafText(fullDecisionEntry(2)) });
-        expect(full?.leafHash).toBe(
-          Buffer.from(leafHash(Buffer.from(leafText(fullDecisionEntry(2))))).toString('hex'),
-        );
-        expect(full?.content).toEqual(JSON.parse(leafText(fullDecisionEntry(2))));
+        expect(full).toMatchObject({ index: 1, json: stored[1] });
+        expect(full?.leafHash).toBe(Buffer.from(leafHash(Buffer.from(stored[1] ?? ''))).toString('hex'));
+        expect(full?.content).toEqual(JSON.parse(stored[1] ?? ''));
       });
 
       test('a decision is found by its id, an unknown id and the id of an event are not', async () => {
@@ -188,6 +190,11 @@ export function decisionLogConformance(name: string, open: () => Promise<LogUnde
       });
     });
   });
+}
+
+/** A leaf as it was written: its digests have the salts and keys of one log. */
+function withBlanks(text: string): string {
+  return text.replaceAll(/"[\w-]{43}"/g, `"${BLANK}"`);
 }
 
 function leafText(entry: LogEntry): string {

@@ -2,13 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import { entryView, NOTHING_OPENED } from '../../src/decision-log/entry-view.ts';
 import { writeLeaf } from '../../src/decision-log/leaf.ts';
+import { completed } from './completed-leaf.ts';
 import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
 import type { Reason } from '../../src/domain/decision.ts';
 import type { LogEntry } from '../../src/domain/log-entry.ts';
 import { decisionEntry, limitResult } from './entries.ts';
 import { testPrivacy } from './test-privacy.ts';
 
-const leafText = (entry: LogEntry): string => writeLeaf(entry, testPrivacy()).text;
+const leafText = (entry: LogEntry): string => completed(writeLeaf(entry, testPrivacy())).text;
 const view = (entry: LogEntry) => entryView(parseLeaf(leafText(entry)), NOTHING_OPENED);
 
 describe('the leaf', () => {

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { entryView, NOTHING_OPENED, pseudonymsIn } from '../../src/decision-log/entry-view.ts';
 import { checkEvent, MAX_LEAF_BYTES, writeLeaf } from '../../src/decision-log/leaf.ts';
+import { completed } from './completed-leaf.ts';
 import { parseLeaf } from '../../src/decision-log/logged-leaf.ts';
 import { timestamp } from '../../src/domain/clock.ts';
 import { EntityUid } from '../../src/domain/value.ts';
@@ -60,16 +61,16 @@ const arbitraryText = fc.oneof(
   fc.string({ unit: 'binary' }),
 );
 
-const leafText = (entry: LogEntry): string => writeLeaf(entry, testPrivacy()).text;
+const leafText = (entry: LogEntry): string => completed(writeLeaf(entry, testPrivacy())).text;
 
 /** The view of an entry's leaf for someone who may see everything. */
 function viewOf(entry: LogEntry) {
   const privacy = testPrivacy();
-  const { text, opening } = writeLeaf(entry, privacy);
+  const { text, disclosures } = completed(writeLeaf(entry, privacy));
   const leaf = parseLeaf(text);
   return entryView(leaf, {
     subjects: new Map(pseudonymsIn(leaf).map(pseudonym => [pseudonym, privacy.idOf(pseudonym)])),
-    disclosures: opening?.disclosures.split('~') ?? [],
+    disclosures,
   });
 }
 
@@ -188,8 +189,8 @@ describe('a leaf', () => {
   test('keeps no opening where no subject could ever have it erased', () => {
     const privacy = { ...testPrivacy(), subject: () => undefined };
     const entry = decisionEntry(1, { request: requestOf({ context: { ip: '10.1.2.3' } }) });
-    const { text, opening } = writeLeaf(entry, privacy);
-    expect(opening).toBeUndefined();
+    const { text, sealed } = completed(writeLeaf(entry, privacy));
+    expect(sealed).toBeUndefined();
     expect(text).toContain('"context":{"_sd":["');
   });
 

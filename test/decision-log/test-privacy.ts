@@ -27,12 +27,11 @@ export function testPrivacy(): TestPrivacy {
       return { pseudonym, key: keyOf(pseudonym) };
     },
     unregistered: entity => `u:${pseudonymOf(entity).slice(2)}`,
-    inputMac({ tenant, resource, hash }, time) {
+    inputDigest({ tenant, resource, hash }, time) {
       const month = Math.abs(time) < 8.64e15 ? new Date(time).toISOString().slice(0, 7) : 'no month';
       const kid = `${tenant}/${month}`;
-      return { kid, mac: digest(`${kid} ${resource} ${hash}`).toString('base64url') };
+      return { kid, due: { key: digest(kid), message: `${resource} ${hash}` } };
     },
-    salt: () => 'c2FsdHNhbHRzYWx0c2FsdA',
     personalKeys: new Set(['ip']),
     keyOf,
     idOf(pseudonym) {

@@ -8,6 +8,7 @@ import type { EventEntry } from '../../src/domain/log-entry.ts';
 import { MemoryState } from '../../src/store/memory/state.ts';
 import { InputVerifier } from '../../src/wiring/input-verifier.ts';
 import { event } from '../conformance/state-backend.ts';
+import { madeDigest } from '../decision-log/made-digest.ts';
 
 const NOW = Date.UTC(2026, 10, 22);
 const NEXT_YEAR = Date.UTC(2027, 10, 22);
@@ -62,7 +63,7 @@ function codeOf(call: Promise<unknown>): Promise<unknown> {
 /** What a leaf says of the input of a request. */
 function digested(resource: { type: string; id: string }, shownId: string = resource.id) {
   const key = `AI::${resource.type}::"${resource.id}"`;
-  const inputDigest = registry.inputMac({ tenant: 'acme', resource: key, hash: HASH }, now);
+  const inputDigest = madeDigest(registry.inputDigest({ tenant: 'acme', resource: key, hash: HASH }, now));
   return { tenant: 'acme', resource: { type: resource.type, id: shownId }, inputDigest };
 }
 

@@ -105,7 +105,7 @@ describe('whoever comes into the directory', () => {
     for await (const chunk of subjects.directory.load()) expect(chunk.length).toBe(2);
     expect(subjects.registry.subject(entityKey(ALICE))).toBeDefined();
     const reference = { tenant: 'acme', resource: 'r', hash: 'h' };
-    expect(subjects.registry.inputMac(reference, NOW).kid).toBe('acme/2026-11');
+    expect(subjects.registry.inputDigest(reference, NOW).kid).toBe('acme/2026-11');
   });
 
   test('keeps its pseudonym when it leaves and comes back', async () => {

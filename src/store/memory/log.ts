@@ -3,11 +3,11 @@
  * entries are encoded, hashed and filtered by the same functions as in a durable log; only durability is missing.
  */
 import { leafFacts, type LeafFacts, reportedDecision } from '../../decision-log/leaf-facts.ts';
+import { LeafCompleter, requireComplete } from '../../decision-log/late-values.ts';
 import { leafHash } from '../../decision-log/leaf-hash.ts';
-import { LeafWriter, MAX_LEAF_BYTES, refuseLargeLeaf } from '../../decision-log/leaf.ts';
+import { LeafWriter, MAX_LEAF_BYTES, refuseLargeLeaf, type WrittenLeaf } from '../../decision-log/leaf.ts';
 import type { LeafPrivacy } from '../../decision-log/leaf-privacy.ts';
 import { loggedLeaf } from '../../decision-log/logged-leaf.ts';
-import { OpeningSealer } from '../../decision-log/opening.ts';
 import type {
   DecisionLog,
   DecisionQuery,
@@ -45,6 +45,8 @@ interface MemoryLogOptions {
   readonly privacy?: LeafPrivacy;
   /** Of the signing key, 32 bytes; by default made from the origin, which protects nothing. */
   readonly seed?: Uint8Array;
+  /** Of salts; by default zeros, which protect nothing. */
+  readonly random?: (size: number) => Uint8Array;
 }
 
 export class MemoryLog implements DecisionLog, LogReader {
@@ -55,15 +57,16 @@ export class MemoryLog implements DecisionLog, LogReader {
   private readonly signer: Ed25519Signer;
   private readonly rows: Row[] = [];
   private readonly sealed = new Map<number, SealedOpening>();
-  private readonly sealer = new OpeningSealer();
+  private readonly completer: LeafCompleter;
   private readonly eventIds = new Set<string>();
   /** The first entry that reports the outcome of a decision, by its id. */
   private readonly outcomes = new Map<string, LoggedLeaf>();
   private closed = false;
 
-  constructor(origin: string, { privacy = UNREGISTERED, seed }: MemoryLogOptions = {}) {
+  constructor(origin: string, { privacy = UNREGISTERED, seed, random = zeros }: MemoryLogOptions = {}) {
     this.origin = origin;
     this.writer = new LeafWriter(privacy);
+    this.completer = new LeafCompleter(random);
     this.tree = new MemoryTree(this.rows);
     this.signer = ed25519Signer(formatSignerKey(origin, seed ?? leafHash(Buffer.from(origin))));
   }
@@ -79,25 +82,30 @@ export class MemoryLog implements DecisionLog, LogReader {
 
   async append(entry: LogEntry): Promise<LogPosition> {
     if (this.closed) throw new AppError('LOG_UNAVAILABLE', 'the decision log is closed');
-    const { text, opening } = this.writer.write(entry);
-    const bytes = new TextEncoder().encode(text);
+    const written = this.writer.write(entry);
+    const bytes = Buffer.from(written.text);
     if (bytes.length > MAX_LEAF_BYTES) refuseLargeLeaf();
+    const sealed = this.complete(bytes, written);
     const index = this.rows.length;
     const hash = leafHash(bytes);
-    const leaf = loggedLeaf(index, Buffer.from(hash).toString('hex'), text);
+    const leaf = loggedLeaf(index, Buffer.from(hash).toString('hex'), bytes.toString());
     const facts = leafFacts(leaf.content);
     const repeated = facts.isEvent && this.eventIds.has(facts.id);
     if (facts.isEvent) this.eventIds.add(facts.id);
     const reported = reportedDecision(leaf.content);
     if (reported !== undefined && !repeated) this.report(reported, leaf);
     this.rows.push({ bytes, hash, time: facts.time, leaf, facts, repeated });
-    if (opening !== undefined) {
-      this.sealed.set(index, {
-        subject: opening.subject.pseudonym,
-        sealed: this.sealer.seal(opening),
-      });
+    const subject = written.late?.subject;
+    if (sealed !== undefined && subject !== undefined) {
+      this.sealed.set(index, { subject: subject.pseudonym, sealed });
     }
     return { origin: this.origin, index, size: this.rows.length };
+  }
+
+  private complete(bytes: Buffer, { late }: WrittenLeaf): Uint8Array | undefined {
+    if (late !== undefined) return this.completer.complete(bytes, late);
+    requireComplete(bytes);
+    return undefined;
   }
 
   async signCheckpoint(): Promise<SignedCheckpoint> {
@@ -182,13 +190,16 @@ export class MemoryLog implements DecisionLog, LogReader {
 const UNREGISTERED: LeafPrivacy = {
   subject: () => undefined,
   unregistered: entity => `u:${shortHash(entity, 16)}`,
-  inputMac: ({ tenant, resource, hash }) => ({
+  inputDigest: ({ tenant, resource, hash }) => ({
     kid: `${tenant}/none`,
     mac: shortHash(JSON.stringify([tenant, resource, hash]), 32),
   }),
-  salt: () => '',
   personalKeys: new Set(),
 };
+
+function zeros(size: number): Uint8Array {
+  return new Uint8Array(size);
+}
 
 /** Without a key: what stands for tests only. */
 function shortHash(text: string, bytes: number): string {

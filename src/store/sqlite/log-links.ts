@@ -79,8 +79,7 @@ function linkId(name: string, time: number): string {
 const NAMES_NOBODY: LeafPrivacy = {
   subject: refuse,
   unregistered: refuse,
-  inputMac: refuse,
-  salt: refuse,
+  inputDigest: refuse,
   personalKeys: new Set(),
 };
 

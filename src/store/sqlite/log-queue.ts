@@ -67,7 +67,7 @@ export class LogQueue {
   add(leaf: WrittenLeaf, journal: Uint8Array | undefined, resolve: Resolve, reject: Reject): void {
     let last = this.waiting.at(-1);
     const before = last?.leaves.used ?? 0;
-    if (last === undefined || !last.leaves.add(leaf.text, leaf.opening, journal)) {
+    if (last === undefined || !last.leaves.add(leaf.text, leaf.late, journal)) {
       last = this.open(leaf, journal);
       this.byteCount += last.leaves.used;
     } else {
@@ -131,7 +131,7 @@ export class LogQueue {
       since: 0,
     };
     try {
-      batch.leaves.add(leaf.text, leaf.opening, journal);
+      batch.leaves.add(leaf.text, leaf.late, journal);
     } catch (error) {
       this.recycle(batch);
       throw error;

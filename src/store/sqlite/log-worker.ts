@@ -2,6 +2,7 @@
  * Entry of the log writer's thread: one message in, one commit, one answer out. A batch is answered before a
  * checkpoint starts, so that only the next batch can wait for it; retention pauses for every batch.
  */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { AppError, messageOf } from '../../domain/errors.ts';
@@ -59,6 +60,7 @@ function openWriter(data: LogWorkerData, send: Send): LogWriter {
     migrations: readMigrations(join(migrations, 'log')),
     archiveMigrations: readMigrations(join(migrations, 'log-archive')),
     say: message => send({ kind: 'progress', message }),
+    random: randomBytes,
   });
 }
 

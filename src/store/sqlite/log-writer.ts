@@ -8,7 +8,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { signCheckpoint } from '../../decision-log/checkpoint.ts';
 import { Frontier } from '../../decision-log/frontier.ts';
 import { hashPrefixed } from '../../decision-log/leaf-hash.ts';
-import { OpeningSealer } from '../../decision-log/opening.ts';
+import { type LateValues, LeafCompleter, requireComplete } from '../../decision-log/late-values.ts';
 import type { JournalChunk, LogExport, SignedCheckpoint } from '../../decision-log/ports.ts';
 import type { Ed25519Signer } from '../../decision-log/signed-note.ts';
 import { messageOf } from '../../domain/errors.ts';
@@ -32,6 +32,8 @@ const PAGES_PER_COMMIT = 4;
 const SIGN_MS = 250;
 
 export interface LogWriterOptions extends StartOptions {
+  /** As many bytes of a cryptographically secure source as asked for: salts of commitments. */
+  readonly random: (size: number) => Uint8Array;
   /** Most leaves of a shard. */
   readonly shardEntries?: number | undefined;
 }
@@ -90,7 +92,7 @@ export class LogWriter {
   private readonly signer: Ed25519Signer;
   private readonly shardEntries: number;
   private readonly journalRows: JournalRows;
-  private readonly sealer = new OpeningSealer();
+  private readonly completer: LeafCompleter;
   private shard: Shard;
   /** The name of the next shard while this one is sealed. */
   private next: Shard['next'];
@@ -106,6 +108,7 @@ export class LogWriter {
 
   private constructor(options: LogWriterOptions, lock: Database, started: StartedLog) {
     this.options = options;
+    this.completer = new LeafCompleter(options.random);
     this.lock = lock;
     this.archive = started.archive;
     this.signer = started.signer;
@@ -265,15 +268,13 @@ export class LogWriter {
     const first = frontier.size;
     const journals: Uint8Array[] = [];
     shard.begin.run();
-    for (const { prefixed, opening, journal } of frames) {
+    for (const { prefixed, late, journal } of frames) {
       if (journal !== undefined) journals.push(lengthOf(journal), journal);
+      const sealed = this.complete(prefixed, late);
       const hash = hashPrefixed(prefixed);
       const leaf = prefixed.subarray(1);
-      if (opening === undefined) shard.insertLeaf.run(frontier.size, leaf, hash);
-      else {
-        const { pseudonym } = opening.subject;
-        shard.insertOpenable.run(frontier.size, leaf, hash, pseudonym, this.sealer.seal(opening));
-      }
+      if (sealed === undefined) shard.insertLeaf.run(frontier.size, leaf, hash);
+      else shard.insertOpenable.run(frontier.size, leaf, hash, late?.subject?.pseudonym ?? '', sealed);
       frontier.append(hash);
     }
     if (journals.length > 0) shard.insertJournal.run(first, Buffer.concat(journals));
@@ -289,6 +290,13 @@ export class LogWriter {
     this.durable = frontier.size;
     this.head = head ?? this.head;
     this.published = undefined;
+  }
+
+  /** Fills the blanks of a leaf. @returns what opens its personal values; undefined when nothing does */
+  private complete(prefixed: Buffer, late: LateValues | undefined): Uint8Array | undefined {
+    if (late !== undefined) return this.completer.complete(prefixed, late);
+    requireComplete(prefixed);
+    return undefined;
   }
 
   /** Ends the shard when its week is over or the batch would not fit, and makes sure that there is an open one. */

@@ -33,6 +33,7 @@ export function openWriter(folder: string, over: Partial<LogWriterOptions> = {})
     at: AT,
     now: WRITTEN,
     say: () => undefined,
+    random: size => new Uint8Array(size).fill(7),
     ...over,
   });
 }
@@ -42,8 +43,8 @@ export function appendTo(writer: LogWriter, entries: readonly LogEntry[], now = 
   const batch = new LeafBatch();
   const leaves = new LeafWriter(testPrivacy());
   for (const entry of entries) {
-    const { text, opening } = leaves.write(entry);
-    if (!batch.add(text, opening)) throw new Error('the entries do not fit into one batch');
+    const { text, late } = leaves.write(entry);
+    if (!batch.add(text, late)) throw new Error('the entries do not fit into one batch');
   }
   return writer.append({ shared: batch.shared, used: batch.used, count: batch.count, now });
 }
