@@ -20,10 +20,9 @@ export const MAX_BODY_MEMBERS = 100_000;
  */
 export function parseBodyJson(bytes: Uint8Array, isModelKey: (key: string) => boolean): JsonValue {
   if (!isUtf8(bytes)) refuse('BODY_UNREADABLE', 'the body is not UTF-8');
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(
-    isAscii(bytes) ? 'latin1' : 'utf8',
-  );
-  const { members, isSuspicious, hasEscapedKey } = outlineJson(bytes, MAX_BODY_DEPTH);
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = buffer.toString(isAscii(bytes) ? 'latin1' : 'utf8');
+  const { members, isSuspicious, hasEscapedKey } = outlineJson(buffer, MAX_BODY_DEPTH);
   if (members > MAX_BODY_MEMBERS) {
     refuse('BODY_UNREADABLE', `the body has more than ${MAX_BODY_MEMBERS} members`);
   }

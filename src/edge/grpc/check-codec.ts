@@ -79,9 +79,13 @@ function isSame(one: unknown, other: unknown): boolean {
     return one.every((item, at) => isSame(item, other[at]));
   }
   if (!isMessage(one) || !isMessage(other) || Array.isArray(other)) return Object.is(one, other);
-  const names = Object.keys(one);
-  if (names.length !== Object.keys(other).length) return false;
-  return names.every(name => Object.hasOwn(other, name) && isSame(one[name], other[name]));
+  let names = 0;
+  for (const name in one) {
+    if (!Object.hasOwn(other, name) || !isSame(one[name], other[name])) return false;
+    names += 1;
+  }
+  for (const _name in other) names -= 1;
+  return names === 0;
 }
 
 function isMessage(value: unknown): value is Readonly<Record<string, unknown>> {

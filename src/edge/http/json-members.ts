@@ -18,6 +18,9 @@ const LOWER = 0x20;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
 
+/** Bytes of a string that are looked at one by one before its end is searched: a search has to be worth its call. */
+const NEAR = 48;
+
 export interface JsonOutline {
   /** Colons outside strings: the members that the text writes. A duplicate key leaves a value with fewer. */
   readonly members: number;
@@ -28,8 +31,9 @@ export interface JsonOutline {
 }
 
 /** Bytes serve as well as characters: UTF-8 uses ASCII bytes for ASCII characters only. */
-export function outlineJson(bytes: Uint8Array, maxDepth: number): JsonOutline {
+export function outlineJson(bytes: Buffer, maxDepth: number): JsonOutline {
   const { length } = bytes;
+  const marks = new StringMarks(bytes);
   let members = 0;
   let depth = 0;
   let isSuspicious = false;
@@ -39,11 +43,14 @@ export function outlineJson(bytes: Uint8Array, maxDepth: number): JsonOutline {
     const byte = bytes[at] ?? 0;
     if (byte === QUOTE) {
       isEscaped = false;
+      let far = at + NEAR;
       for (at += 1; at < length; at += 1) {
+        if (at > far) at = marks.next(at);
         const inside = bytes[at];
         if (inside === QUOTE) break;
         if (inside === BACKSLASH) {
           at += 1;
+          far = at + NEAR;
           if (bytes[at] === LETTER_U && ((bytes[at + 1] ?? 0) | LOWER) === LETTER_D) isSuspicious = true;
           isEscaped ||= standsForAscii(bytes, at);
         }
@@ -57,6 +64,29 @@ export function outlineJson(bytes: Uint8Array, maxDepth: number): JsonOutline {
     } else if ((byte | LOWER) === CLOSE) depth -= 1;
   }
   return { members, isSuspicious, hasEscapedKey };
+}
+
+/** Where quotes and backslashes stand. Each is searched for once, so that the whole takes linear time. */
+class StringMarks {
+  readonly #bytes: Buffer;
+  #quote = -1;
+  #backslash = -1;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** The first of them at an index or behind it; the length of the text when there is none. */
+  next(from: number): number {
+    if (this.#quote < from) this.#quote = this.#find(QUOTE, from);
+    if (this.#backslash < from) this.#backslash = this.#find(BACKSLASH, from);
+    return Math.min(this.#quote, this.#backslash);
+  }
+
+  #find(byte: number, from: number): number {
+    const found = this.#bytes.indexOf(byte, from);
+    return found < 0 ? this.#bytes.length : found;
+  }
 }
 
 /** @param at index of what follows the backslash */
