@@ -70,7 +70,16 @@ export function ancestorsOf(
   actions: ActionGroups,
   uid: EntityUid,
 ): ReadonlySet<string> | undefined {
-  return actions.get(uid.key)?.ancestors ?? request.entities.get(uid.key)?.ancestors;
+  const { key, type } = uid;
+  const ofAction = mayBeAction(type) ? actions.get(key)?.ancestors : undefined;
+  return ofAction ?? request.entities.get(key)?.ancestors;
+}
+
+const LAST_OF_ACTION = 'n'.charCodeAt(0);
+
+/** Cedar has actions of types called `Action` alone: most others are told from those by their last letter. */
+function mayBeAction(type: string): boolean {
+  return type.charCodeAt(type.length - 1) === LAST_OF_ACTION;
 }
 
 /** `member in group`, where the group is an entity or a set of entities; any other element is an error. */

@@ -171,6 +171,12 @@ class ContextParser {
   }
 }
 
+/** Whether no member is undefined: as a rule, since members that a request leaves out are absent. */
+function isWhole(record: Readonly<Record<string, JsonValue | undefined>>): record is JsonObject {
+  for (const key in record) if (record[key] === undefined) return false;
+  return true;
+}
+
 function inputOf({ classes, modality, tokens }: NonNullable<DecisionRequest['input']>): JsonObject {
   return { classes: classes ?? [], modality: modality ?? 'text', tokens: tokens ?? 0 };
 }
@@ -220,6 +226,7 @@ function undeclared(key: string, checks: readonly PlannedCheck[]): Problem {
 }
 
 function withoutUndefined(record: Readonly<Record<string, JsonValue | undefined>>): JsonObject {
+  if (isWhole(record)) return record;
   const result: Record<string, JsonValue> = {};
   for (const [key, value] of Object.entries(record)) {
     if (value !== undefined) result[key] = value;
