@@ -17,11 +17,13 @@ import { requests } from './world.ts';
 type Kind = 'evidence' | 'plain';
 const KINDS: readonly Kind[] = ['evidence', 'plain'];
 
-/** Rounds that are counted: many short ones, since the costs lie closer to each other than noise comes and goes. */
-const ROUNDS = 24;
+/** Pairs of processes, one after the other: two processes of the same code were seen to differ by a tenth. */
+const PAIRS = 3;
+/** Rounds of a pair that are counted: short ones, since the costs lie closer to each other than noise comes and goes. */
+const ROUNDS = 8;
 /** Turns, as multiples of the plan's seconds: a measured one, and one before, since a service is compiled for long. */
 const TURN = 0.25;
-const WARM_TURN = 6;
+const WARM_TURN = 2;
 /** Least throughput with evidence, as a share of that without. */
 const LEAST_RATIO = 0.9;
 const PRELOAD = new URL('./plain-log/preload.ts', import.meta.url).href;
@@ -42,6 +44,8 @@ export interface EvidenceFigures {
   readonly content: Readonly<Record<Kind, LogContent>>;
 }
 
+type Samples = Record<Kind, Sample[]>;
+
 /** One load on one service. */
 interface Sample {
   readonly perSecond: number;
@@ -59,23 +63,37 @@ interface Side {
 export async function benchEvidence(plan: HttpPlan, say: (line: string) => void): Promise<EvidenceFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'duramen-bench-evidence-'));
   const services: RunningService[] = [];
-  const start = async (kind: Kind): Promise<Side> => {
-    const data = join(folder, kind);
-    mkdirSync(data);
-    const service = await startService(data, {}, false, kind === 'plain' ? ['--import', PRELOAD] : []);
+  const start = async (kind: Kind, untilReady: boolean): Promise<RunningService> => {
+    const options = kind === 'plain' ? ['--import', PRELOAD] : [];
+    const service = await startService(join(folder, kind), {}, untilReady, options);
     services.push(service);
-    return { service, key: await fill(service, plan.size) };
+    return service;
+  };
+  const stopAll = async (): Promise<void> => {
+    for (const service of services.splice(0)) await service.stop();
+  };
+  const filled = async (kind: Kind): Promise<string> => {
+    mkdirSync(join(folder, kind));
+    return await fill(await start(kind, false), plan.size);
   };
   try {
-    const sides = { evidence: await start('evidence'), plain: await start('plain') };
-    const samples = await measure(plan, sides, say);
-    for (const service of services.splice(0)) await service.stop();
+    const keys = { evidence: await filled('evidence'), plain: await filled('plain') };
+    await stopAll();
+    const samples: Samples = { evidence: [], plain: [] };
+    for (let pair = 0; pair < PAIRS; pair++) {
+      const side = async (kind: Kind): Promise<Side> => ({
+        service: await start(kind, true),
+        key: keys[kind],
+      });
+      await measure(plan, { evidence: await side('evidence'), plain: await side('plain') }, samples, say);
+      await stopAll();
+    }
     const content = { evidence: readLog(join(folder, 'evidence')), plain: readLog(join(folder, 'plain')) };
     requireEvidence(content.evidence);
     requirePlain(content.plain);
     return { ...figuresOf(samples), content };
   } finally {
-    for (const service of services) await service.stop();
+    await stopAll();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -83,19 +101,20 @@ export async function benchEvidence(plan: HttpPlan, say: (line: string) => void)
 async function measure(
   plan: HttpPlan,
   sides: Readonly<Record<Kind, Side>>,
+  samples: Samples,
   say: (line: string) => void,
-): Promise<Readonly<Record<Kind, readonly Sample[]>>> {
+): Promise<void> {
   const bodies = requests(plan.size, 20_000, 7);
-  const samples: Record<Kind, Sample[]> = { evidence: [], plain: [] };
   for (const kind of KINDS) await sampleOf(plan, sides[kind], bodies, WARM_TURN);
   for (let round = 1; round <= ROUNDS; round++) {
     // each follows the other as often as it goes before it: what one leaves to be indexed disturbs the other
     for (const kind of round % 2 === 0 ? KINDS : KINDS.toReversed()) {
       samples[kind].push(await sampleOf(plan, sides[kind], bodies, TURN));
     }
-    say(`evidence, round ${round}: ${KINDS.map(kind => told(kind, samples[kind])).join(', ')}`);
+    say(
+      `evidence, round ${samples.plain.length}: ${KINDS.map(kind => told(kind, samples[kind])).join(', ')}`,
+    );
   }
-  return samples;
 }
 
 async function sampleOf(
