@@ -23,6 +23,8 @@ export type MacEncoding = 'binary' | 'base64url';
 export class HmacKey {
   readonly #inner: Buffer;
   readonly #outer: Buffer;
+  /** Beginnings of `#inner` by their length: to make one costs as much as to hash it. */
+  readonly #views: (Buffer | undefined)[] = [];
 
   /** @param key at most 64 bytes */
   constructor(key: Uint8Array) {
@@ -53,7 +55,7 @@ export class HmacKey {
   #innerHash(text: string): string {
     if (text.length * MAX_UTF8 <= SHORT_BYTES) {
       const end = BLOCK_BYTES + this.#inner.write(text, BLOCK_BYTES);
-      return hash('sha256', this.#inner.subarray(0, end), 'binary');
+      return hash('sha256', (this.#views[end] ??= this.#inner.subarray(0, end)), 'binary');
     }
     const block = this.#inner.subarray(0, BLOCK_BYTES);
     return hash('sha256', Buffer.concat([block, Buffer.from(text)]), 'binary');

@@ -46,22 +46,21 @@ export class LeafCompleter {
    * @throws Error when the blanks are not those of the values: a bug, and the leaf must not be stored
    */
   complete(leaf: Buffer, { decisionId, subject, claims, mac }: LateValues): Uint8Array | undefined {
+    let disclosures = '';
+    const digests: string[] = [];
+    for (const claim of claims) {
+      const { digest, disclosure } = commit(this.#salt(), claim);
+      digests.push(digest);
+      disclosures += disclosures === '' ? disclosure : `~${disclosure}`;
+    }
     let at = 0;
-    const fill = (digest: string): void => {
-      at = leaf.indexOf(BLANK_CODE, at);
-      if (at < 0 || leaf.toString('latin1', at, at + DIGEST_LENGTH) !== BLANK)
-        throw new Error('a leaf has too few blanks');
-      at += leaf.write(digest, at, DIGEST_LENGTH, 'latin1');
-    };
-    const commitments = claims.map(claim => commit(this.#salt(), claim));
-    for (const digest of commitments.map(({ digest }) => digest).sort()) fill(digest);
+    for (const digest of digests.sort()) at = fillBlank(leaf, at, digest);
     if (mac !== undefined) {
       this.#keyed.rekey(mac.key);
-      fill(this.#keyed.mac(mac.message, 'base64url'));
+      fillBlank(leaf, at, this.#keyed.mac(mac.message, 'base64url'));
     }
     requireComplete(leaf);
     if (subject === undefined || claims.length === 0) return undefined;
-    const disclosures = commitments.map(({ disclosure }) => disclosure).join('~');
     return this.#sealer.seal({ subject, disclosures, decisionId });
   }
 
@@ -74,6 +73,15 @@ export class LeafCompleter {
     this.#used += SALT_BYTES;
     return this.#pool.toString('base64url', start, this.#used);
   }
+}
+
+/** Fills the first blank from an index on. @returns the index behind it */
+function fillBlank(leaf: Buffer, from: number, digest: string): number {
+  const at = leaf.indexOf(BLANK_CODE, from);
+  if (at < 0 || leaf.toString('latin1', at, at + DIGEST_LENGTH) !== BLANK) {
+    throw new Error('a leaf has too few blanks');
+  }
+  return at + leaf.write(digest, at, DIGEST_LENGTH, 'latin1');
 }
 
 /** @throws Error when a leaf still has a blank */

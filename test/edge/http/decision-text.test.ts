@@ -147,8 +147,10 @@ test('says what JSON.stringify says', () => {
 test('is that of JSON.stringify, byte for byte, where there are no limits', () => {
   const encoder = new DecisionText();
   fc.assert(
-    fc.property(decision, ({ limits: _, ...asked }) => {
-      expect(encoder.encode(asked)).toBe(JSON.stringify(asked));
+    fc.property(decision, asked => {
+      const plain = { ...asked };
+      delete plain.limits;
+      expect(encoder.encode(plain)).toBe(JSON.stringify(plain));
     }),
   );
 });

@@ -15,11 +15,11 @@ function late(claim: string): LateValues {
   return { decisionId: 'd1', subject: { pseudonym: 'p:someone', key }, claims: [claim], mac: undefined };
 }
 
+const text = fc.string({ unit: 'binary', maxLength: 20 }).filter(one => one.isWellFormed());
 const keyBytes = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const claim = fc
-  .tuple(fc.string({ unit: 'binary', maxLength: 20 }), fc.jsonValue())
-  .filter(([name]) => name.isWellFormed())
-  .map(([name, value]) => claimOf(name, JSON.parse(JSON.stringify(value).toWellFormed())));
+  .tuple(text, fc.oneof(text, fc.integer(), fc.array(text, { maxLength: 3 })))
+  .map(([name, value]) => claimOf(name, value));
 
 const leaf = fc.record({
   text: fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }).filter(text => text.isWellFormed()),
