@@ -19,7 +19,7 @@ import type { IdempotencyWindow } from './idempotency.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
 import { type Limited, LimitStep, withLimits } from './limit-step.ts';
 import { objectToReach } from './narrowing.ts';
-import { resolveParties } from './parties.ts';
+import { resolveParties, tenantOf } from './parties.ts';
 
 /** Who asks, and how the exchange is traced. */
 export interface DecisionCaller {
@@ -114,7 +114,7 @@ export class DecisionEngine {
     const startedAt = clock.monotonic();
     const snapshot = snapshots.current;
     if (snapshot === undefined) throw notLoaded();
-    const { tenant } = resolveParties(snapshot, request);
+    const tenant = tenantOf(snapshot, request);
     if (tenant !== '') requireTenant(tenant, caller.credential);
     this.#requireRoom();
     const now = clock.now();
@@ -130,7 +130,7 @@ export class DecisionEngine {
     const now = clock.now();
     const blocked = this.#limits?.blocked(request, now);
     if (blocked?.refusal !== undefined) {
-      const { tenant } = resolveParties(snapshot, request);
+      const tenant = tenantOf(snapshot, request);
       const inputs = { id: this.#options.ids.next(), now };
       const denied = deniedDecision(snapshot, { ...request, tenant }, inputs, blocked.refusal);
       return this.#record({ evaluated: withLimits(denied, blocked), limit: blocked }, now, caller, startedAt);
@@ -278,7 +278,7 @@ function authorizeAsker(
     }
   }
   if (credential.tenants === undefined) return;
-  requireTenant(resolveParties(snapshot, request).tenant, credential);
+  requireTenant(tenantOf(snapshot, request), credential);
 }
 
 function notAsserted(pointer: string, what: string, hint: string): AppError {

@@ -23,11 +23,21 @@ export interface Parties {
   readonly tenantEntity: DirectoryEntity | undefined;
 }
 
+/** The tenant whose data a request uses, for who needs to know nothing else of its parties. */
+export function tenantOf(snapshot: Snapshot, request: DecisionRequest): string {
+  const { tenant, principal } = request;
+  return tenant ?? ownTenant(request, snapshot.directory.get(qualify(principal.type, principal.id).key));
+}
+
+function ownTenant({ principal }: DecisionRequest, entity: DirectoryEntity | undefined): string {
+  return entity?.tenant ?? tenantPrefix(principal.id) ?? '';
+}
+
 /** Resolves principal and tenant. `tenant` defaults to the principal's own (api.md, POST /decide). */
 export function resolveParties(snapshot: Snapshot, request: DecisionRequest): Parties {
   const named = qualify(request.principal.type, request.principal.id);
   const principalEntity = snapshot.directory.get(named.key);
-  const tenant = request.tenant ?? principalEntity?.tenant ?? tenantPrefix(request.principal.id) ?? '';
+  const tenant = request.tenant ?? ownTenant(request, principalEntity);
   const resource = qualify(request.resource.type, request.resource.id);
   const resourceEntity = snapshot.directory.get(resource.key);
   const tenantUid = qualify('Tenant', tenant);
