@@ -30,6 +30,7 @@ import { assembleProfiles } from './wiring/pep-profiles.ts';
 import { assemblePolicy, startPolicyThreads } from './wiring/policy.ts';
 import { readRecordedAnswers } from './wiring/recorded-answers.ts';
 import { openStores, type Stores } from './wiring/stores.ts';
+import { tickShape } from './wiring/tick-shape.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
 
 /** What a caller may replace: tests set the clock and keep the log lines. */
@@ -77,6 +78,8 @@ async function start(
   dependencies: ServiceDependencies,
   cleanup: Cleanup,
 ): Promise<RunningService> {
+  const shape = await tickShape();
+  cleanup.add(async () => void shape);
   const core = makeCore(config, dependencies);
   const { clock, logger, certificates, version } = core;
   const { stores, anchors, threads, plane, recorded } = await openFolder(core, cleanup);

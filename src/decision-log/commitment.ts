@@ -28,9 +28,19 @@ export function claimOf(key: string, value: JsonValue): Claim {
   return `${JSON.stringify(key)},${JSON.stringify(value)}`;
 }
 
-/** @param salt base64url, at least 128 bits */
-export function commit(salt: string, claim: Claim): Commitment {
-  const disclosure = Buffer.from(`["${salt}",${claim}]`).toString('base64url');
+/** Most bytes of UTF-8 for one UTF-16 code unit. */
+const MAX_UTF8 = 3;
+
+/**
+ * @param salt base64url, at least 128 bits
+ * @param room for the bytes in between, so that short claims need no buffer of their own
+ */
+export function commit(salt: string, claim: Claim, room: Buffer): Commitment {
+  const text = `["${salt}",${claim}]`;
+  const disclosure =
+    text.length * MAX_UTF8 <= room.length
+      ? room.toString('base64url', 0, room.write(text))
+      : Buffer.from(text).toString('base64url');
   return { digest: digestOf(disclosure), disclosure };
 }
 

@@ -24,6 +24,8 @@ export interface LateValues {
 
 /** Random bytes are drawn in blocks: one system call for a few hundred salts. */
 const POOL_BYTES = 4_096;
+/** Room for claims that need no buffer of their own, in bytes. */
+const SHORT_BYTES = 1_024;
 /** Bytes of a salt: 128 bits (RFC 9901 §4.2.1). */
 const SALT_BYTES = 16;
 
@@ -32,6 +34,7 @@ export class LeafCompleter {
   readonly #random: (size: number) => Uint8Array;
   readonly #sealer = new OpeningSealer();
   readonly #keyed = new HmacKey(new Uint8Array(0));
+  readonly #room = Buffer.alloc(SHORT_BYTES);
   #pool = Buffer.alloc(0);
   #used = 0;
 
@@ -49,7 +52,7 @@ export class LeafCompleter {
     let disclosures = '';
     const digests: string[] = [];
     for (const claim of claims) {
-      const { digest, disclosure } = commit(this.#salt(), claim);
+      const { digest, disclosure } = commit(this.#salt(), claim, this.#room);
       digests.push(digest);
       disclosures += disclosures === '' ? disclosure : `~${disclosure}`;
     }
@@ -78,10 +81,13 @@ export class LeafCompleter {
 /** Fills the first blank from an index on. @returns the index behind it */
 function fillBlank(leaf: Buffer, from: number, digest: string): number {
   const at = leaf.indexOf(BLANK_CODE, from);
-  if (at < 0 || leaf.toString('latin1', at, at + DIGEST_LENGTH) !== BLANK) {
-    throw new Error('a leaf has too few blanks');
-  }
+  if (at < 0 || !isBlank(leaf, at)) throw new Error('a leaf has too few blanks');
   return at + leaf.write(digest, at, DIGEST_LENGTH, 'latin1');
+}
+
+function isBlank(leaf: Buffer, start: number): boolean {
+  for (let at = start; at < start + DIGEST_LENGTH; at += 1) if (leaf[at] !== BLANK_CODE) return false;
+  return true;
 }
 
 /** @throws Error when a leaf still has a blank */

@@ -9,9 +9,7 @@
  * personal values of the context are RFC 9901 disclosures that are stored apart (leaf-privacy.ts). The place of a
  * leaf (its index, the log's origin) is not in it.
  */
-import type { CallerAuthentication } from '../domain/caller-authentication.ts';
-import type { DecisionRequest } from '../domain/decision-request.ts';
-import type { CheckResult, NearMiss, Obligation, Reason, Revision } from '../domain/decision.ts';
+import type { CheckResult, Revision } from '../domain/decision.ts';
 import { AppError } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import { NAMESPACE } from '../domain/names.ts';
@@ -24,11 +22,24 @@ import {
   type LogEntry,
   type LoggedRequest,
 } from '../domain/log-entry.ts';
-import type { Level, ReasonCode } from '../domain/reason.ts';
+import type { Level } from '../domain/reason.ts';
 import { canonicalJson, canonicalNumber, canonicalString, canonicalWith } from './canonical-json.ts';
 import { type Claim, claimOf } from './commitment.ts';
 import { BLANK, type LateValues } from './late-values.ts';
 import { writeLimits } from './leaf-limits.ts';
+import {
+  type Asked,
+  outputPart,
+  partitionPart,
+  toolPart,
+  writeAuth,
+  writeCaller,
+  writeList,
+  writeNearMiss,
+  writeObligation,
+  writeParams,
+  writeReason,
+} from './leaf-parts.ts';
 import type { DueMac, LeafPrivacy, Subject } from './leaf-privacy.ts';
 
 /** Longest leaf in bytes. An entry of a C2SP tlog-tiles bundle has a 16-bit length; this leaves headroom. */
@@ -39,6 +50,8 @@ const DIGESTS = '_sd';
 const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(
   ['User', 'Service', 'Agent'].map(type => `${NAMESPACE}::${type}`),
 );
+/** Between a namespace and a type. */
+const SEPARATOR = '::';
 const AGENT_TYPE = `${NAMESPACE}::Agent`;
 
 /** A leaf and, where the entry has personal values or an input, what has to be put into its blanks. */
@@ -96,7 +109,7 @@ export class LeafWriter {
   #decision(entry: DecisionEntry): WrittenLeaf {
     const { caller, httpRequestId, limits, trace, obligations, time, request } = entry;
     const { principal } = request.asked;
-    const principalKey = `${NAMESPACE}::${principal.type}::"${principal.id}"`;
+    const principalKey = keyAmong(entry.entities, principal.type, principal.id);
     const subject = this.#privacy.subject(principalKey);
     const pseudonym = subject?.pseudonym ?? this.#privacy.unregistered(principalKey, time);
     const context = this.#context(request);
@@ -136,14 +149,15 @@ export class LeafWriter {
 
   #levels(entry: DecisionEntry): string {
     const { action, endpoint, tenant } = entry.levels;
-    const main = keyOf(entry.request.asked.resource);
+    const { type, id } = entry.request.asked.resource;
+    const main = keyAmong(entry.entities, type, id);
     let text = '';
     if (action !== undefined) text = `"action":${this.#checks(action.checks, main, entry)}`;
     if (endpoint !== undefined) {
       text += `${text === '' ? '' : ','}"endpoint":${this.#checks(endpoint.checks, main, entry)}`;
     }
     if (tenant !== undefined) {
-      const implied = impliedResource('tenant', main, entry.request.tenant);
+      const implied = keyAmong(entry.entities, 'Tenant', entry.request.tenant);
       text += `${text === '' ? '' : ','}"tenant":${this.#checks(tenant.checks, implied, entry)}`;
     }
     return `{${text}}`;
@@ -261,8 +275,6 @@ export class LeafWriter {
   }
 }
 
-type Asked<K extends keyof DecisionRequest> = NonNullable<DecisionRequest[K]>;
-
 /** Parts of a request that are written before it, each as the text of its members. */
 interface RequestParts {
   readonly pseudonym: string;
@@ -319,71 +331,19 @@ function keyOf({ id, type }: EntityRef): string {
   return `${NAMESPACE}::${type}::"${id}"`;
 }
 
-/** Codes whose messages are kept: the text that a policy gives, and what limits say, which names nobody. */
-const KEPT_MESSAGES: ReadonlySet<ReasonCode> = new Set([
-  'POLICY_ALLOW',
-  'FORBIDDEN_BY_POLICY',
-  'RATE_LIMITED',
-  'BUDGET_EXHAUSTED',
-  'CONCURRENCY_LIMITED',
-  'PENALTY_BLOCKED',
-  'OVERLOADED',
-]);
-
-/** Every other message follows from the code, and could name a principal. */
-function writeReason({ code, level, message }: Reason): string {
-  const kept = KEPT_MESSAGES.has(code);
-  return `{"code":"${code}","level":"${level}"${kept ? `,"message":${canonicalString(message)}` : ''}}`;
+/**
+ * The key of an entity, as the directory holds it where it is among those that were used: a text that was hashed
+ * already, and the very one that checks name.
+ */
+function keyAmong(entities: readonly EntityRevision[], type: string, id: string): string {
+  for (const { entity } of entities) {
+    if (entity.id === id && isQualified(entity.type, type)) return entity.key;
+  }
+  return keyOf({ type, id });
 }
 
-/** Without the values that were observed: they are attributes of persons. */
-function writeNearMiss({ missing, policy, reason }: NearMiss): string {
-  return `{"missing":${canonicalString(missing)},"policy":${canonicalString(policy)},"reason":${canonicalString(reason)}}`;
-}
-
-function writeObligation({ policy, type }: Obligation): string {
-  return `{"policy":${canonicalString(policy)},"type":${canonicalString(type)}}`;
-}
-
-function writeCaller({ binding, cause, method, mode }: CallerAuthentication): string {
-  return (
-    '"caller":{' +
-    (binding === undefined ? '' : `"binding":${canonicalString(binding)},`) +
-    (cause === undefined ? '' : `"cause":${canonicalString(cause)},`) +
-    `"method":${canonicalString(method)},"mode":"${mode}"},`
-  );
-}
-
-function writeAuth({ assurance, issuer, keyId, method, mode, scopes }: Asked<'auth'>): string {
-  return (
-    `{"assurance":${canonicalNumber(assurance)}` +
-    (issuer === undefined ? '' : `,"issuer":${canonicalString(issuer)}`) +
-    (keyId === undefined ? '' : `,"keyId":${canonicalString(keyId)}`) +
-    `,"method":${canonicalString(method)}${mode === undefined ? '' : `,"mode":"${mode}"`}` +
-    `,"scopes":${writeList(scopes, canonicalString)}}`
-  );
-}
-
-function writeParams({ maxOutputTokens, stream }: Asked<'params'>): string {
-  const tokens = maxOutputTokens === undefined ? '' : `"maxOutputTokens":${canonicalNumber(maxOutputTokens)}`;
-  if (stream === undefined) return `{${tokens}}`;
-  return `{${tokens}${tokens === '' ? '' : ','}"stream":${stream}}`;
-}
-
-function writeList<T>(list: readonly T[], write: (element: T) => string): string {
-  let text = '';
-  for (const element of list) text += text === '' ? write(element) : `,${write(element)}`;
-  return `[${text}]`;
-}
-
-function outputPart({ classification, id, path }: Asked<'outputs'>[number]) {
-  return { classification, id, path };
-}
-
-function partitionPart({ access, id }: Asked<'partitions'>[number]) {
-  return { access, id };
-}
-
-function toolPart({ amountCents, id }: Asked<'tools'>[number]) {
-  return { amountCents, id };
+/** Whether a qualified type is this one of the schema's namespace. */
+function isQualified(qualified: string, type: string): boolean {
+  const { length } = qualified;
+  return length === NAMESPACE.length + SEPARATOR.length + type.length && qualified.endsWith(type);
 }

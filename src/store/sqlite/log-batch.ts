@@ -1,7 +1,7 @@
 /**
  * A batch of leaves as one run of bytes that two threads share, so that nothing is cloned between them. Each
  * frame is three 32-bit lengths (little-endian), the leaf behind its RFC 6962 prefix, to be completed and hashed in
- * place, what has to be put into its blanks, if it has any, and its journal, if there is one.
+ * place, what has to be put into its blanks, if it has any (texts, then keys, then which keys), and its journal.
  * The main thread writes, hands over, and does not touch the batch until the writer has answered.
  */
 import { LEAF_PREFIX } from '../../decision-log/leaf-hash.ts';
@@ -27,7 +27,7 @@ export const MAX_FRAME_BYTES = FRAME_BYTES + MAX_LEAF_BYTES + MAX_LATE_BYTES + M
 const MAX_UTF8 = 3;
 /** Bytes of the key of a subject, and of a MAC. */
 const KEY_BYTES = 32;
-/** Which keys stand in front of the texts of late values: a first byte tells. */
+/** Which keys stand behind the texts of late values: a last byte tells. */
 const HAS_SUBJECT = 1;
 const HAS_MAC = 2;
 /** Between those texts: JSON escapes it, and no id holds it. */
@@ -69,20 +69,26 @@ export class LeafBatch {
   add(text: string, late: LateValues | undefined, journal?: Uint8Array): boolean {
     const start = this.usedBytes + FRAME_BYTES;
     const lateText = late === undefined ? '' : textOf(late);
-    const lateBytes = late === undefined ? 0 : packedLength(late, lateText);
+    const keyBytes = late === undefined ? 0 : keyBytesOf(late);
     const journalBytes = journal?.length ?? 0;
     if (journalBytes > MAX_JOURNAL_BYTES) refuseLargeJournal();
-    const room = MAX_BATCH_BYTES - start - lateBytes - journalBytes;
     if (text.length > MAX_LEAF_BYTES) refuseLargeLeaf();
+    if (lateText.length + keyBytes > MAX_LATE_BYTES) refuseLargeValues();
+    const room = MAX_BATCH_BYTES - start - keyBytes - journalBytes;
     if (this.entryCount >= MAX_BATCH_ENTRIES) return false;
-    if (text.length * MAX_UTF8 > room && Buffer.byteLength(text) > room) return false;
-    const length = this.bytes.write(text, start);
+    const written = text + lateText;
+    if (written.length * MAX_UTF8 > room && Buffer.byteLength(written) > room) return false;
+    const size = this.bytes.write(written, start);
+    // text of ASCII alone has a byte for each of its units
+    const length = size === written.length ? text.length : Buffer.byteLength(text);
+    const lateBytes = size - length + keyBytes;
     if (length > MAX_LEAF_BYTES) refuseLargeLeaf();
+    if (lateBytes > MAX_LATE_BYTES) refuseLargeValues();
     this.bytes.writeUInt32LE(length + 1, this.usedBytes);
     this.bytes.writeUInt32LE(lateBytes, this.usedBytes + LENGTH_BYTES);
     this.bytes.writeUInt32LE(journalBytes, this.usedBytes + 2 * LENGTH_BYTES);
     this.bytes[start - 1] = LEAF_PREFIX;
-    if (late !== undefined) pack(late, lateText, this.bytes, start + length);
+    if (late !== undefined) packKeys(late, this.bytes, start + size);
     if (journal !== undefined) this.bytes.set(journal, start + length + lateBytes);
     this.usedBytes = start + length + lateBytes + journalBytes;
     this.entryCount++;
@@ -132,13 +138,15 @@ function textOf({ claims, decisionId, mac, subject }: LateValues): string {
   return text;
 }
 
-function packedLength({ mac, subject }: LateValues, text: string): number {
+/** Bytes of the keys of late values, and of what tells which they are. */
+function keyBytesOf({ mac, subject }: LateValues): number {
   for (const key of [mac?.key, subject?.key]) {
     if (key !== undefined && key.length !== KEY_BYTES) throw new Error('a key of late values is 32 bytes');
   }
-  const keys = (subject === undefined ? 0 : KEY_BYTES) + (mac === undefined ? 0 : KEY_BYTES);
-  const length = 1 + keys + Buffer.byteLength(text);
-  if (length <= MAX_LATE_BYTES) return length;
+  return (subject === undefined ? 0 : KEY_BYTES) + (mac === undefined ? 0 : KEY_BYTES) + 1;
+}
+
+function refuseLargeValues(): never {
   throw new AppError(
     'INVALID_REQUEST',
     `the personal values of the entry would take more than ${MAX_LATE_BYTES} bytes in the decision log`,
@@ -148,30 +156,32 @@ function packedLength({ mac, subject }: LateValues, text: string): number {
   );
 }
 
-function pack({ mac, subject }: LateValues, text: string, bytes: Buffer, start: number): void {
-  let at = start + 1;
-  bytes[start] = (subject === undefined ? 0 : HAS_SUBJECT) | (mac === undefined ? 0 : HAS_MAC);
-  for (const key of [subject?.key, mac?.key]) {
-    if (key === undefined) continue;
-    bytes.set(key, at);
+function packKeys({ mac, subject }: LateValues, bytes: Buffer, start: number): void {
+  let at = start;
+  if (subject !== undefined) {
+    bytes.set(subject.key, at);
     at += KEY_BYTES;
   }
-  bytes.write(text, at);
+  if (mac !== undefined) {
+    bytes.set(mac.key, at);
+    at += KEY_BYTES;
+  }
+  bytes[at] = (subject === undefined ? 0 : HAS_SUBJECT) | (mac === undefined ? 0 : HAS_MAC);
 }
 
 /** Its keys are views of the batch, to be used before the next one comes. */
 function unpack(packed: Buffer): LateValues {
-  const flags = packed[0] ?? 0;
-  let at = 1;
+  let end = packed.length - 1;
+  const flags = packed[end] ?? 0;
   const keyIf = (flag: number): Uint8Array | undefined => {
     if ((flags & flag) === 0) return undefined;
-    at += KEY_BYTES;
-    return packed.subarray(at - KEY_BYTES, at);
+    end -= KEY_BYTES;
+    return packed.subarray(end, end + KEY_BYTES);
   };
-  const subjectKey = keyIf(HAS_SUBJECT);
   const macKey = keyIf(HAS_MAC);
+  const subjectKey = keyIf(HAS_SUBJECT);
   const [decisionId = '', pseudonym = '', message = '', ...claims] = packed
-    .toString('utf8', at)
+    .toString('utf8', 0, end)
     .split(SEPARATOR);
   return {
     decisionId,
