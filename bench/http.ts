@@ -1,11 +1,12 @@
 /** The benchmark over HTTP: the service against a bare server, alternating, same client, same run. */
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { benchCallers, type CallerFigures } from './callers.ts';
 import type { LoadOptions, LoadResult } from './client.ts';
 import { type FsyncFigures, measureFsync } from './fsync.ts';
 import { median } from './median.ts';
+import { benchModes, type ModeFigures } from './modes.ts';
 import { load, type RunningService, startBare, startService } from './process.ts';
 import { call, fill, stage } from './setup.ts';
 import { requests, tenantName, type WorldSize } from './world.ts';
@@ -40,22 +41,13 @@ export interface HttpFigures {
     readonly duringP99Ms: number;
     readonly seconds: number;
   };
-  /** Requests per second of other engine modes as a ratio to `crossCheck: off` beside them. */
-  readonly modes: Readonly<Record<string, number>>;
+  readonly modes: ModeFigures;
   readonly callers: CallerFigures;
   readonly metrics: Readonly<Record<string, string>>;
 }
 
 /** Between two probes of the disk: they take five seconds then. */
 const FSYNC_PAUSE_MS = 16;
-
-/** Variables of each engine mode; `off` is the yardstick of the others. */
-const MODES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  off: { DURAMEN_ENGINE_CROSS_CHECK: 'off' },
-  sampled: { DURAMEN_ENGINE_CROSS_CHECK: 'sampled' },
-  all: { DURAMEN_ENGINE_CROSS_CHECK: 'all' },
-  wasm: { DURAMEN_ENGINE_EVALUATOR: 'wasm' },
-};
 
 /** Runs every HTTP measurement. */
 export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Promise<HttpFigures> {
@@ -83,7 +75,7 @@ export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Pr
     const resident = service.residentMegabytes();
     await service.stop();
     const callers = await benchCallers(plan, dataDir, key, say);
-    const modes = await compareModes(plan, dataDir, key, say);
+    const modes = await benchModes(plan, dataDir, key, say);
     return {
       ...throughput,
       p99AtHalfLoadMs: halfLoad.p99,
@@ -158,45 +150,6 @@ async function activateUnderLoad(
   const seconds = (performance.now() - startedAt) / 1000;
   const during = await loading;
   return { beforeP99Ms: before.p99, duringP99Ms: during.p99, seconds };
-}
-
-/** All modes run beside each other, each on a copy of the data, and take turns: noise hits them alike. */
-async function compareModes(
-  plan: HttpPlan,
-  dataDir: string,
-  key: string,
-  say: (line: string) => void,
-): Promise<Record<string, number>> {
-  const services: {
-    readonly mode: string;
-    readonly service: RunningService;
-    readonly perSecond: number[];
-  }[] = [];
-  for (const [mode, env] of Object.entries(MODES)) {
-    const copy = join(dataDir, `mode-${mode}`);
-    // the service and the folder of its log, not the copies that were made before
-    for (const { name } of readdirSync(dataDir, { withFileTypes: true })) {
-      if (!name.startsWith('mode-')) cpSync(join(dataDir, name), join(copy, name), { recursive: true });
-    }
-    services.push({ mode, service: await startService(copy, env, true), perSecond: [] });
-  }
-  // the first round warms up and is not counted
-  for (let round = 0; round <= plan.rounds; round++) {
-    // each follows the other as often as it goes before it: what one leaves to be indexed disturbs the other
-    for (const { service, perSecond } of round % 2 === 0 ? services : services.toReversed()) {
-      const result = await run({ ...plan, seconds: plan.seconds / 2 }, service.port, key);
-      if (round > 0) perSecond.push(result.perSecond);
-    }
-  }
-  await Promise.all(services.map(({ service }) => service.stop()));
-  const yardstick = services.find(({ mode }) => mode === 'off')?.perSecond ?? [];
-  const ratios: Record<string, number> = {};
-  for (const { mode, perSecond } of services) {
-    const ratio = median(perSecond.map((value, round) => value / (yardstick[round] ?? Number.NaN)));
-    ratios[mode] = ratio;
-    say(`mode ${mode}: ${median(perSecond).toFixed(0)}/s, ${ratio.toFixed(3)} of off`);
-  }
-  return ratios;
 }
 
 function run(plan: HttpPlan, port: number, key: string, rate?: number): Promise<LoadResult> {

@@ -1,4 +1,4 @@
-/** `npm run bench [-- --quick | --in-process | --callers | --edges | --limits | --limit-stores | --evidence | --log [N]]`: measures, prints a table. */
+/** `npm run bench [-- --quick | --in-process | --callers | --modes | --edges | --limits | --limit-stores | --evidence | --log [N]]`: measures, prints a table. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { benchAccess } from './access.ts';
@@ -11,6 +11,7 @@ import { benchInProcess } from './in-process.ts';
 import { benchLimitStores, limitStoreBars } from './limit-stores.ts';
 import { benchLimits } from './limits.ts';
 import { benchLog } from './log.ts';
+import { benchModesAlone, modeBars } from './modes.ts';
 import { type Bar, bars, callerBars, edgeBars, printTable } from './table.ts';
 
 const FULL = {
@@ -36,10 +37,12 @@ if (args.has('--log')) {
   process.exit((await benchLog(entries, say)) ? 0 : 5);
 }
 const plan = args.has('--quick') ? QUICK : FULL;
-if (args.has('--callers') || args.has('--edges')) {
+if (args.has('--callers') || args.has('--modes') || args.has('--edges')) {
   const rows = args.has('--callers')
     ? callerBars(await benchCallersAlone(plan, say))
-    : edgeBars(benchExtraction(say), await benchEdges(plan, say));
+    : args.has('--modes')
+      ? modeBars(await benchModesAlone(plan, say))
+      : edgeBars(benchExtraction(say), await benchEdges(plan, say));
   printTable(rows, line => {
     process.stdout.write(`${line}\n`);
   });
@@ -72,6 +75,7 @@ const edges = args.has('--in-process') ? [] : await benchEdges(plan, say);
 const evidence = args.has('--in-process') ? undefined : await benchEvidence(plan, say);
 const table: readonly Bar[] = [
   ...bars(inProcess, access, http),
+  ...(http === undefined ? [] : modeBars(http.modes)),
   ...edgeBars(extraction, edges),
   ...(evidence === undefined ? [] : evidenceBars(evidence)),
 ];

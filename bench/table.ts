@@ -34,9 +34,8 @@ export function bars(
     ...access.map(accessBar),
   ];
   if (http === undefined) return list;
-  const { activation, modes } = http;
+  const { activation } = http;
   const slowdown = activation.duringP99Ms / activation.beforeP99Ms;
-  const sampledCost = 1 - (modes['sampled'] ?? Number.NaN);
   return [
     ...list,
     ...callerBars(http.callers),
@@ -51,14 +50,6 @@ export function bars(
     bar(
       'fsync of the idle disk just before: p50, p99, longest',
       fsyncText(http.fsyncBefore),
-      'reported',
-      undefined,
-    ),
-    bar('cost of crossCheck sampled', `${(sampledCost * 100).toFixed(1)} %`, '≤ 2 %', sampledCost <= 0.02),
-    bar('throughput of crossCheck all / off', (modes['all'] ?? Number.NaN).toFixed(3), 'reported', undefined),
-    bar(
-      'throughput of evaluator wasm / off',
-      (modes['wasm'] ?? Number.NaN).toFixed(3),
       'reported',
       undefined,
     ),
