@@ -18,11 +18,22 @@ export class OracleDesk {
     return {
       keepLayer: (digest, policies) => void this.#layers.set(digest, policies),
       dropLayer: digest => void this.#layers.delete(digest),
-      evaluate: question => this.#evaluate(question),
+      evaluate: (questions, schemas) => questions.map(question => this.#evaluateSafely(question, schemas)),
     };
   }
 
-  #evaluate({ layers, schema, call }: SentQuestion): OracleAnswer {
+  /** A question that cannot be asked says nothing of the others, nor of the evaluators. */
+  #evaluateSafely(question: SentQuestion, schemas: ReadonlyMap<string, string>): OracleAnswer | undefined {
+    try {
+      return this.#evaluate(question, schemas);
+    } catch {
+      return undefined;
+    }
+  }
+
+  #evaluate({ layers, schema, call }: SentQuestion, schemas: ReadonlyMap<string, string>): OracleAnswer {
+    const text = schemas.get(schema);
+    if (text === undefined) throw new Error(`the worker was not sent schema ${schema}`);
     const known = layers.map(digest => {
       const policies = this.#layers.get(digest);
       if (policies === undefined) throw new Error(`the worker was not sent layer ${digest}`);
@@ -31,7 +42,7 @@ export class OracleDesk {
     const parsed: unknown = JSON.parse(call);
     if (!isCall(parsed)) throw new Error('a question without its request');
     this.#oracle ??= this.#makeOracle();
-    return this.#oracle.authorizeCall({ layers: known, schema }, parsed);
+    return this.#oracle.authorizeCall({ layers: known, schema: { text, digest: schema } }, parsed);
   }
 }
 

@@ -136,6 +136,33 @@ describe('CrossCheck', () => {
     await vi.waitFor(() => expect(check.compared).toBe(3), { timeout: 20_000 });
   });
 
+  test('compares checks under two schemas and of layers that the oracle does not know yet, all at a time', async () => {
+    const { check, disagreements } = crossCheck(1);
+    const other = { ...schema, text: `${schema.text}\n// another`, digest: `sha256:${'b'.repeat(64)}` };
+    for (let n = 0; n < 20; n++) {
+      const sampled = { ...checkOf(n % 3), schema: n % 2 === 0 ? schema : other };
+      check.sample(sampled, authorize([layer.index], sampled.request));
+    }
+    await vi.waitFor(() => expect(check.compared).toBe(20), { timeout: 20_000 });
+    expect(disagreements).toEqual([]);
+  });
+
+  test('counts a check that it cannot put into words, and goes on', async () => {
+    const { check, disagreements } = crossCheck(1);
+    const sampled = checkOf(2);
+    const entities = {
+      get: () => {
+        throw new Error('broken');
+      },
+    };
+    const answer = authorize([layer.index], sampled.request);
+    check.sample({ ...sampled, request: { ...sampled.request, entities } }, answer);
+    check.sample(sampled, answer);
+    await vi.waitFor(() => expect(check.compared).toBe(1), { timeout: 20_000 });
+    expect(check.dropped).toBe(1);
+    expect(disagreements).toEqual([]);
+  });
+
   test('drops and counts what the oracle has no time for', async () => {
     const silent = new PolicyThread<OracleWorkerApi>({
       name: 'the oracle',
