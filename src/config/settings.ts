@@ -110,7 +110,7 @@ const engine = z.strictObject({
   }),
   crossCheckSampleRate: z.int().min(1).max(1_000_000).default(1000).register(settingNotes, {
     description:
-      'With `engine.crossCheck` = `sampled`: one check in this many is compared. A decision over three levels has three checks or more.',
+      'With `engine.crossCheck` = `sampled`: one check in this many is compared, within about a second. A decision over three levels has three checks or more.',
     unit: 'checks',
   }),
 });
