@@ -106,7 +106,7 @@ async function start(
   const profiles = await assembleProfiles(asked);
   const parts = { ...asked, anchors, policy, guarding, limits, profiles };
   const services = assembleEdge({ ...parts, identity, startedAt: timestamp(clock.now()) });
-  await goLive(core, stores, anchors, events, cleanup);
+  await goLive({ ...core, keepCounts: () => limits.keepCounts() }, stores, anchors, events, cleanup);
 
   const addresses = await openListeners(config, services, certificates, version, cleanup);
   logger.info({ ...addresses, version, dataDir: config.dataDir }, 'listening');

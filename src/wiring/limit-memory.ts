@@ -44,7 +44,7 @@ export class LimitMemory {
   /** Journals that became durable since the last snapshot. */
   #journals: number;
   #snapshotAt: number;
-  #writing: Promise<void> | undefined;
+  #writing: Promise<boolean> | undefined;
   #cancel: (() => void) | undefined;
   #closed = false;
 
@@ -89,12 +89,21 @@ export class LimitMemory {
     return new LimitMemory(parts, table, rebuild.journals);
   }
 
-  /** Writes a snapshot of what the log knows. A failure is logged: without it the next start takes longer. */
-  snapshot(): Promise<void> {
+  /**
+   * Writes a snapshot of what the log knows, if anything is new. A failure is logged: without it the next start takes
+   * longer. @returns whether it could be written
+   */
+  snapshot(): Promise<boolean> {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
     return this.#writing;
+  }
+
+  /** Writes one that stands for everything that is durable now. @returns whether it could be written */
+  async keep(): Promise<boolean> {
+    await this.#writing;
+    return this.snapshot();
   }
 
   /** Waits for a snapshot that is being written. */
@@ -120,9 +129,10 @@ export class LimitMemory {
     return this.#journals >= FEW_JOURNALS && age >= SNAPSHOT_MS;
   }
 
-  async #write(): Promise<void> {
+  async #write(): Promise<boolean> {
     const { folder, clock, logger } = this.#parts;
     const before = this.#journals;
+    let written = false;
     try {
       const thread = await RpcClient.start<SnapshotApi>({
         name: 'the snapshot of limits',
@@ -131,6 +141,7 @@ export class LimitMemory {
       });
       try {
         await thread.call('write');
+        written = true;
       } finally {
         await thread.close();
       }
@@ -140,6 +151,7 @@ export class LimitMemory {
     // after a failure as well: the next try comes when as much is new again, or as much time has passed
     this.#journals -= before;
     this.#snapshotAt = clock.monotonic();
+    return written;
   }
 }
 

@@ -44,25 +44,23 @@ export interface Limits {
   readonly planner: LimitPlanner;
   readonly store: LimitStore;
   readonly checks: readonly HealthCheck[];
+  /** Keeps what was counted without the log. @returns whether that holds for all entries so far */
+  keepCounts(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 /** Counts on from what was counted. @throws AppError with what to do when that cannot be known */
 export async function assembleLimits(parts: LimitParts): Promise<Limits> {
   const { config, stores, snapshots, guard, clock, ids } = parts;
-  const memory = await LimitMemory.open({
-    ...parts,
-    ...stores,
-    folder: config.dataDir,
-    timers: PROCESS_TIMERS,
-  });
+  const timers = PROCESS_TIMERS;
+  const memory = await LimitMemory.open({ ...parts, ...stores, folder: config.dataDir, timers });
   const history = new UsageTable();
   const planner = new LimitPlanner({ history, activity: new ActiveTenants() });
   const { store, checks, ...shared } = await openSharedLimits({
     ...parts,
     settings: config.limits.redis,
     local: memory.table,
-    timers: PROCESS_TIMERS,
+    timers,
   }).catch(async (error: unknown) => {
     await memory.close();
     throw error;
@@ -102,6 +100,7 @@ export async function assembleLimits(parts: LimitParts): Promise<Limits> {
     planner,
     store,
     checks,
+    keepCounts: () => memory.keep(),
     close: async () => {
       await shared.close();
       await memory.close();

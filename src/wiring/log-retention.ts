@@ -1,6 +1,6 @@
 /**
- * Lets go of old entries of the decision log, once an hour. Invariant: what will be removed is in the log before the
- * first file goes.
+ * Lets go of old entries of the decision log, once an hour. Invariants: what will be removed is in the log before the
+ * first file goes; what limits counted with it is in their snapshot before that.
  */
 import type { Timers } from '../decision-log/timers.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
@@ -17,6 +17,8 @@ export type LogRetention = Pick<LogClient, 'prunable' | 'prune'>;
 
 export interface RetentionOptions {
   readonly retention: LogRetention;
+  /** Keeps what limits counted without the log. @returns whether that holds for all entries so far */
+  readonly keepCounts: () => Promise<boolean>;
   readonly retentionDays: number;
   readonly events: Pick<Events, 'record'>;
   readonly clock: Clock;
@@ -61,7 +63,7 @@ export class RetentionKeeper {
   }
 
   async #prune(): Promise<void> {
-    const { retention, retentionDays, events, clock, ids, logger } = this.#options;
+    const { retention, retentionDays, keepCounts, events, clock, ids, logger } = this.#options;
     const before = clock.now() - retentionDays * DAY_MS;
     const { removed, firstKept, heldBackBy } = await retention.prunable(before);
     if (heldBackBy !== undefined) {
@@ -71,6 +73,8 @@ export class RetentionKeeper {
       );
     }
     if (removed.length === 0) return;
+    if (!(await keepCounts()))
+      throw new Error('no snapshot of limits could be written, which must outlive them');
     const shards = removed.map(({ name }) => name);
     await events.record({
       kind: 'log.prune',

@@ -156,6 +156,37 @@ test('a start is refused when neither snapshot nor journals tell what was counte
   await expect(open()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
 });
 
+test('without the snapshot that removed entries left, limits count what the kept entries tell', async () => {
+  const first = await open();
+  await admit(first, 0, 250);
+  await first.memory.keep();
+  await first.log.prune(Number.MAX_SAFE_INTEGER);
+  await close();
+  rmSync(join(folder, FILE));
+  // the kept journals go by numbers of counters that only removed ones named
+  const second = await open();
+  expect(used(second.memory.table)).toEqual([0, 0]);
+  await admit(second, 250, 10);
+  await second.memory.keep();
+  expect(used(second.memory.table)).toEqual([10 * 40, 10]);
+  await close();
+  const { memory } = await open();
+  expect(used(memory.table)).toEqual([10 * 40, 10]);
+});
+
+test('a snapshot from before entries that were removed since is not used', async () => {
+  const first = await open();
+  await admit(first, 0, 20);
+  await first.memory.snapshot();
+  const old = readFileSync(join(folder, FILE));
+  await admit(first, 20, 230);
+  await first.memory.keep();
+  await first.log.prune(Number.MAX_SAFE_INTEGER);
+  await close();
+  writeFileSync(join(folder, FILE), old);
+  await expect(open()).rejects.toThrow(/it is about 20 entries, and those up to \d+ are gone/);
+});
+
 test('a start is refused when another version wrote what was counted', async () => {
   const { log } = await open();
   await log.append(decisionEntry(0), Uint8Array.of(1, ...Buffer.alloc(8)));

@@ -13,7 +13,7 @@ const NOTHING: Pruning = { removed: [], firstKept: 0, heldBackBy: undefined };
 const ONE: Pruning = { removed: [SHARD], firstKept: 9, heldBackBy: undefined };
 
 /** A keeper whose log would remove `plans`, one after the other. What happens is told in order. */
-function scene(plans: (Pruning | Error)[], recordFails = false) {
+function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = true) {
   const clock = manualClock();
   const steps: unknown[] = [];
   const lines: string[] = [];
@@ -30,6 +30,10 @@ function scene(plans: (Pruning | Error)[], recordFails = false) {
         steps.push(['prune', before - clock.now()]);
         return ONE;
       },
+    },
+    keepCounts: async () => {
+      steps.push('counts');
+      return countsKept;
     },
     retentionDays: 400,
     events: {
@@ -58,6 +62,7 @@ test('what goes is in the log before it goes, and is what is older than the rete
   await keeper.start();
   expect(steps).toEqual([
     ['plan', -400 * DAY_MS],
+    'counts',
     ['log.prune', { shards: [SHARD.name], firstKept: 9, retentionDays: 400 }],
     ['prune', -400 * DAY_MS],
   ]);
@@ -66,12 +71,16 @@ test('what goes is in the log before it goes, and is what is older than the rete
 test('nothing goes when the log does not take the entry, and the next hour tries again', async () => {
   const { keeper, steps, lines, due } = scene([ONE], true);
   await keeper.start();
-  expect(steps).toEqual([
-    ['plan', -400 * DAY_MS],
-    ['log.prune', expect.anything()],
-  ]);
+  expect(steps).toEqual([['plan', -400 * DAY_MS], 'counts', ['log.prune', expect.anything()]]);
   expect(lines.join()).toContain('could not be removed');
   expect(due()?.ms).toBe(HOUR_MS);
+});
+
+test('nothing goes while what limits counted with it is in no snapshot', async () => {
+  const { keeper, steps, lines } = scene([ONE], false, false);
+  await keeper.start();
+  expect(steps).toEqual([['plan', -400 * DAY_MS], 'counts']);
+  expect(lines.join()).toContain('no snapshot of limits could be written');
 });
 
 test('nothing is logged when nothing is old; an export that lags is told', async () => {

@@ -177,9 +177,12 @@ export class LimitReplay {
   readonly #alias = new Int32Array(WORDS);
   readonly #names = new KnownTexts();
   readonly #terms = blankTerms();
+  readonly #partial: boolean;
 
-  constructor(state: LimitState) {
+  /** @param partial earlier journals are gone: charges of counters that only they named are passed over */
+  constructor(state: LimitState, partial = false) {
     this.#state = state;
+    this.#partial = partial;
   }
 
   /**
@@ -245,10 +248,16 @@ export class LimitReplay {
     const members = bytes.u8();
     terms.amount = bytes.whole();
     if ((members & HAS_KEY) !== 0) this.#bind(bytes, counter);
-    else if (!counters.isTaken(counter)) throw new Error(`counter ${counter} has no key`);
+    const isKnown = counters.isTaken(counter);
+    if (!isKnown && !this.#partial) throw new Error(`counter ${counter} has no key`);
     const hasCap = (members & HAS_CAP) !== 0;
-    terms.cap = hasCap ? bytes.whole() : f64(counters.cap, counter);
-    terms.speed = hasCap ? bytes.whole() : f64(counters.speed, counter);
+    if (hasCap) {
+      terms.cap = bytes.whole();
+      terms.speed = bytes.whole();
+    } else if (isKnown) {
+      terms.cap = f64(counters.cap, counter);
+      terms.speed = f64(counters.speed, counter);
+    }
     terms.holds = (members & HAS_HOLD) !== 0;
     if (terms.holds) {
       const detail = bytes.u8();
@@ -260,7 +269,7 @@ export class LimitReplay {
     } else {
       terms.onExpiry = CHARGE_ESTIMATE;
     }
-    charge(state, counter, terms, decision);
+    if (isKnown) charge(state, counter, terms, decision);
   }
 
   /** Gives a number the key that it has from here on. */

@@ -33,6 +33,11 @@ export class LimitRebuild {
     this.#replay = new LimitReplay(reader.state);
   }
 
+  /** Earlier journals are gone, and no snapshot stands for them: what is left is counted. Call it before any journal. */
+  allowGap(): void {
+    this.#replay = new LimitReplay(this.#reader.state, true);
+  }
+
   /** Reads journals, each behind its length. @throws Error when they do not follow what was read before */
   readJournals(body: Uint8Array): void {
     const bytes = new ByteReader(body);

@@ -38,12 +38,15 @@ export interface Restored {
 export async function restoreLimits(source: RestoreSource): Promise<Restored> {
   const rebuild = new LimitRebuild(source.reserve);
   const { from, ignored } = await readSnapshot(source, rebuild);
-  if (ignored !== undefined && (await source.firstKept()) > 0) {
+  const firstKept = await source.firstKept();
+  if (ignored !== undefined && firstKept > 0) {
     throw new AppError(
       'LOG_UNAVAILABLE',
       `\`${SNAPSHOT_FILE}\` cannot be used: ${ignored}; and the log has let go of entries that it stood for: restore the file from a backup, or delete it, so that limits count what the kept entries tell`,
     );
   }
+  // whoever removed the snapshot wants what the kept entries tell
+  if (from < firstKept) rebuild.allowGap();
   let next = from;
   try {
     for (let chunk = await source.chunk(next); chunk !== undefined; chunk = await source.chunk(next)) {
@@ -84,6 +87,9 @@ async function readSnapshot(
 async function mismatch(head: SnapshotHead, source: RestoreSource): Promise<string | undefined> {
   if (head.origin !== source.origin) return `it is about the log \`${head.origin}\``;
   if (head.size > source.size) return `it is about ${head.size} entries, and the log has ${source.size}`;
+  const firstKept = await source.firstKept();
+  if (head.size < firstKept)
+    return `it is about ${head.size} entries, and those up to ${firstKept - 1} are gone`;
   const hash = await source.leafHash(head.size - 1);
   // one that was removed cannot be compared any more
   return hash === undefined || hash === head.leafHash
