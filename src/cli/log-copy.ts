@@ -58,7 +58,8 @@ export class LogCopy implements LogSource {
 
   constructor(options: CopyOptions) {
     this.#options = options;
-    this.firstKept = options.firstKept;
+    // entries that were never there were not removed either
+    this.firstKept = Math.min(options.firstKept, options.size);
   }
 
   async *leaves(): AsyncGenerator<readonly StoredLeaf[]> {

@@ -84,7 +84,7 @@ async function mirrored(
   try {
     return await verifyLog(copy, {
       verifier: key.verifier,
-      earlier: held.note === undefined ? [] : [held.note],
+      earlier: held.note === undefined ? [] : [{ name: 'the checkpoint of the copy', note: held.note }],
       onProgress: (done, size = 0) => {
         if (terminal.interactive)
           progress.show(`copying: ${done} of ${size} entries, ${mirror.written.length} files`);

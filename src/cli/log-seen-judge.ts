@@ -63,16 +63,17 @@ export function judgeSeen(
 }
 
 function faultOf(
-  { index: said }: SeenDecision,
+  { index: said, other }: SeenDecision,
   index: number | undefined,
   report: LogReport | undefined,
 ): string | undefined {
   const size = report?.checkpoint?.size;
   if (size === undefined || report?.intact !== true) return 'the log itself does not verify';
   if (index !== undefined && index < size) {
-    return said === undefined || said === index
-      ? undefined
-      : `it is entry ${index}, and was answered as entry ${said}`;
+    if (said !== undefined && said !== index)
+      return `it is entry ${index}, and was answered as entry ${said}`;
+    if (other === undefined) return undefined;
+    return `it is entry ${index}, and was answered as entry ${other.index} as well, in line ${other.line}`;
   }
   if (index !== undefined)
     return `it is entry ${index}, and the checkpoint covers ${size} entries: verify again`;
@@ -80,7 +81,10 @@ function faultOf(
     return `it was answered as entry ${said}, and the checkpoint covers ${size} entries: verify a newer one`;
   }
   if (said === undefined ? report.firstKept > 0 : said < report.firstKept) {
-    return `it is not among the entries from ${report.firstKept} on, and those before are gone: ask for its proof`;
+    return (
+      `it is not among the entries from ${report.firstKept} on, and those before are gone: ` +
+      'verify an older copy, or the proof of it that somebody kept'
+    );
   }
   return 'it is not in the log';
 }

@@ -35,6 +35,8 @@ export interface SeenDecision {
   readonly line: number;
   /** Index that the same line gives the entry. */
   readonly index?: number;
+  /** A later line that gives it another one: an answer that is repeated has the place of the first. */
+  readonly other?: { readonly index: number; readonly line: number };
 }
 
 export interface SeenLog {
@@ -97,6 +99,12 @@ class SeenReader {
   }
 
   end(): SeenLog {
+    if (this.#ids.size === 0 && this.#others > 0) {
+      throw new CliError(`\`${this.#file}\` names decisions of other logs than \`${this.#origin}\` alone`, {
+        exitCode: EXIT.usage,
+        hint: 'verify the log that answered them: one that was replaced lies in `log-retired` of the data folder',
+      });
+    }
     if (this.#ids.size === 0) {
       throw new CliError(`\`${this.#file}\` names no decision`, {
         exitCode: EXIT.usage,
@@ -115,7 +123,11 @@ class SeenReader {
 
   #addId(id: string, index: number | undefined): void {
     const known = this.#ids.get(id);
-    if (known !== undefined && (known.index !== undefined || index === undefined)) return;
+    if (known !== undefined && (known.index !== undefined || index === undefined)) {
+      if (index === undefined || known.index === index || known.other !== undefined) return;
+      this.#ids.set(id, { ...known, other: { index, line: this.#lines } });
+      return;
+    }
     if (this.#ids.size >= MAX_IDS) {
       throw new CliError(`\`${this.#file}\` names more than ${MAX_IDS} decisions`, {
         exitCode: EXIT.usage,

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { openCheckpoint, parseCheckpoint } from '../decision-log/checkpoint.ts';
 import { parseLeaf } from '../decision-log/logged-leaf.ts';
+import type { EarlierCheckpoint } from '../decision-log/verify-roots.ts';
 import type { LogSource } from '../decision-log/log-source.ts';
 import { type NoteVerifier, ed25519Verifier, ed25519Signer, parseNote } from '../decision-log/signed-note.ts';
 import { TILE_WIDTH } from '../decision-log/tiles.ts';
@@ -39,7 +40,7 @@ export interface LogTarget {
   /** Undefined when no usable key was found: then `findings` say why. */
   readonly key: ChosenKey | undefined;
   /** Checkpoints that are kept beside the log. */
-  readonly earlier: readonly Uint8Array[];
+  readonly earlier: readonly EarlierCheckpoint[];
   /** Names of the files of entries, where there are such. */
   readonly shards: readonly string[] | undefined;
   /** What is wrong beside the tree; complete once the source has been read. */
@@ -199,12 +200,14 @@ function checkpointsOf(
   source: LogEvidence,
   anchor: Uint8Array,
   key: ChosenKey | undefined,
-): readonly Uint8Array[] {
+): readonly EarlierCheckpoint[] {
   const { storedCheckpoint } = source;
   const stored = storedCheckpoint === undefined ? undefined : Buffer.from(storedCheckpoint);
-  if ((signedSize(anchor, key) ?? -1) <= (signedSize(stored, key) ?? -1)) return [anchor];
+  if ((signedSize(anchor, key) ?? -1) <= (signedSize(stored, key) ?? -1)) {
+    return [{ name: `the local anchor \`${LOCAL_ANCHOR}\``, note: anchor }];
+  }
   source.preferCheckpoint(anchor);
-  return stored === undefined ? [] : [stored];
+  return stored === undefined ? [] : [{ name: 'the checkpoint of the stored head', note: stored }];
 }
 
 /** The signing key of a data folder must be that of its log; a service can be given it otherwise. */

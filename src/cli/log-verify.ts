@@ -6,6 +6,7 @@
 import { leafId, leafTime } from '../decision-log/leaf-facts.ts';
 import { FINDING_CODES } from '../decision-log/log-findings.ts';
 import { type LogReport, verifyLog } from '../decision-log/verify-log.ts';
+import type { EarlierCheckpoint } from '../decision-log/verify-roots.ts';
 import { TILE_WIDTH } from '../decision-log/tiles.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
 import { clientOf } from './client.ts';
@@ -98,7 +99,7 @@ async function openTarget(
 async function verify(
   terminal: Terminal,
   target: LogTarget,
-  earlier: readonly Uint8Array[],
+  earlier: readonly EarlierCheckpoint[],
   seen: readonly SeenLog[],
   progress: Progress,
 ): Promise<Verification> {
@@ -193,9 +194,9 @@ function bySeverity(a: CopyFinding, b: CopyFinding): number {
   return rank(a) - rank(b) || (a.index ?? -1) - (b.index ?? -1);
 }
 
-async function readCheckpoint(file: string): Promise<Uint8Array> {
+async function readCheckpoint(file: string): Promise<EarlierCheckpoint> {
   const note = await readWhole(file);
-  if (note !== undefined) return note;
+  if (note !== undefined) return { name: `the checkpoint \`${file}\``, note };
   throw new CliError(`there is no checkpoint file \`${file}\``);
 }
 

@@ -16,8 +16,21 @@ export interface RootOptions {
   readonly verifier: NoteVerifier;
   /** By default the name of the key. */
   readonly origin?: string;
-  /** Checkpoints of the log that others kept: signed notes, in any order. */
-  readonly earlier?: readonly (string | Uint8Array)[];
+  /** Checkpoints of the log that others kept, in any order. */
+  readonly earlier?: readonly EarlierCheckpoint[];
+}
+
+/** A checkpoint from elsewhere. */
+export interface EarlierCheckpoint {
+  /** What it is called in findings: `the checkpoint kept.checkpoint`. */
+  readonly name: string;
+  /** A signed note. */
+  readonly note: string | Uint8Array;
+}
+
+/** One that the log has signed, and where it is from. */
+interface NamedCheckpoint extends Checkpoint {
+  readonly name: string;
 }
 
 export class SignedRoots {
@@ -27,7 +40,7 @@ export class SignedRoots {
   #newest: Checkpoint | undefined;
   #newestDone = false;
   /** Those that others kept and were not compared yet, the smallest first. */
-  #earlier: Checkpoint[] = [];
+  #earlier: NamedCheckpoint[] = [];
   #published: AsyncIterator<string> | undefined;
   #nextPublished: Checkpoint | undefined;
   #publishedSize = 0;
@@ -76,8 +89,10 @@ export class SignedRoots {
     const head = await this.#source.head?.();
     if (head !== undefined && this.#newest !== undefined) this.#checkHead(head, this.#newest);
     this.#earlier = (this.#options.earlier ?? [])
-      .map((earlier, at) => this.#open(earlier, `earlier checkpoint ${at + 1}`))
-      .filter(checkpoint => checkpoint !== undefined)
+      .flatMap(({ name, note: kept }) => {
+        const checkpoint = this.#open(kept, name);
+        return checkpoint === undefined ? [] : [{ ...checkpoint, name }];
+      })
       .sort((a, b) => a.size - b.size);
     this.#published = this.#source.published?.()[Symbol.asyncIterator]();
     await this.#advance();
@@ -94,7 +109,7 @@ export class SignedRoots {
     while (this.#earlier[0]?.size === tree.size) {
       const [earlier, ...rest] = this.#earlier;
       this.#earlier = rest;
-      if (earlier !== undefined) this.#judge(tree, earlier, 'FORK', 'an earlier checkpoint');
+      if (earlier !== undefined) this.#judge(tree, earlier, 'FORK', earlier.name);
     }
     while (this.#nextPublished?.size === tree.size) {
       const holds = this.#judge(tree, this.#nextPublished, 'FORK', 'a checkpoint that it published');
@@ -106,10 +121,12 @@ export class SignedRoots {
 
   /** @param end number of entries that the log has: what was signed beyond it is gone */
   async finish(end: number): Promise<void> {
-    const largest = [this.#nextPublished, ...this.#earlier].filter(one => one !== undefined);
-    for (const { size } of largest) {
+    const published = this.#nextPublished;
+    const left = published === undefined ? [] : [{ ...published, name: 'a checkpoint that it published' }];
+    for (const { size, name } of [...left, ...this.#earlier]) {
       if (size <= end) continue;
-      this.#findings.add('LOG_SHORTER', end, `the log has ${end} entries, and it signed that it had ${size}`);
+      const message = `the log has ${end} entries, and it signed that it had ${size}: ${name}`;
+      this.#findings.add('LOG_SHORTER', end, message);
     }
     await this.#endPublished();
   }

@@ -66,6 +66,11 @@ describe('a file of a gateway', () => {
     expect(seen).toMatchObject({ linesOfOthers: 1, largest: undefined });
   });
 
+  test('in which another log alone answered is not said to name no decision', async () => {
+    const file = fileOf(`x-duramen-decision-id: ${A} x-duramen-log: duramen.local/other 4 9\n`);
+    await expect(readSeenLog(file, ORIGIN)).rejects.toThrow('names decisions of other logs');
+  });
+
   test('that names no decision is a usage error, and one that is not there a failure', async () => {
     await expect(readSeenLog(fileOf('hello world, nothing here\n'), ORIGIN)).rejects.toMatchObject({
       exitCode: EXIT.usage,

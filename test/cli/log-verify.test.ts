@@ -178,6 +178,17 @@ describe('a copy that somebody touched', () => {
   });
 });
 
+test.each([512, SIZE, SIZE + 1, 90_000_000_000_000])(
+  'a copy that says %i entries were removed is not believed',
+  async below => {
+    writeFileSync(join(folder, 'pruned-below'), `${below}\n`);
+    const { code, report } = await reported('--key', key);
+    expect(code).toBe(EXIT.notVerified);
+    expect(report.firstBad).toBe(0);
+    expect(report.findings).toContainEqual(expect.objectContaining({ index: 0, code: 'PRUNING_UNRECORDED' }));
+  },
+);
+
 describe('an earlier checkpoint', () => {
   const note = (size: number, seed = 7): Uint8Array =>
     copyOf(size, ORIGIN, seed).get('checkpoint') ?? Buffer.alloc(0);
@@ -192,7 +203,8 @@ describe('an earlier checkpoint', () => {
     writeFiles(folder, copyOf(300));
     const { code, report } = await reported('--key', key, '--checkpoint', file('c', note(SIZE)));
     expect(code).toBe(EXIT.notVerified);
-    expect(report.findings[0]).toMatchObject({ code: 'LOG_SHORTER' });
+    expect(report.findings[0]).toMatchObject({ code: 'LOG_SHORTER', index: 300 });
+    expect(report.findings[0]?.['message']).toContain(`the checkpoint \`${join(root, 'c')}\``);
   });
 
   test('of another history is a fork', async () => {
@@ -200,12 +212,15 @@ describe('an earlier checkpoint', () => {
     const { code, report } = await reported('--key', key, '--checkpoint', file('c', other ?? ''));
     expect(code).toBe(EXIT.notVerified);
     expect(report.findings[0]).toMatchObject({ code: 'FORK' });
+    expect(report.findings[0]?.['message']).toContain(`the root of the checkpoint \`${join(root, 'c')}\``);
   });
 
-  test('that another key signed is refused', async () => {
-    const { code, report } = await reported('--key', key, '--checkpoint', file('c', note(300, 9)));
+  test('that another key signed is refused, by its name', async () => {
+    const kept = ['--checkpoint', file('c', note(300)), '--checkpoint', file('stranger', note(300, 9))];
+    const { code, report } = await reported('--key', key, ...kept);
     expect(code).toBe(EXIT.notVerified);
-    expect(report.findings[0]).toMatchObject({ code: 'CHECKPOINT_INVALID' });
+    expect(report.findings).toMatchObject([{ code: 'CHECKPOINT_INVALID' }]);
+    expect(report.findings[0]?.['message']).toContain(`the checkpoint \`${join(root, 'stranger')}\` cannot`);
   });
 });
 
@@ -246,6 +261,11 @@ describe('decisions seen elsewhere', () => {
     const larger = await cli('--tiles', folder, '--key', key, '--gateway-log', file('seen', line(4, 4, 701)));
     expect(larger.code).toBe(EXIT.notVerified);
     expect(larger.stdout).toContain('the log had 701 entries; this checkpoint covers 700');
+    for (const text of [line(4, 4, 9) + line(4, 7, 9), line(4, 7, 9) + line(4, 4, 9)]) {
+      const twice = await cli('--tiles', folder, '--key', key, '--gateway-log', file('seen', text));
+      expect(twice.code).toBe(EXIT.notVerified);
+      expect(twice.stdout).toContain('it is entry 4, and was answered as entry 7');
+    }
   });
 
   test('prove nothing by a log that does not verify', async () => {

@@ -237,30 +237,29 @@ describe('the signed checkpoint', () => {
 
 describe('an earlier checkpoint', () => {
   const whole = new SmallLog(TEXTS);
+  const kept = (size: number) => ({ name: `the one of ${size}`, note: whole.checkpointAt(size) });
 
   test.each([0, 1, 256, 500, SIZE])('of %i entries is confirmed', async size => {
-    const report = await whole.verify({ earlier: [whole.checkpointAt(size), whole.checkpointAt(10)] });
+    const report = await whole.verify({ earlier: [kept(size), kept(10)] });
     expect(report).toMatchObject({ intact: true, checkpoints: 3 });
   });
 
   test('finds a log that was forked, signed or not, from the last size that both have', async () => {
     const forked = new SmallLog(TEXTS.with(400, leafText({ time: START + 400_000 })));
-    const earlier = [900, 300, 399].map(size => whole.checkpointAt(size));
+    const earlier = [900, 300, 399].map(kept);
     expect(found(await forked.verify({ earlier }))).toEqual(['FORK 399']);
   });
 
   test('finds a log that was put back to an earlier state', async () => {
     const back = new SmallLog(TEXTS.slice(0, 600));
-    const report = await back.verify({ earlier: [whole.checkpointAt(900)] });
+    const report = await back.verify({ earlier: [kept(900)] });
     expect(found(report)).toEqual(['LOG_SHORTER 600']);
   });
 
   test('that the log did not sign says nothing about it', async () => {
     const forged = whole.checkpointAt(500).replace('\n500\n', '\n501\n');
-    expect(found(await whole.verify({ earlier: [forged, 'no note'] }))).toEqual([
-      'CHECKPOINT_INVALID',
-      'CHECKPOINT_INVALID',
-    ]);
+    const earlier = [forged, 'no note'].map(note => ({ name: 'a note', note }));
+    expect(found(await whole.verify({ earlier }))).toEqual(['CHECKPOINT_INVALID', 'CHECKPOINT_INVALID']);
   });
 
   test('that the log published itself is compared too, and must be in order', async () => {

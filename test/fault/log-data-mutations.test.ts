@@ -142,6 +142,41 @@ describe('what is found beside the entries', () => {
     expect(findings.map(({ code }) => code)).toContain('ENTRY_MISPLACED');
   });
 
+  test.each([
+    ['an entry that is nothing', 'body = NULL', 'ENTRY_MISSING'],
+    ['an entry that is a number', 'body = 5', 'ENTRY_MISSING'],
+    ['a hash that is nothing', 'hash = NULL', 'LEAF_HASH_CHANGED'],
+    ['a hash of one byte', "hash = x'00'", 'LEAF_HASH_CHANGED'],
+  ])('in a table that was made anew: %s', async (_, change, code) => {
+    for (const place of [0, -1]) {
+      const log = harmable(`anew-${code}-${change.length}-${place}`);
+      const shard = log.shards.at(place);
+      if (shard === undefined) throw new Error('the log has no shard');
+      const index = shard.first + 20;
+      log.sql(shard.file, db => {
+        db.exec('CREATE TABLE anew (idx INTEGER PRIMARY KEY, body, hash, subject, sealed)');
+        db.exec('INSERT INTO anew SELECT idx, body, hash, subject, sealed FROM leaf');
+        db.exec('DROP TABLE leaf');
+        db.exec('ALTER TABLE anew RENAME TO leaf');
+        db.prepare(`UPDATE leaf SET ${change} WHERE idx = ?`).run(index);
+      });
+      const { firstBad, findings } = await verify(log.folder);
+      expect(firstBad).toBe(index);
+      expect(findings.map(finding => finding.code)).toContain(code);
+    }
+  });
+
+  test('a newest file that cannot be read, and not at the shards before it, which are sound', async () => {
+    const log = harmable('newest');
+    const newest = log.shards.at(-1);
+    if (newest === undefined) throw new Error('the log has no shard');
+    writeFileSync(join(log.folder, newest.file), '');
+    const { verified, firstBad } = await verify(log.folder);
+    expect(verified).toBe(false);
+    // the tile in which the shard begins is lost with it
+    expect(firstBad).toBe(newest.first - (newest.first % 256));
+  });
+
   test('harm to the hashes that removed entries left', async () => {
     const folder = join(root, 'remains');
     cpSync(whole, folder, { recursive: true });

@@ -141,7 +141,7 @@ test('any prefix of a log, stored in any way, with any checkpoints of itself, is
       const log = new SmallLog(TEXTS.slice(0, size), stored);
       const within = (all: readonly number[]) => all.filter(one => one <= size).sort((a, b) => a - b);
       log.published = within(own).map(one => log.checkpointAt(one));
-      const earlier = within(kept).map(one => log.checkpointAt(one));
+      const earlier = within(kept).map(one => ({ name: 'one', note: log.checkpointAt(one) }));
       const report = await log.verify({ earlier });
       expect(report).toMatchObject({ findings: [], confirmed: size });
       expect(report.checkpoints).toBe(1 + earlier.length + log.published.length);

@@ -1,4 +1,6 @@
 /** What the databases of a log hold, as rows for its verification. Invariant: a row is what is stored, not what should be. */
+import type { StoredLeaf } from '../../decision-log/log-source.ts';
+import { HASH_BYTES } from '../../decision-log/tree-hash.ts';
 import type { EvidenceDatabase } from './log-evidence-files.ts';
 import type { ShardName } from './log-shard-name.ts';
 
@@ -13,10 +15,28 @@ export interface TileRow {
   readonly data: Buffer;
 }
 
+/** A table that was made anew can hold anything in its columns. */
 export interface LeafRow {
   readonly idx: number;
-  readonly body: Buffer;
-  readonly hash: Buffer;
+  readonly body: unknown;
+  readonly hash: unknown;
+}
+
+/**
+ * What of a row can be judged: an entry that is no bytes is missing, a hash of another form is none.
+ * @param find hears what is wrong
+ */
+export function leavesOf(
+  { idx, body, hash }: LeafRow,
+  find: (index: number, code: string, message: string) => void,
+): StoredLeaf[] {
+  if (!(body instanceof Uint8Array)) {
+    find(idx, 'SHARD_DAMAGED', `entry ${idx} is not stored as bytes`);
+    return [];
+  }
+  if (hash instanceof Uint8Array && hash.length === HASH_BYTES) return [{ index: idx, bytes: body, hash }];
+  find(idx, 'LEAF_HASH_CHANGED', `what is stored as the hash of entry ${idx} is no hash`);
+  return [{ index: idx, bytes: body }];
 }
 
 export function metaOf(db: EvidenceDatabase): Map<string, string> {

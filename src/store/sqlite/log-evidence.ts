@@ -12,6 +12,7 @@ import {
   carryOf,
   type Head,
   type LeafRow,
+  leavesOf,
   metaOf,
   type State,
   stateOf,
@@ -92,6 +93,7 @@ export class LogEvidence implements LogSource {
   }
 
   async *leaves(): AsyncGenerator<readonly StoredLeaf[]> {
+    const finding = (index: number, code: string, message: string) => this.#find(index, code, message);
     for (const shard of this.shards) {
       this.#read(shard.first, () => this.#checkShard(shard, this.#files.shard(shard)));
       for (let from = Number.MIN_SAFE_INTEGER; ; ) {
@@ -99,9 +101,7 @@ export class LogEvidence implements LogSource {
         const last = rows.at(-1);
         if (last === undefined) break;
         from = last.idx + 1;
-        yield rows
-          .filter(({ idx }) => this.#isPlausible(shard, idx))
-          .map(({ idx, body, hash }) => ({ index: idx, bytes: body, hash }));
+        yield rows.filter(({ idx }) => this.#isPlausible(shard, idx)).flatMap(row => leavesOf(row, finding));
         // beyond what numbers can tell apart there is no next page
         if (!Number.isSafeInteger(from)) break;
       }
@@ -313,7 +313,7 @@ export class LogEvidence implements LogSource {
     const n = Math.floor(shard.first / TILE_WIDTH ** (level + 1));
     const width = tileWidth(shard.first, level, n);
     const carried = carryOf(db, level) ?? Buffer.alloc(0);
-    const expected = this.#storedHashes(level, n, width);
+    const expected = this.#hashesElsewhere(level, n, width);
     if (expected === undefined || sameHash(carried, expected)) return;
     if (carried.length !== width * HASH_BYTES) {
       this.#find(shard.first, 'TILE_CHANGED', `shard \`${shard.name}\` did not carry over what is before it`);
@@ -328,6 +328,15 @@ export class LogEvidence implements LogSource {
       'TILE_CHANGED',
       `what shard \`${shard.name}\` carried over of tile ${n} of level ${level} differs from the tile at entry ${index}`,
     );
+  }
+
+  /** As below; undefined as well when another file cannot be read, which is found where that file is read for itself. */
+  #hashesElsewhere(level: number, n: number, width: number): Uint8Array | undefined {
+    try {
+      return this.#storedHashes(level, n, width);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Hashes of a tile from where they are stored otherwise; undefined when nothing else holds them. */
