@@ -1,9 +1,10 @@
 /**
  * Lets go of old entries of the decision log, once an hour. Invariants: what will be removed is in the log before the
- * first file goes; what limits counted with it is in their snapshot before that.
+ * first file goes; what limits counted with it is in their snapshot before that; a clock that jumped removes nothing
+ * until the log itself has entries of the day before.
  */
 import type { Timers } from '../decision-log/timers.ts';
-import type { Clock, IdSource } from '../domain/clock.ts';
+import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
 import type { LogClient } from '../store/sqlite/log-client.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Events } from './events.ts';
@@ -11,9 +12,11 @@ import type { Events } from './events.ts';
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+/** How long a time must have been in the log before it is believed, and the longest silence before that, in milliseconds. */
+const SETTLE_MS = DAY_MS;
 
 /** What removes entries. */
-export type LogRetention = Pick<LogClient, 'prunable' | 'prune'>;
+export type LogRetention = Pick<LogClient, 'prunable' | 'prune' | 'lastEntryBefore'>;
 
 export interface RetentionOptions {
   readonly retention: LogRetention;
@@ -64,7 +67,8 @@ export class RetentionKeeper {
 
   async #prune(): Promise<void> {
     const { retention, retentionDays, keepCounts, events, clock, ids, logger } = this.#options;
-    const before = clock.now() - retentionDays * DAY_MS;
+    const now = clock.now();
+    const before = now - retentionDays * DAY_MS;
     const { removed, firstKept, heldBackBy } = await retention.prunable(before);
     if (heldBackBy !== undefined) {
       logger.warn(
@@ -73,6 +77,19 @@ export class RetentionKeeper {
       );
     }
     if (removed.length === 0) return;
+    const settled = now - SETTLE_MS;
+    const seen = await retention.lastEntryBefore(settled);
+    if (seen === undefined || settled - seen > SETTLE_MS) {
+      logger.warn(
+        {
+          clock: timestamp(now),
+          lastEntryBefore: seen === undefined ? undefined : timestamp(seen),
+          firstKept,
+        },
+        'old entries of the decision log are kept: it has no entry from the day before the last 24 hours, so the clock may have jumped: check the clock; removal goes on when the log has covered a day',
+      );
+      return;
+    }
     if (!(await keepCounts()))
       throw new Error('no snapshot of limits could be written, which must outlive them');
     const shards = removed.map(({ name }) => name);

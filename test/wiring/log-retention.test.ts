@@ -13,7 +13,12 @@ const NOTHING: Pruning = { removed: [], firstKept: 0, heldBackBy: undefined };
 const ONE: Pruning = { removed: [SHARD], firstKept: 9, heldBackBy: undefined };
 
 /** A keeper whose log would remove `plans`, one after the other. What happens is told in order. */
-function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = true) {
+function scene(
+  plans: (Pruning | Error)[],
+  recordFails = false,
+  countsKept = true,
+  seenAgo = 2 * DAY_MS,
+) {
   const clock = manualClock();
   const steps: unknown[] = [];
   const lines: string[] = [];
@@ -25,6 +30,10 @@ function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = tru
         const plan = plans.shift() ?? NOTHING;
         if (plan instanceof Error) throw plan;
         return plan;
+      },
+      lastEntryBefore: async time => {
+        expect(clock.now() - time).toBe(DAY_MS);
+        return seenAgo === Number.POSITIVE_INFINITY ? undefined : clock.now() - seenAgo;
       },
       prune: async before => {
         steps.push(['prune', before - clock.now()]);
@@ -81,6 +90,17 @@ test('nothing goes while what limits counted with it is in no snapshot', async (
   await keeper.start();
   expect(steps).toEqual([['plan', -400 * DAY_MS], 'counts']);
   expect(lines.join()).toContain('no snapshot of limits could be written');
+});
+
+test.each<[string, number]>([
+  ['the day before yesterday has no entry', 2 * DAY_MS + 1],
+  ['the log begins within the last day', Number.POSITIVE_INFINITY],
+])('nothing goes while %s: the clock may have jumped', async (_what, seenAgo) => {
+  const { keeper, steps, lines, due } = scene([ONE, ONE], false, true, seenAgo);
+  await keeper.start();
+  expect(steps).toEqual([['plan', -400 * DAY_MS]]);
+  expect(lines.join()).toContain('check the clock');
+  expect(due()?.ms).toBe(HOUR_MS);
 });
 
 test('nothing is logged when nothing is old; an export that lags is told', async () => {

@@ -47,6 +47,11 @@ export class LogAsks implements LogExports {
     return answer.op === 'prune' ? answer.pruning : mismatch(answer);
   }
 
+  async lastEntryBefore(before: number): Promise<number | undefined> {
+    const answer = await this.ask({ op: 'seen', before });
+    return answer.op === 'seen' ? answer.time : mismatch(answer);
+  }
+
   async journals(from: number): Promise<JournalChunk | undefined> {
     const answer = await this.ask({ op: 'journals', from });
     return answer.op === 'journals' ? answer.chunk : mismatch(answer);

@@ -158,6 +158,11 @@ export class LogClient implements DecisionLog {
     return this.asks.prune('prune', before);
   }
 
+  /** The time of the newest entry that is no younger than an instant; see log-retention.ts. */
+  lastEntryBefore(time: number): Promise<number | undefined> {
+    return this.asks.lastEntryBefore(time);
+  }
+
   /** What `prune` would remove now. */
   prunable(before: number): Promise<Pruning> {
     return this.asks.prune('prunable', before);

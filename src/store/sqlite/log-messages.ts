@@ -25,7 +25,7 @@ export function isLogWorkerData(data: unknown): data is LogWorkerData {
 /** A question beside the batches; times are milliseconds since the epoch. */
 export type LogAsk =
   | { readonly op: 'sign'; readonly now: number }
-  | { readonly op: 'prunable' | 'prune'; readonly before: number }
+  | { readonly op: 'prunable' | 'prune' | 'seen'; readonly before: number }
   | { readonly op: 'exports' }
   /** Journals of batches whose first leaf has at least this index. */
   | { readonly op: 'journals'; readonly from: number }
@@ -35,6 +35,7 @@ export type LogAsk =
 export type LogAnswer =
   | { readonly op: 'sign'; readonly checkpoint: SignedCheckpoint }
   | { readonly op: 'prune'; readonly pruning: Pruning }
+  | { readonly op: 'seen'; readonly time: number | undefined }
   | { readonly op: 'exports'; readonly exports: readonly LogExport[] }
   | { readonly op: 'save'; readonly saved: LogExport }
   | { readonly op: 'remove'; readonly existed: boolean }

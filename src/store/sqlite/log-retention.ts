@@ -3,7 +3,7 @@
  * first, and none that an export has not taken; a crash at any point leaves a shard whole, or removed, and its tiles
  * readable either way.
  */
-import SqliteDatabase from 'better-sqlite3';
+import SqliteDatabase, { type Database } from 'better-sqlite3';
 import type { SignedCheckpoint } from '../../decision-log/ports.ts';
 import { removeDatabase, removeLargeDatabase } from './log-files.ts';
 import type { LogArchive, RemovedShard, TileRow } from './log-archive.ts';
@@ -45,6 +45,46 @@ export function prunable(folder: string, archive: LogArchive, before: number): P
     removed.push(described);
   }
   return { removed, firstKept: shards[removed.length]?.first ?? 0, heldBackBy };
+}
+
+/**
+ * The time of the newest entry that is no younger than an instant (milliseconds), as far as entries stand in the order
+ * of their times; undefined when there is none. After a clock went back it may be an older entry than that.
+ * @throws Error when a shard cannot be read
+ */
+export function lastEntryBefore(folder: string, time: number): number | undefined {
+  for (const shard of listShards(folder).reverse()) {
+    const db = openShard(folder, shard);
+    try {
+      const found = lastTimeBefore(db, time);
+      if (found !== undefined) return found;
+    } finally {
+      db.close();
+    }
+  }
+  return undefined;
+}
+
+function lastTimeBefore(db: Database, time: number): number | undefined {
+  const leaf = db.prepare<[number], StoredLeaf>('SELECT body, hash FROM leaf WHERE idx = ?');
+  const bounds = db
+    .prepare<[], { first: number | null; last: number | null }>(
+      'SELECT min(idx) AS first, max(idx) AS last FROM leaf',
+    )
+    .get();
+  let low = bounds?.first ?? 0;
+  let high = bounds?.last ?? -1;
+  let found: number | undefined;
+  while (low <= high) {
+    const middle = Math.floor((low + high) / 2);
+    const at = timeOf(leaf.get(middle));
+    if (at > time) high = middle - 1;
+    else {
+      found = at;
+      low = middle + 1;
+    }
+  }
+  return found;
 }
 
 /**
@@ -133,6 +173,6 @@ function readCheckpoints(
   }
 }
 
-function openShard(folder: string, shard: Named) {
+function openShard(folder: string, shard: Named): Database {
   return new SqliteDatabase(shardFile(folder, shard), { readonly: true, fileMustExist: true });
 }

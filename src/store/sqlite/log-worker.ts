@@ -98,6 +98,8 @@ function answer(writer: LogWriter, id: number, ask: LogAsk, send: Send): void {
         return reply({ op: 'remove', existed: writer.removeExport(ask.name) });
       case 'prunable':
         return reply({ op: 'prune', pruning: writer.prunable(ask.before) });
+      case 'seen':
+        return reply({ op: 'seen', time: writer.lastEntryBefore(ask.before) });
       case 'prune':
         inSteps(writer.prune(ask.before)).then(pruning => reply({ op: 'prune', pruning }), decline);
         return;

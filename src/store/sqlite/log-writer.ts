@@ -19,7 +19,7 @@ import { frameOf, type LeafFrame, leafFrames } from './log-batch.ts';
 import { systemCode } from './log-check.ts';
 import { checkedFrontier, takeStoredTiles } from './log-frontier.ts';
 import { MAX_SHARD_ENTRIES, nextShard, openLeaf, sealLeaf } from './log-links.ts';
-import { prunable, prune, type Pruning } from './log-retention.ts';
+import { lastEntryBefore, prunable, prune, type Pruning } from './log-retention.ts';
 import { PAGE_BYTES, Shard } from './log-shard.ts';
 import { isoWeek } from './log-shard-name.ts';
 import { startLog, type StartedLog, type StartOptions } from './log-start.ts';
@@ -221,6 +221,11 @@ export class LogWriter {
   /** What `prune` would remove. */
   prunable(before: number): Pruning {
     return prunable(this.options.folder, this.archive, before);
+  }
+
+  /** See `lastEntryBefore`. */
+  lastEntryBefore(time: number): number | undefined {
+    return lastEntryBefore(this.options.folder, time);
   }
 
   /** Removes what is older than an instant, step by step; see `prune`. */

@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseLeaf } from '../../../src/decision-log/logged-leaf.ts';
 import { consistencyFault, inclusionFault } from '../../../src/decision-log/proofs.ts';
+import { decisionEntry } from '../../decision-log/entries.ts';
 import { isoWeek, weekStart } from '../../../src/store/sqlite/log-shard-name.ts';
 import { LogShards } from '../../../src/store/sqlite/log-shards.ts';
 import { ShardedTree } from '../../../src/store/sqlite/log-tree.ts';
 import { LogScene, pruneAll, WEEK_MS } from './log-scene.ts';
-import { openWriter, WRITTEN } from './threadless-log.ts';
+import { appendTo, openWriter, WRITTEN } from './threadless-log.ts';
 import { readWholeLog } from './whole-log.ts';
 
+const DAY_MS = 86_400_000;
 const FOREVER = Number.MAX_SAFE_INTEGER;
 
 let scene: LogScene;
@@ -105,6 +107,23 @@ describe('a shard ends', () => {
     scene.using(writer => void scene.add(writer, 3, 1));
     expect(scene.names()).toHaveLength(2);
     await readWholeLog(scene.folder);
+  });
+});
+
+test('the newest entry that is no younger than an instant is found in each shard', () => {
+  scene.using(writer => {
+    expect(writer.lastEntryBefore(FOREVER)).toBeUndefined();
+    for (let at = 0; at < 40; at++) {
+      const time = WRITTEN + at * DAY_MS;
+      appendTo(writer, [{ ...decisionEntry(at), time }], time);
+    }
+    expect(scene.names().length).toBeGreaterThan(5);
+    for (let at = 0; at < 40; at++) {
+      const time = WRITTEN + at * DAY_MS;
+      expect([writer.lastEntryBefore(time), writer.lastEntryBefore(time + DAY_MS - 1)]).toEqual([time, time]);
+    }
+    expect(writer.lastEntryBefore(WRITTEN - 1)).toBeUndefined();
+    expect(writer.lastEntryBefore(FOREVER)).toBe(WRITTEN + 39 * DAY_MS);
   });
 });
 
