@@ -74,7 +74,10 @@ function objectToStanding(id: string, tenant: DirectoryEntity | undefined): Obje
   return undefined;
 }
 
-/** Every agent of the delegation must exist and be active: a disabled one must not ride on its caller's rights. */
+/**
+ * Every agent of the delegation must exist and be active, and so must its tenant: one that could not ask for itself
+ * must not ride on its caller's rights.
+ */
 function objectToAgents(
   snapshot: Snapshot,
   via: { readonly agent: string; readonly chain: readonly string[] },
@@ -84,6 +87,8 @@ function objectToAgents(
     if (agent === undefined) return { code: 'UNKNOWN_PRINCIPAL', message: `there is no agent \`${id}\`` };
     if (agent.status === 'disabled')
       return { code: 'PRINCIPAL_DISABLED', message: `agent \`${id}\` is disabled` };
+    const suspended = agent.tenant === undefined ? undefined : objectToTenant(snapshot, agent.tenant);
+    if (suspended !== undefined) return suspended;
   }
   return undefined;
 }
