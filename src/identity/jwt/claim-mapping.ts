@@ -127,7 +127,8 @@ function runStep(text: string, step: MappingStep): string | undefined {
   if ('part' in step) return text.split(step.part.separator).at(step.part.index);
   if ('replaceAll' in step) return text.replaceAll(step.replaceAll.search, () => step.replaceAll.with);
   if ('lookup' in step) return Object.hasOwn(step.lookup, text) ? step.lookup[text] : undefined;
-  return text.toLowerCase();
+  // of A to Z alone: Unicode would make a k of the Kelvin sign, and so one id of two subjects
+  return text.replaceAll(/[A-Z]+/g, letters => letters.toLowerCase());
 }
 
 function bounded(text: string | undefined): string | undefined {

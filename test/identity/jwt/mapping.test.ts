@@ -38,6 +38,7 @@ describe('a value', () => {
     'https://acme.example/tenant': 'acme',
     list: ['x'],
     long: 'x'.repeat(300),
+    kelvin: '\u212aIM@example.com',
   };
   const rows: readonly (readonly [string, ValueMapping, string | undefined])[] = [
     ['a constant', { value: 'User' }, 'User'],
@@ -65,6 +66,12 @@ describe('a value', () => {
       undefined,
     ],
     ['lower case', { claim: 'email', steps: [{ lowercase: true }] }, 'alice@example.com'],
+    // U+212A: toLowerCase would make a k of it, and another subject's id of this one
+    [
+      'lower case of a Kelvin sign',
+      { claim: 'kelvin', steps: [{ lowercase: true }] },
+      '\u212aim@example.com',
+    ],
     ['a table', { claim: ['nested', 'team'], steps: [{ lookup: { red: 'acme/red' } }] }, 'acme/red'],
     ['a table without the value', { claim: 'sub', steps: [{ lookup: { red: 'x' } }] }, undefined],
     ['a table and a prototype', { claim: ['nested', 'team'], steps: [{ lookup: {} }] }, undefined],
