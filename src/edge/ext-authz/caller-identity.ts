@@ -18,6 +18,7 @@ import { writePem } from '../../identity/certificates/pem.ts';
 import type { Refusal } from '../../pdp/engine.ts';
 import type { HeaderList } from '../ai-requests/header-list.ts';
 import { checkAssertion, type Intake, verifyCaller } from '../http/caller-intake.ts';
+import { plainAddress } from '../http/client-address.ts';
 import type { Services } from '../http/services.ts';
 import { deny } from './request-denied.ts';
 
@@ -140,9 +141,8 @@ function asserted(
 }
 
 function contextOf(profile: PepProfile, headers: HeaderList): Pick<Caller, 'context'> {
-  const ip = valueAt(headers, profile.ip);
+  const ip = addressAt(headers, profile.ip);
   const region = valueAt(headers, profile.region);
-  if (ip !== undefined && isIP(ip) === 0) deny('INPUT_REJECTED', 'the address of the client is no address');
   if (region !== undefined && !ID_PATTERN.test(region)) deny('INPUT_REJECTED', 'the region is no name');
   const context = {
     ...(ip === undefined ? {} : { ip }),
@@ -150,6 +150,19 @@ function contextOf(profile: PepProfile, headers: HeaderList): Pick<Caller, 'cont
     ...(profile.env === undefined ? {} : { env: profile.env }),
   };
   return Object.keys(context).length === 0 ? {} : { context };
+}
+
+/** As policies read it; proxies that listen for both versions write IPv4 addresses in IPv6 (`::ffff:192.0.2.1`). */
+function addressAt(headers: HeaderList, name: string | undefined): string | undefined {
+  const value = valueAt(headers, name);
+  if (value === undefined) return undefined;
+  const address = plainAddress(value);
+  const version = isIP(address);
+  // Cedar reads no other address with an IPv4 address in it
+  if (version === 0 || (version === 6 && address.includes('.'))) {
+    deny('INPUT_REJECTED', 'the address of the client is no address');
+  }
+  return address;
 }
 
 function idAt(headers: HeaderList, name: string | undefined): string | undefined {

@@ -26,13 +26,13 @@ export class ClientAddresses {
 
   /** The address that sent the request, as a source: an IPv4 address, or the /64 of an IPv6 address. */
   sourceOf(incoming: IncomingMessage): string {
-    const peer = plain(incoming.socket.remoteAddress ?? '');
+    const peer = plainAddress(incoming.socket.remoteAddress ?? '');
     const forwarded = incoming.headers['x-forwarded-for'];
     if (!this.#trustsAny || forwarded === undefined || !this.#isTrusted(peer)) return sourceOf(peer);
     const hops = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded).split(',');
     let source = peer;
     for (const hop of hops.reverse().slice(0, MAX_HOPS)) {
-      const address = plain(hop.trim());
+      const address = plainAddress(hop.trim());
       if (isIP(address) === 0) break;
       source = address;
       if (!this.#isTrusted(address)) break;
@@ -46,8 +46,8 @@ export class ClientAddresses {
   }
 }
 
-/** IPv4 addresses inside IPv6 sockets are IPv4 addresses; a zone is no part of the source. */
-function plain(address: string): string {
+/** IPv4 addresses inside IPv6 sockets are IPv4 addresses; a zone is no part of an address. */
+export function plainAddress(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   return mapped ?? address.replace(/%.*$/, '');
 }

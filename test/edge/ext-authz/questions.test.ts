@@ -208,6 +208,7 @@ describe('a deny', () => {
     ['a way out of the profile', 'agent', { path: '/../../v1/keys' }, 'INPUT_REJECTED'],
     ['two slashes', 'agent', { path: '//v1/chat/completions', body: chatOf('support-llm') }, 'INPUT_REJECTED'],
     ['an address that is none', 'agent', { path: CHAT, headers: { 'x-client-ip': 'localhost' }, body: chatOf('support-llm') }, 'INPUT_REJECTED'],
+    ['an address that policies cannot read', 'agent', { path: CHAT, headers: { 'x-client-ip': '::10.0.0.1' }, body: chatOf('support-llm') }, 'INPUT_REJECTED'],
     ['no caller', 'agent', { path: CHAT, headers: { 'x-user': '' }, body: chatOf('support-llm') }, 'UNAUTHENTICATED'],
     ['a caller that is no id', 'agent', { path: CHAT, headers: { 'x-user': 'a b' }, body: chatOf('support-llm') }, 'UNAUTHENTICATED'],
     ['an unknown caller', 'agent', { path: CHAT, headers: { 'x-user': 'acme/nobody' }, body: chatOf('support-llm') }, 'UNKNOWN_PRINCIPAL'],
@@ -271,6 +272,17 @@ describe('headers', () => {
   ] as const)('that pose as ours or the gateway’s are refused: %s', async (_, headers) => {
     const reply = await asks('agent', { path: CHAT, headers, body });
     expect(reply).toMatchObject({ status: 403, headers: { 'x-duramen-reason': 'INPUT_REJECTED' } });
+  });
+
+  test.each([
+    ['::ffff:10.1.2.3', '10.1.2.3'],
+    ['::FFFF:10.1.2.3', '10.1.2.3'],
+    ['fe80::1%eth0', 'fe80::1'],
+    ['2001:db8::1', '2001:db8::1'],
+  ])('name the address as sockets do: %s', async (written, ip) => {
+    const reply = await asks('agent', { path: CHAT, headers: { 'x-client-ip': written }, body });
+    expect(reply.headers).toMatchObject({ 'x-duramen-decision': 'allow' });
+    expect(await entryOf(reply)).toMatchObject({ request: { context: { ip } } });
   });
 
   test('of an answer are all there, whatever it is', async () => {
