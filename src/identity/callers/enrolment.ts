@@ -52,7 +52,8 @@ export class Enrolment {
     if (exists && (!justInTime.updateRoles || isCurrent())) return undefined;
     const name = `${mapped.principal.type} ${mapped.principal.id}`;
     const running = this.#inFlight.get(name);
-    if (running !== undefined) return running;
+    // what is under way may be for another token, of other roles
+    if (running !== undefined) return running.then(cause => cause ?? this.ensure(token));
     const enrolling = this.#enrol(token, exists, justInTime.attributes).finally(() =>
       this.#inFlight.delete(name),
     );

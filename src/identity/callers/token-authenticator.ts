@@ -57,9 +57,10 @@ export class TokenAuthenticator {
         : await this.#options.introspector.check(credential.token, digest, token)) ??
       (isBound ? await this.#checkProof(credential, token, facts) : undefined) ??
       objectToCaller(token.mapped.principal, token.mapped.tenant, facts) ??
-      // revoked while the steps above waited
+      // revoked while the steps above waited: such a token enrols nobody
       this.#isRevoked(token) ??
-      (await this.#options.enrolment.ensure(token));
+      (await this.#options.enrolment.ensure(token)) ??
+      this.#isRevoked(token);
     return cause === undefined ? { caller: callerOf(token) } : this.#refuse(cause);
   }
 

@@ -1,4 +1,5 @@
 /** From a forwarded token to a caller: what is remembered, what is asked anew each time, and who becomes a principal. */
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Revocation } from '../../../src/identity/ports.ts';
 import { MAX_IN_FLIGHT } from '../../../src/identity/jwt/introspection-desk.ts';
@@ -316,6 +317,38 @@ describe('enrolment', () => {
       const roles = scene.registry.principals.get('User acme/idp:alice')?.roles;
       expect(roles).toEqual(updateRoles ? ['acme/ops'] : ['acme/dev']);
     }
+  });
+
+  test('of a token with other roles than one that is under way is not taken for it', async () => {
+    const scene = await start({
+      settings: { ...settings, justInTime: { attributes: {}, updateRoles: true } },
+    });
+    const gate = Promise.withResolvers<void>();
+    scene.registry.gate = gate.promise;
+    const rolesAfter = async (jti: string, roles: readonly string[]) => {
+      await scene.authenticate(await signToken(scene.key, scene.claims({ groups: roles, jti })));
+      return scene.registry.rolesOf({ type: 'User', id: 'acme/idp:alice' });
+    };
+    const first = rolesAfter('1', ['acme/admin']);
+    await expect.poll(() => scene.registry.creations).toBe(1);
+    const second = rolesAfter('2', ['acme/dev']);
+    // the second token was verified and waits
+    await expect.poll(() => scene.verifier.remembered).toBe(2);
+    await setImmediate();
+    gate.resolve();
+    expect(await first).toEqual(['acme/admin']);
+    expect(await second).toEqual(['acme/dev']);
+  });
+
+  test('does not save a token that is revoked meanwhile', async () => {
+    const scene = await start({ settings });
+    const gate = Promise.withResolvers<void>();
+    scene.registry.gate = gate.promise;
+    const outcome = scene.authenticate(await signToken(scene.key, scene.claims()));
+    await expect.poll(() => scene.registry.creations).toBe(1);
+    scene.revocations.put(revocation(scene, { kind: 'token', value: 'token-1' }));
+    gate.resolve();
+    expect(causeOf(await outcome)).toBe('revoked');
   });
 
   test('that fails refuses the caller, and the next one tries again', async () => {

@@ -155,6 +155,8 @@ export class MemoryRegistry implements PrincipalRegistry {
   /** Owner of every principal. */
   tenant = 'acme';
   failure: Error | undefined;
+  /** What every change waits for. */
+  gate: Promise<void> = Promise.resolve();
   creations = 0;
 
   find({ type, id }: { type: string; id: string }): { tenant: string } | undefined {
@@ -172,6 +174,7 @@ export class MemoryRegistry implements PrincipalRegistry {
     issuer: string,
   ): Promise<void> {
     this.creations += 1;
+    await this.gate;
     if (this.failure !== undefined) throw this.failure;
     this.principals.set(`${type} ${id}`, { roles, attributes, issuer });
   }
@@ -181,6 +184,7 @@ export class MemoryRegistry implements PrincipalRegistry {
     roles: readonly string[],
     issuer: string,
   ): Promise<void> {
+    await this.gate;
     const known = this.principals.get(`${type} ${id}`);
     if (known !== undefined) this.principals.set(`${type} ${id}`, { ...known, roles, issuer });
   }
