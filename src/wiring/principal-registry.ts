@@ -8,6 +8,8 @@ import { EntityUid } from '../domain/value.ts';
 import type { PrincipalRegistry } from '../identity/callers/enrolment.ts';
 
 const ROLE = 'Role';
+/** How often the roles of a principal are written that others write at the same time. */
+const MAX_ATTEMPTS = 5;
 
 export class DirectoryRegistry implements PrincipalRegistry {
   readonly #directory: DirectoryService;
@@ -21,8 +23,8 @@ export class DirectoryRegistry implements PrincipalRegistry {
   }
 
   rolesOf(principal: EntityRef): readonly string[] {
-    return this.#parents(principal)
-      .filter(({ type }) => type === ROLE)
+    return this.#record(principal)
+      .parents.filter(({ type }) => type === ROLE)
       .map(({ id }) => id);
   }
 
@@ -39,22 +41,33 @@ export class DirectoryRegistry implements PrincipalRegistry {
       await this.#directory.put(principal, body, actor(principal, issuer), { ifNoneMatch: '*' });
     } catch (error) {
       // somebody made it in the meantime: it is as they made it
-      if (!(error instanceof AppError) || error.code !== 'PRECONDITION_FAILED') throw error;
+      if (!isOutdated(error)) throw error;
     }
   }
 
   async setRoles(principal: EntityRef, roles: readonly string[], issuer: string): Promise<void> {
-    const others = this.#parents(principal).filter(({ type }) => type !== ROLE);
-    await this.#directory.patch(
-      principal,
-      { parents: [...others, ...roles.map(role)] },
-      actor(principal, issuer),
-    );
+    for (let attempt = 1; ; attempt++) {
+      const { parents, revision } = this.#record(principal);
+      const others = parents.filter(({ type }) => type !== ROLE);
+      const patch = { parents: [...others, ...roles.map(role)] };
+      try {
+        // a parent that was taken away while this waited must not come back
+        await this.#directory.patch(principal, patch, actor(principal, issuer), { ifMatch: [revision] });
+        return;
+      } catch (error) {
+        if (!isOutdated(error) || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
   }
 
-  #parents(principal: EntityRef): readonly EntityRef[] {
-    return this.#directory.get(principal, { keyId: 'system', tenants: undefined }).parents;
+  #record(principal: EntityRef) {
+    return this.#directory.get(principal, { keyId: 'system', tenants: undefined });
   }
+}
+
+/** Whether somebody wrote the principal in the meantime. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'PRECONDITION_FAILED';
 }
 
 /** The issuer may write in the principal's tenant, which the mapping found to be one of its own. */
