@@ -70,7 +70,9 @@ export class Enrolment {
     try {
       if (exists) await this.#registry.setRoles(principal, roles, issuer.name);
       else await this.#registry.create(principal, roles, attributes, issuer.name);
-      return undefined;
+      // somebody else may have made it, or moved it, while this waited
+      const known = this.#registry.find(principal);
+      return known === undefined || known.tenant === mapped.tenant ? undefined : 'tenant';
     } catch (error) {
       this.#failed(error);
       return 'enrolment';

@@ -340,6 +340,17 @@ describe('enrolment', () => {
     expect(await second).toEqual(['acme/dev']);
   });
 
+  test('of a principal that another tenant has when it is done is refused', async () => {
+    const scene = await start({ settings });
+    const gate = Promise.withResolvers<void>();
+    scene.registry.gate = gate.promise;
+    const outcome = scene.authenticate(await signToken(scene.key, scene.claims()));
+    await expect.poll(() => scene.registry.creations).toBe(1);
+    scene.registry.tenant = 'globex';
+    gate.resolve();
+    expect(causeOf(await outcome)).toBe('tenant');
+  });
+
   test('does not save a token that is revoked meanwhile', async () => {
     const scene = await start({ settings });
     const gate = Promise.withResolvers<void>();
