@@ -172,15 +172,21 @@ function parseParents(
   return parents;
 }
 
-/** The type of that short name among those that entities of this one may be members of. */
-function groupType({ memberOf }: EntityTypeDefinition, name: string): string | undefined {
-  let found: string | undefined;
-  for (const type of memberOf) if (shortName(type) === name) found = type;
-  return found;
+/**
+ * The type of that short name among those that entities of this one may be members of. The directory names types
+ * without their namespace, so it has groups of the entity's own namespace alone.
+ */
+function groupType(definition: EntityTypeDefinition, name: string): string | undefined {
+  return groupTypes(definition).find(type => shortName(type) === name);
+}
+
+function groupTypes({ name, memberOf }: EntityTypeDefinition): readonly string[] {
+  const namespace = name.slice(0, -shortName(name).length);
+  return [...memberOf].filter(type => type === namespace + shortName(type));
 }
 
 function wrongParent(definition: EntityTypeDefinition, given: string, pointer: string): Problem {
-  const allowed = new Set([...definition.memberOf].map(shortName));
+  const allowed = new Set(groupTypes(definition).map(shortName));
   const near = nearest(given, allowed);
   const types = [...allowed].map(name => `\`${name}\``).join(', ');
   return {

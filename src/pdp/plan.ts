@@ -1,6 +1,6 @@
 /**
  * The plan of a decision: which Cedar checks a request asks, level by level (api.md, "The plan"). Invariant:
- * nothing the request names is left unchecked; what cannot be checked at the asked levels is refused.
+ * nothing the request names is left unchecked at the levels that it asks for; what its action never checks is refused.
  */
 import type { ActionDefinition, CedarSchema, CedarType } from '../cedar/schema.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
@@ -152,7 +152,8 @@ export class Planner {
 
   /**
    * The checks of a request whose action is known, in the order endpoint, tenant, action.
-   * @throws AppError INVALID_REQUEST when the request names things that its action or levels never check.
+   * @throws AppError INVALID_REQUEST when the request names things that its action never checks, or asks
+   * for levels alone at which it has no check.
    */
   plan(request: DecisionRequest, action: PlannableAction, subject: PlanSubject): readonly PlannedCheck[] {
     const { resource, tenantUid } = subject;

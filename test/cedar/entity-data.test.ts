@@ -176,3 +176,27 @@ describe('an entity is refused', () => {
     ]);
   });
 });
+
+describe('a group of another namespace', () => {
+  const strange = schemaForTest(
+    'namespace Corp { entity Team; entity Dept; } namespace AI { entity Team; entity User in [Team, Corp::Team, Corp::Dept]; }',
+  );
+  const member = (type: string): EntityInput => ({
+    type: 'AI::User',
+    id: 'acme/alice',
+    attributes: {},
+    parents: [{ type, id: 'acme/fraud' }],
+    tags: {},
+  });
+
+  it('cannot be told apart by its short name, so nobody becomes a member of it', () => {
+    expect(problemsOf(member('Dept'), strange)).toEqual([
+      '/parents/0/type: `User` cannot be a member of `Dept`; a parent must be of type `Team`',
+    ]);
+  });
+
+  it('does not stand for the group of the own namespace that has the same name', () => {
+    const result = parseEntityData(strange, member('Team'));
+    expect(result.ok && result.data.parents.map(({ key }) => key)).toEqual(['AI::Team::"acme/fraud"']);
+  });
+});

@@ -13,12 +13,7 @@ const NOTHING: Pruning = { removed: [], firstKept: 0, heldBackBy: undefined };
 const ONE: Pruning = { removed: [SHARD], firstKept: 9, heldBackBy: undefined };
 
 /** A keeper whose log would remove `plans`, one after the other. What happens is told in order. */
-function scene(
-  plans: (Pruning | Error)[],
-  recordFails = false,
-  countsKept = true,
-  seenAgo = 2 * DAY_MS,
-) {
+function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = true, seenAgo = 2 * DAY_MS) {
   const clock = manualClock();
   const steps: unknown[] = [];
   const lines: string[] = [];
