@@ -38,6 +38,8 @@ export interface ServiceDependencies {
   readonly clock?: Clock;
   /** Where log lines go; stderr without it. */
   readonly writeLog?: (line: string) => void;
+  /** Takes the key that the first start makes, as soon as it is stored: nothing keeps it, and the start may yet fail. */
+  readonly showFirstKey?: (key: string) => void;
 }
 
 export interface RunningService {
@@ -47,8 +49,6 @@ export interface RunningService {
   readonly adminUrl: string;
   /** `127.0.0.1:8182`; undefined when the gRPC listener is turned off. */
   readonly grpcAddress: string | undefined;
-  /** The key that the first start made: to be shown once, never kept. */
-  readonly firstKey: string | undefined;
   /** What the routes use, for the demo, which fills an empty store. */
   readonly services: Services;
   /** Resolves with the reason when the service cannot go on without a restart; else never. */
@@ -101,7 +101,8 @@ async function start(
 
   const { directory } = policy;
   const asked = { ...core, stores, events, control };
-  const { identity, firstKey } = await assembleIdentity({ ...asked, directory, random: randomBytes });
+  const { showFirstKey = () => undefined } = dependencies;
+  const identity = await assembleIdentity({ ...asked, directory, random: randomBytes, showFirstKey });
   cleanup.add(() => identity.close());
   const profiles = await assembleProfiles(asked);
   const parts = { ...asked, anchors, policy, guarding, limits, profiles };
@@ -112,7 +113,6 @@ async function start(
   logger.info({ ...addresses, version, dataDir: config.dataDir }, 'listening');
   return {
     ...addresses,
-    firstKey,
     services,
     broken: Promise.race([stores.broken, anchors.broken]),
     reloadCertificates: () => certificates.reload(),

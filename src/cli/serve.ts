@@ -13,7 +13,7 @@ export async function serve(terminal: Terminal): Promise<void> {
 
 /**
  * Starts the service, runs `whileUp`, and closes the service when that ends, which it does after `stopped`.
- * The first key is printed here, once: nothing keeps it.
+ * The first key is printed here, once, and also when the start fails after it was made: nothing keeps it.
  */
 export async function runService(
   terminal: Terminal,
@@ -22,13 +22,11 @@ export async function runService(
 ): Promise<void> {
   // asked for before the start, so that a signal during the start is not lost
   const stopped = terminal.stopRequested();
-  const service = await start(config);
+  const service = await start(config, key => {
+    terminal.err(`admin key of this store, shown this once: ${colorsOf(terminal).bold(key)}\n`);
+  });
   try {
     terminal.err(`duramen is listening on ${service.url}, data in ${config.dataDir}\n`);
-    if (service.firstKey !== undefined) {
-      const key = colorsOf(terminal).bold(service.firstKey);
-      terminal.err(`admin key of this store, shown this once: ${key}\n`);
-    }
     await whileUp(service, Promise.race([stopped, failWhenBroken(service)]));
     terminal.err('stopping: what was accepted is answered first\n');
   } finally {
@@ -41,9 +39,9 @@ async function failWhenBroken(service: RunningService): Promise<never> {
   throw new CliError(`the decision log failed, so the service ends: ${await service.broken}`);
 }
 
-async function start(config: Config): Promise<RunningService> {
+async function start(config: Config, showFirstKey: (key: string) => void): Promise<RunningService> {
   try {
-    return await startService(config);
+    return await startService(config, { showFirstKey });
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     throw new CliError(`the service cannot start: ${error.message}`, {

@@ -32,6 +32,8 @@ export interface IdentityParts {
   readonly directory: DirectoryService;
   readonly control: Control;
   readonly random: RandomBytes;
+  /** Takes the text of the first key when it is stored: it is kept nowhere. */
+  readonly showFirstKey: (key: string) => void;
   readonly certificates: Pick<Certificates, 'clients' | 'requesters'>;
 }
 
@@ -45,9 +47,7 @@ export interface Identity {
 }
 
 /** Loads the keys, and makes the first one when there is none. */
-export async function assembleIdentity(
-  parts: IdentityParts,
-): Promise<{ identity: Identity; firstKey: string | undefined }> {
+export async function assembleIdentity(parts: IdentityParts): Promise<Identity> {
   const { config, stores, events, clock, ids, metrics, logger, random, control } = parts;
   const existing = await stores.keys.list();
   const pepper = readPepper(config.dataDir, config.keyPepper, existing.length > 0, random);
@@ -71,6 +71,8 @@ export async function assembleIdentity(
     callerKeys: stores.callerKeys,
   });
   const firstKey = await keys.bootstrap(config.bootstrapKey);
+  // stored now: whatever stops the start after this must not take the only admin key with it
+  if (firstKey !== undefined) parts.showFirstKey(firstKey);
   checkAdministrable(keys, control);
   await takeBreakGlass(config.dataDir, keys, clock, logger);
   const failures = new AuthFailureRecorder({
@@ -99,5 +101,5 @@ export async function assembleIdentity(
     await callers.close();
     await failures.close();
   };
-  return { identity: { keys, authenticator, callers, close }, firstKey };
+  return { keys, authenticator, callers, close };
 }

@@ -9,6 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { EXIT, type ExitCode } from '../../src/cli/exit-code.ts';
 import { runCli } from '../../src/cli/run.ts';
+import { startService } from '../../src/main.ts';
+import { configFor } from '../edge/service.ts';
 import { type RecordingTerminal, recordingTerminal } from './recording-terminal.ts';
 
 /** Longest wait for a start, in milliseconds. */
@@ -120,6 +122,22 @@ describe('serve', () => {
     rmSync(other, { recursive: true });
     expect(code).toBe(EXIT.failure);
     expect(terminal.stderr()).toMatch(/cannot listen on .*EADDRINUSE.*DURAMEN_HTTP_LISTEN/);
+  });
+
+  test('shows the first key although the start fails, and the key opens the store', async () => {
+    const { shown, stop } = await start('serve', LISTENING);
+    const other = mkdtempSync(join(tmpdir(), 'duramen-demo-'));
+    const env = { DURAMEN_DATA_DIR: other, DURAMEN_GRPC_LISTEN: '', DURAMEN_LOG_LEVEL: 'silent' };
+    const taken = { ...env, DURAMEN_HTTP_LISTEN: new URL(shown[0] ?? '').host };
+    const terminal = recordingTerminal({ env: taken });
+    expect(await runCli(['serve'], terminal, '0.0.0-test')).toBe(EXIT.failure);
+    await stop();
+    const [, key = ''] = /shown this once: (dmn_\S+)/.exec(terminal.stderr()) ?? [];
+    const again = await startService(configFor(other), { writeLog: () => undefined });
+    const reply = await fetch(`${again.url}/v1/keys`, { headers: { authorization: `Bearer ${key}` } });
+    await again.close();
+    rmSync(other, { recursive: true });
+    expect(reply.status).toBe(200);
   });
 
   test('refuses a folder that another service holds', async () => {
