@@ -32,6 +32,6 @@ export interface BundleStore {
   activate(request: ActivationRequest, event: EventEntry): Promise<Activation>;
   /** The latest activation of every layer, in the order of layer names. */
   active(): Promise<readonly Activation[]>;
-  /** Newest first. */
-  history(layer: LayerName, limit: number): Promise<readonly Activation[]>;
+  /** Newest first: those with a sequence below `below`, or the latest without it. */
+  history(layer: LayerName, limit: number, below?: number): Promise<readonly Activation[]>;
 }

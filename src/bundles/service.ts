@@ -202,10 +202,18 @@ export class BundleService {
       .sort((left, right) => (left.layer < right.layer ? -1 : 1));
   }
 
-  /** Newest first. Rejects with AppError NOT_FOUND when nothing was ever active there. */
-  async history(layer: LayerName, limit: number, actor: Credential): Promise<readonly Activation[]> {
-    const history = maySee(actor, layer) ? await this.#options.store.history(layer, limit) : [];
-    if (history.length === 0) throw noLayer(layer);
+  /**
+   * Newest first; with `below` those of an earlier sequence. Rejects with AppError NOT_FOUND when nothing was ever
+   * active there.
+   */
+  async history(
+    layer: LayerName,
+    limit: number,
+    actor: Credential,
+    below?: number,
+  ): Promise<readonly Activation[]> {
+    const history = maySee(actor, layer) ? await this.#options.store.history(layer, limit, below) : [];
+    if (history.length === 0 && (below === undefined || !maySee(actor, layer))) throw noLayer(layer);
     return history;
   }
 

@@ -13,6 +13,7 @@ import { layerNameSchema } from '../domain/ids.ts';
 import { findPlatformFolder, readBundleFolder } from './bundle-folder.ts';
 import { clientOf } from './client.ts';
 import { CliError, EXIT, exitCodeOf } from './exit-code.ts';
+import { itemsOf } from './pages.ts';
 import { type OutputFormat, printData } from './table.ts';
 import { colorsOf, printable, type Terminal } from './terminal.ts';
 
@@ -159,8 +160,9 @@ export async function rollback(terminal: Terminal, layer: string, options: Activ
 
 const layersSchema = z.looseObject({
   items: z.array(z.looseObject({ layer: z.string(), active: activationSchema })),
+  nextCursor: z.string().nullable(),
 });
-const historySchema = z.looseObject({ items: z.array(activationSchema) });
+const historySchema = z.looseObject({ items: z.array(activationSchema), nextCursor: z.string().nullable() });
 
 /** The active bundle of every layer, or the history of one. */
 export async function listLayers(
@@ -171,11 +173,11 @@ export async function listLayers(
   const client = clientOf(terminal, options.url);
   if (layer !== undefined) {
     const path = `/v1/layers/${encodeURIComponent(layer)}/history`;
-    const { items } = await client.fetchJson(historySchema, { path });
+    const items = await itemsOf(client, historySchema, path);
     printActivations(terminal, options.output, items, items);
     return;
   }
-  const { items } = await client.fetchJson(layersSchema, { path: '/v1/layers' });
+  const items = await itemsOf(client, layersSchema, '/v1/layers');
   const active = items.map(item => item.active);
   printActivations(terminal, options.output, active, items);
 }

@@ -68,8 +68,8 @@ class FaultyBundleStore implements BundleStore {
   active() {
     return this.#run('active', () => this.#store.active());
   }
-  history(layer: ActivationRequest['layer'], limit: number) {
-    return this.#run('history', () => this.#store.history(layer, limit));
+  history(layer: ActivationRequest['layer'], limit: number, below?: number) {
+    return this.#run('history', () => this.#store.history(layer, limit, below));
   }
 
   async #run<T>(call: StoreCall, work: () => Promise<T>): Promise<T> {

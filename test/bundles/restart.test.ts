@@ -218,7 +218,7 @@ function delegate(store: BundleStore): BundleStore {
     list: query => store.list(query),
     activate: (request, event) => store.activate(request, event),
     active: () => store.active(),
-    history: (layer, limit) => store.history(layer, limit),
+    history: (layer, limit, below) => store.history(layer, limit, below),
   };
 }
 

@@ -177,6 +177,14 @@ export function describeBundleStore(backend: StateBackend): void {
       expect(await state.bundles.history('tenant:acme', 2)).toEqual([]);
     });
 
+    test('`history` goes on below a sequence', async () => {
+      for (const n of [1, 2]) await push(n);
+      for (const n of [1, 2, 1]) await activate(activation(n), `act-${await count()}`);
+      expect((await state.bundles.history('platform', 1, 3)).map(one => one.sequence)).toEqual([2]);
+      expect((await state.bundles.history('platform', 9, 3)).map(one => one.sequence)).toEqual([2, 1]);
+      expect(await state.bundles.history('platform', 9, 1)).toEqual([]);
+    });
+
     async function count(): Promise<number> {
       return (await state.bundles.history('platform', 100)).length;
     }

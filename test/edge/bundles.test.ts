@@ -29,6 +29,20 @@ function bundle(
   return { manifest: { layer, version: note }, files: { 'policies/a.cedar': text } };
 }
 
+const listed = z.object({ items: z.array(z.unknown()), nextCursor: z.string().nullable() });
+
+/** A list read in pages of one. */
+async function pages(path: string): Promise<unknown[]> {
+  const items: unknown[] = [];
+  for (let more = ''; ; ) {
+    const page = listed.parse((await service.call('GET', `${path}?limit=1${more}`)).json);
+    expect(page.items).toHaveLength(1);
+    items.push(...page.items);
+    if (page.nextCursor === null) return items;
+    more = `&cursor=${page.nextCursor}`;
+  }
+}
+
 async function push(body: unknown, query = '', key?: string) {
   return service.call('POST', `/v1/bundles${query}`, key === undefined ? { body } : { body, key });
 }
@@ -167,6 +181,13 @@ describe('activation', () => {
     expect(back.json).toMatchObject({ digest: one, kind: 'rollback', reason: 'worse' });
     const history = await service.call('GET', '/v1/layers/tenant:acme/history?limit=3');
     expect(history.json).toMatchObject({ items: [{ kind: 'rollback' }, { digest: two }, { digest: one }] });
+    const all = listed.parse((await service.call('GET', '/v1/layers/tenant:acme/history')).json).items;
+    expect(await pages('/v1/layers/tenant:acme/history')).toEqual(all);
+    const layers = listed.parse((await service.call('GET', '/v1/layers')).json).items;
+    expect(await pages('/v1/layers')).toEqual(layers);
+    for (const path of ['/v1/layers', '/v1/layers/tenant:acme/history']) {
+      expect(problemOf(await service.call('GET', `${path}?cursor=none`)).code).toBe('INVALID_REQUEST');
+    }
     const events = await service.call('GET', '/v1/events?kind=bundle.rollback&limit=1');
     expect(events.json).toMatchObject({ items: [{ tenant: 'acme', actor: 'bootstrap' }] });
   });

@@ -59,9 +59,9 @@ const command: fc.Arbitrary<Command> = fc.oneof(
           event(eventId),
         ),
     })),
-  fc.tuple(layer, limit).map(([on, most]) => ({
-    text: `history of ${on}`,
-    run: (state: StatePorts) => state.bundles.history(on, most),
+  fc.tuple(layer, limit, fc.option(fc.nat(4), { nil: undefined })).map(([on, most, below]) => ({
+    text: `history of ${on} below ${below}`,
+    run: (state: StatePorts) => state.bundles.history(on, most, below),
   })),
   fc.tuple(fc.option(layer, { nil: undefined }), limit).map(([on, most]) => ({
     text: `list bundles of ${on}`,

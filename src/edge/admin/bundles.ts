@@ -17,11 +17,14 @@ import {
   pushResultSchema,
   reasonBodySchema,
 } from './bundle-schemas.ts';
-import { cursorSchema, flagSchema, limitSchema, pageOf } from './paging.ts';
+import { cursorSchema, decodeCursor, flagSchema, limitSchema, pageFrom, pageOf } from './paging.ts';
 
 const GZIP = 'application/gzip';
 const JSON_TYPE = 'application/json';
 const READ = ['author', 'approver', 'auditor'] as const;
+/** Keys in cursors: the name of a layer, the sequence of an activation. */
+const LAYER = /^(platform|tenant:[!-~]{1,256})$/;
+const SEQUENCE = /^\d{1,15}$/;
 
 export function bundleRoutes(): readonly Route[] {
   return [
@@ -218,18 +221,20 @@ function listLayers(): Route {
     tag: 'bundles',
     summary: 'Layers with an active bundle',
     access: READ,
+    query: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
     answers: {
       200: {
-        description: 'every layer',
+        description: 'a page of layers, by name',
         schema: pageOf(
           z.strictObject({ layer: layerNameSchema, active: activationSchema }).meta({ id: 'Layer' }),
         ),
       },
     },
-    handle: ({ services, credential }) => ({
-      status: 200,
-      json: { items: services.bundles.layers(credential), nextCursor: null },
-    }),
+    handle({ services, credential, query }) {
+      const after = decodeCursor(query.cursor, LAYER) ?? '';
+      const rest = services.bundles.layers(credential).filter(({ layer }) => layer > after);
+      return { status: 200, json: pageFrom(rest, query.limit, ({ layer }) => layer) };
+    },
   });
 }
 
@@ -241,14 +246,16 @@ function layerHistory(): Route {
     tag: 'bundles',
     summary: 'Activations of a layer, newest first',
     access: READ,
-    query: z.strictObject({ limit: limitSchema }),
-    answers: { 200: { description: 'the latest activations', schema: pageOf(activationSchema) } },
+    query: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
+    answers: { 200: { description: 'a page of activations', schema: pageOf(activationSchema) } },
     failures: ['NOT_FOUND'],
     async handle({ services, credential, query, param }) {
       const layer = layerOf(param('layer'));
-      const items = await services.bundles.history(layer, query.limit, credential);
+      const after = decodeCursor(query.cursor, SEQUENCE);
+      const below = after === undefined ? undefined : Number(after);
+      const found = await services.bundles.history(layer, query.limit + 1, credential, below);
       requireLayer(services, credential, 'layerHistory', layer);
-      return { status: 200, json: { items, nextCursor: null } };
+      return { status: 200, json: pageFrom(found, query.limit, ({ sequence }) => String(sequence)) };
     },
   });
 }

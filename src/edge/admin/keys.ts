@@ -2,9 +2,8 @@
 import { z } from 'zod';
 import { callerRulesSchema } from '../../domain/caller-rules.ts';
 import { keyRequestSchema, roleSchema } from '../../domain/credential.ts';
-import { AppError } from '../../domain/errors.ts';
 import { type Route, route } from '../http/route.ts';
-import { cursorSchema, limitSchema, pageOf } from './paging.ts';
+import { cursorSchema, decodeCursor, encodeCursor, limitSchema, pageOf } from './paging.ts';
 
 const keySchema = z
   .strictObject({
@@ -68,10 +67,9 @@ function listKeys(): Route {
     query: z.strictObject({ limit: limitSchema, cursor: cursorSchema }),
     answers: { 200: { description: 'a page of keys', schema: pageOf(keySchema) } },
     handle({ services, credential, query }) {
-      const after = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
+      const after = decodeCursor(query.cursor, /^[0-9A-Za-z]{1,64}$/);
       const { items, next } = services.keys.list(credential, query.limit, after);
-      const nextCursor = next === null ? null : Buffer.from(next, 'utf8').toString('base64url');
-      return { status: 200, json: { items, nextCursor } };
+      return { status: 200, json: { items, nextCursor: next === null ? null : encodeCursor(next) } };
     },
   });
 }
@@ -108,13 +106,5 @@ function revokeKey(): Route {
       await services.keys.revoke(param('id'), credential);
       return { status: 204 };
     },
-  });
-}
-
-function decodeCursor(cursor: string): string {
-  const id = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (/^[0-9A-Za-z]{1,64}$/.test(id)) return id;
-  throw new AppError('INVALID_REQUEST', 'the cursor is not one that this service gave', {
-    problems: [{ pointer: '?cursor', message: 'unknown cursor', hint: 'start again without a cursor' }],
   });
 }

@@ -1,5 +1,6 @@
 /** Lists: `limit` and `cursor` in, `{items, nextCursor}` out. Invariant: no page is larger than MAX_LIMIT. */
 import { z } from 'zod';
+import { AppError } from '../../domain/errors.ts';
 
 /** Largest page (api.md, first paragraph). */
 const MAX_LIMIT = 1000;
@@ -34,6 +35,34 @@ export const flagSchema = z
   .default('false')
   .transform(text => text === 'true')
   .meta({ type: 'boolean', default: false });
+
+/** The cursor that stands for a key of the list: the next page begins behind it. */
+export function encodeCursor(key: string): string {
+  return Buffer.from(key, 'utf8').toString('base64url');
+}
+
+/**
+ * The key that a cursor stands for; undefined without a cursor.
+ * @throws AppError INVALID_REQUEST when it is not of the form that this list gives
+ */
+export function decodeCursor(cursor: string | undefined, form: RegExp): string | undefined {
+  if (cursor === undefined) return undefined;
+  const key = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (form.test(key)) return key;
+  throw new AppError('INVALID_REQUEST', 'the cursor is not one that this service gave', {
+    problems: [{ pointer: '?cursor', message: 'unknown cursor', hint: 'start again without a cursor' }],
+  });
+}
+
+/** The first `limit` of the items, and a cursor to what follows when there is more. @param keyOf what the list is sorted by */
+export function pageFrom<T>(items: readonly T[], limit: number, keyOf: (item: T) => string) {
+  const page = items.slice(0, limit);
+  const last = page.at(-1);
+  return {
+    items: page,
+    nextCursor: last === undefined || items.length <= limit ? null : encodeCursor(keyOf(last)),
+  };
+}
 
 /** A page of these items. */
 export function pageOf<T extends z.ZodType>(item: T) {

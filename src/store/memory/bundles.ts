@@ -74,8 +74,9 @@ export class MemoryBundleStore implements BundleStore {
     return Promise.resolve(latest.sort((a, b) => (a.layer < b.layer ? -1 : 1)));
   }
 
-  history(layer: LayerName, limit: number): Promise<readonly Activation[]> {
-    return Promise.resolve((this.#activations.get(layer) ?? []).toReversed().slice(0, limit));
+  history(layer: LayerName, limit: number, below = Infinity): Promise<readonly Activation[]> {
+    const earlier = (this.#activations.get(layer) ?? []).filter(({ sequence }) => sequence < below);
+    return Promise.resolve(earlier.toReversed().slice(0, limit));
   }
 
   #find(digest: Digest): StoredBundle | undefined {

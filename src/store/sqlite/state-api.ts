@@ -34,7 +34,7 @@ export interface StateApi {
   bundleList(layer: LayerName | undefined, limit: number, below: number): BundlePage;
   bundleActivate(request: ActivationRequest, event: EventEntry): Activation;
   bundleActive(): readonly Activation[];
-  bundleHistory(layer: LayerName, limit: number): readonly Activation[];
+  bundleHistory(layer: LayerName, limit: number, below: number): readonly Activation[];
 
   keyList(): readonly ApiKey[];
   keyCreate(key: ApiKey, event: EventEntry): void;

@@ -64,7 +64,7 @@ export class BundleTables {
   readonly #latest: Statement<[string], ActivationRow>;
   readonly #activate: Statement<ActivationRow>;
   readonly #active: Statement<[], ActivationRow>;
-  readonly #history: Statement<[string, number], ActivationRow>;
+  readonly #history: Statement<[string, number, number], ActivationRow>;
 
   constructor(state: StateDatabase, outbox: OutboxTable) {
     const { db } = state;
@@ -90,7 +90,9 @@ export class BundleTables {
       `SELECT * FROM activation JOIN (SELECT layer, max(sequence) AS sequence FROM activation GROUP BY layer)
         USING (layer, sequence) ORDER BY layer`,
     );
-    this.#history = db.prepare('SELECT * FROM activation WHERE layer = ? ORDER BY sequence DESC LIMIT ?');
+    this.#history = db.prepare(
+      'SELECT * FROM activation WHERE layer = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?',
+    );
   }
 
   put(bundle: StoredBundle, event: EventEntry): boolean {
@@ -150,8 +152,8 @@ export class BundleTables {
     return this.#state.read(() => this.#active.all().map(toActivation));
   }
 
-  history(layer: LayerName, limit: number): readonly Activation[] {
-    return this.#state.read(() => this.#history.all(layer, limit).map(toActivation));
+  history(layer: LayerName, limit: number, below: number): readonly Activation[] {
+    return this.#state.read(() => this.#history.all(layer, below, limit).map(toActivation));
   }
 }
 

@@ -142,7 +142,8 @@ function bundleStore(rpc: RpcClient<StateApi>): BundleStore {
     },
     activate: (request, event) => rpc.call('bundleActivate', request, event),
     active: () => rpc.call('bundleActive'),
-    history: (layer, limit) => rpc.call('bundleHistory', layer, limit),
+    history: (layer, limit, below = Number.MAX_SAFE_INTEGER) =>
+      rpc.call('bundleHistory', layer, limit, below),
   };
 }
 

@@ -63,7 +63,7 @@ function serviceOf(
       bundleList: (layer, limit, below) => bundles.list(layer, limit, below),
       bundleActivate: (request, event) => bundles.activate(request, event),
       bundleActive: () => bundles.active(),
-      bundleHistory: (layer, limit) => bundles.history(layer, limit),
+      bundleHistory: (layer, limit, below) => bundles.history(layer, limit, below),
 
       ...keyCalls(new KeyTable(state, outbox), new CallerKeyTables(state, outbox)),
 
