@@ -86,15 +86,16 @@ export async function testBundle(
   return {
     policies: policies.length,
     tests: { passed, failed },
-    warnings: [...warnings, ...adviseOn(layout)],
+    warnings: [...warnings, ...adviseOn(layout, policies.length)],
     schema: schema.digest,
   };
 }
 
 /** What is allowed and probably not meant. */
-function adviseOn(layout: BundleLayout): Problem[] {
+function adviseOn(layout: BundleLayout, policies: number): Problem[] {
   const warnings: Problem[] = [];
-  if (layout.policies.length === 0 && layout.links.length === 0) {
+  // counted, since a file may hold comments alone
+  if (policies === 0) {
     warnings.push({ message: 'the bundle has no policies: the layer will permit nothing' });
   }
   if (layout.tests.length === 0) {

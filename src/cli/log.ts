@@ -22,7 +22,7 @@ export const LOG_FILTERS = [...DECISION_FILTERS, 'from', 'to', 'order', 'limit',
 /** What each of them, and `kind` of events, takes. */
 export const LOG_FILTER_HELP: Readonly<Record<(typeof LOG_FILTERS)[number] | 'kind', string>> = {
   tenant: 'whose data was used, or owns the resource',
-  principal: 'an id such as acme/alice, or User::acme/alice',
+  principal: 'an id such as acme/alice, or User:acme/alice',
   model: 'id of a model',
   action: 'an action of the schema, such as generate',
   decision: 'allow or deny',

@@ -4,7 +4,8 @@
  *
  * A filter is a list: a comma means or, a leading `!` negates the whole list, and a backslash takes the next
  * character literally (ids may hold commas and start with `!`, but never hold a backslash). A principal is an
- * id (`acme/alice`, whatever its type) or `User::acme/alice`, also written `AI::User::"acme/alice"`.
+ * id (`acme/alice`, whatever its type) or `User::acme/alice`, also written `User:acme/alice` and
+ * `AI::User::"acme/alice"`.
  */
 import type { Problem } from '../domain/errors.ts';
 import { LEVELS, NAMESPACE } from '../domain/names.ts';
@@ -20,6 +21,7 @@ import {
   type ValueFilter,
 } from './ports.ts';
 import { MAX_PAGE_ITEMS } from './query-plan.ts';
+import { isPrincipalType } from './subject-name.ts';
 
 /** Items of a page when `limit` is absent. */
 export const DEFAULT_PAGE_ITEMS = 100;
@@ -121,7 +123,7 @@ class ParamsReader {
       this.complain(name, `it has ${values.length} values, at most ${MAX_FILTER_VALUES}`);
     }
     for (const value of values) this.checkValue(name, value);
-    const normal = name === 'principal' ? values.map(normalPrincipal) : values;
+    const normal = name === 'principal' ? values.flatMap(principalReadings) : values;
     return { values: [...new Set(normal)], negated };
   }
 
@@ -189,6 +191,12 @@ function splitValues(text: string): string[] | undefined {
     }
   }
   return [...values, value];
+}
+
+/** What a value can mean: `User:acme/alice`, as the command line writes it, is a user, or an id, which may hold colons. */
+function principalReadings(value: string): string[] {
+  const [, type = '', id] = /^([A-Za-z_][A-Za-z0-9_]*):(?!:)(.+)$/.exec(value) ?? [];
+  return isPrincipalType(type) ? [value, `${type}::${id}`] : [normalPrincipal(value)];
 }
 
 /** `AI::User::"acme/alice"` and `User::"acme/alice"` as `User::acme/alice`, as it is indexed. */

@@ -5,7 +5,7 @@ const MAX_WORD = 64;
 
 /**
  * The candidate within a third of the word's length (at least one edit) in optimal string alignment distance,
- * ignoring case; undefined when none is that near.
+ * ignoring case; undefined when none is that near. Nobody means the empty word.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length === 0 || word.length > MAX_WORD) return undefined;
@@ -13,7 +13,8 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) >= bestDistance || candidate.length > MAX_WORD) continue;
+    if (candidate.length === 0 || candidate.length > MAX_WORD) continue;
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
     const distance = editDistance(lower, candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;

@@ -138,6 +138,14 @@ describe('testBundle', () => {
     ]);
   });
 
+  test('says that a bundle of comments has no policies', async () => {
+    const bundle = bundleWith([caseOf('n', { decision: 'allow' })]);
+    const files = [{ path: 'policies/a.cedar', text: '// none yet' }];
+    const commented = { ...bundle, layout: { ...bundle.layout, policies: files } };
+    const report = await testBundle(commented, always(ALLOWED), { schema, warnings: [] });
+    expect(report.warnings).toMatchObject([{ message: /no policies/ }]);
+  });
+
   const refusals: readonly (readonly [string, CaseOutcome, string])[] = [
     ['a failed test', { ...ALLOWED, decision: 'deny' }, 'BUNDLE_TESTS_FAILED'],
     ['a dispute', { ...ALLOWED, disagreements: ['x'] }, 'BUNDLE_INVALID'],

@@ -16,6 +16,10 @@ describe('nearest()', () => {
     expect(nearest(word, KEYS)).toBe(expected);
   });
 
+  it('never suggests the empty word', () => {
+    expect(nearest('1', ['', 'true'])).toBeUndefined();
+  });
+
   it.each([['zebra'], [''], ['x'], ['p'.repeat(10_000)]])('suggests nothing for %.20s', word => {
     expect(nearest(word, KEYS)).toBeUndefined();
   });

@@ -95,6 +95,9 @@ describe('decisions', () => {
     expect((await list(`principal=${id}`)).items).toHaveLength(4);
     expect((await list('principal=!acme/alice')).items).toHaveLength(1);
     expect((await list('principal=Agent::acme/alice')).items).toHaveLength(0);
+    expect((await list('principal=User:acme/alice')).items).toHaveLength(4);
+    expect((await list('principal=!User:acme/alice')).items).toHaveLength(1);
+    expect((await list('principal=Agent:acme/alice')).items).toHaveLength(0);
     expect((await list('principal=globex/gina,User::acme/alice')).items).toHaveLength(5);
   });
 
