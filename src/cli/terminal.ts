@@ -4,6 +4,7 @@
  */
 import pc from 'picocolors';
 import type { Clock } from '../domain/clock.ts';
+import type { Problem } from '../domain/errors.ts';
 import type { CliError } from './exit-code.ts';
 
 export interface Terminal {
@@ -45,14 +46,21 @@ export function printable(text: string): string {
 export function printError(terminal: Terminal, error: CliError): void {
   const colors = colorsOf(terminal);
   terminal.err(`${colors.red('error')}: ${printable(error.message)}\n`);
-  for (const { pointer, file, line, column, message, hint } of error.problems) {
-    const place =
-      file === undefined ? pointer : [file, line, column].filter(part => part !== undefined).join(':');
-    const where = place === undefined ? '' : `${colors.bold(printable(place))}: `;
+  for (const problem of error.problems) {
+    const { message, hint } = problem;
+    const place = placeOf(problem);
+    const where = place === '' ? '' : `${colors.bold(printable(place))}: `;
     terminal.err(`  ${where}${printable(message)}\n`);
     if (hint !== undefined) terminal.err(`    ${colors.dim(`hint: ${printable(hint)}`)}\n`);
   }
   if (error.hint !== undefined) terminal.err(`${colors.cyan('hint')}: ${printable(error.hint)}\n`);
+}
+
+/** `policies/a.cedar:3:1`, `line 3 /attributes/org` of what was sent, `/attributes/org`, or nothing. */
+function placeOf({ pointer, file, line, column }: Problem): string {
+  const numbers = [line, column].filter(part => part !== undefined).join(':');
+  if (file !== undefined) return numbers === '' ? file : `${file}:${numbers}`;
+  return [numbers === '' ? '' : `line ${numbers}`, pointer ?? ''].filter(part => part !== '').join(' ');
 }
 
 /** A line of progress on stderr: rewritten on a terminal, at most one line per `everyMs` in a file. */

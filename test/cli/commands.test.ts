@@ -172,7 +172,7 @@ describe('import', () => {
     writeFileSync(file, '{"type":"Team","id":"acme/new"}\n{"type":"User","id":"acme/new","attributes":{}}\n');
     const { code, stderr } = await cli('import', file);
     expect(code).toBe(EXIT.invalid);
-    expect(stderr).toContain('clearance');
+    expect(stderr).toContain('  line 2 /attributes/clearance: the attribute `clearance` is missing\n');
     const asked = ['--principal', 'Team:acme/new', '--action', 'invoke', '--resource', 'Model:acme/fraud'];
     expect((await cli('decide', ...asked)).stdout).toContain('UNKNOWN_PRINCIPAL');
   });

@@ -65,6 +65,21 @@ describe('text from elsewhere', () => {
   });
 });
 
+describe('the place of a problem', () => {
+  test.each([
+    [{ file: 'a.cedar', line: 3, column: 4 }, 'a.cedar:3:4: '],
+    [{ file: 'manifest.json', pointer: '/layer' }, 'manifest.json: '],
+    [{ line: 7, pointer: '/attributes/org' }, 'line 7 /attributes/org: '],
+    [{ line: 7, column: 2 }, 'line 7:2: '],
+    [{ pointer: '?limit' }, '?limit: '],
+    [{}, ''],
+  ])('%j is shown as %j', (place, shown) => {
+    const terminal = recordingTerminal();
+    printError(terminal, new CliError('failed', { problems: [{ ...place, message: 'bad' }] }));
+    expect(terminal.stderr()).toBe(`error: failed\n  ${shown}bad\n`);
+  });
+});
+
 describe('colour', () => {
   test.each([
     [{}, true, true],
