@@ -68,7 +68,8 @@ export async function startService(
   try {
     return await start(config, dependencies, cleanup);
   } catch (error) {
-    await cleanup.run();
+    // what stopped the start is what has to be mended, whatever else fails after it
+    await cleanup.run().catch(() => undefined);
     throw error;
   }
 }

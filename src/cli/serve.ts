@@ -29,9 +29,12 @@ export async function runService(
     terminal.err(`duramen is listening on ${service.url}, data in ${config.dataDir}\n`);
     await whileUp(service, Promise.race([stopped, failWhenBroken(service)]));
     terminal.err('stopping: what was accepted is answered first\n');
-  } finally {
-    await service.close();
+  } catch (error) {
+    // why the service ends comes before what else fails when it stops
+    await service.close().catch(() => undefined);
+    throw error;
   }
+  await service.close();
 }
 
 /** A failed flush leaves unknown what is on disk: the process ends, and the next start reads it back. */

@@ -6,6 +6,7 @@ import { nearest } from './spelling.ts';
 /** The whole message about a value that is not there; the reader puts its name before it. */
 export const MISSING = 'is missing';
 
+const OUT_OF_RANGE = 'must be a safe integer (between -(2^53 - 1) and 2^53 - 1)';
 const A_TIME = 'must be a time of RFC 3339, such as `2026-03-01T09:00:00Z`';
 
 /**
@@ -17,6 +18,7 @@ export function wordsOf(issue: z.core.$ZodIssue, root: unknown): Pick<Problem, '
   const given = valueAt(root, issue.path);
   if (issue.code === 'invalid_type') {
     if (given === undefined) return { message: MISSING };
+    if (given === Infinity || given === -Infinity) return { message: OUT_OF_RANGE };
     return { message: `must be ${EXPECTED[issue.expected] ?? issue.expected}, not ${kindOf(given)}` };
   }
   if (issue.code === 'invalid_value') {
@@ -35,7 +37,7 @@ function describeSize(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall):
   if (issue.origin === 'string') return `must have ${bound} ${limit} characters`;
   if (issue.origin === 'array' || issue.origin === 'set') return `must have ${bound} ${limit} elements`;
   if (limit === Number.MAX_SAFE_INTEGER || limit === Number.MIN_SAFE_INTEGER) {
-    return 'must be a safe integer (between -(2^53 - 1) and 2^53 - 1)';
+    return OUT_OF_RANGE;
   }
   return `must be ${bound} ${limit}`;
 }

@@ -1,4 +1,6 @@
 /** What has to be stopped, in the opposite order of its start. Invariant: every step runs once, whatever fails. */
+import { AppError, messageOf } from '../domain/errors.ts';
+
 export class Cleanup {
   readonly #steps: (() => Promise<void>)[] = [];
   #done: Promise<void> | undefined;
@@ -7,7 +9,7 @@ export class Cleanup {
     this.#steps.push(step);
   }
 
-  /** Rejects with the first failure, after every step has run. Idempotent. */
+  /** Rejects with what each failure says, after every step has run. Idempotent. */
   run(): Promise<void> {
     this.#done ??= this.#runAll();
     return this.#done;
@@ -22,6 +24,16 @@ export class Cleanup {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, 'the service did not stop cleanly');
+    if (failures.length > 0) throw failureOf(failures);
   }
+}
+
+/** One error in the words of all; a failure that is known, such as a full disk, stays one. */
+function failureOf(failures: readonly unknown[]): Error {
+  const said = [...new Set(failures.map(messageOf))].join('; ');
+  const message = `the service did not stop cleanly: ${said}`;
+  const all = new AggregateError(failures, message);
+  const [first] = failures;
+  const isKnown = first instanceof AppError && failures.every(one => one instanceof AppError);
+  return isKnown ? new AppError(first.code, message, { cause: all }) : all;
 }

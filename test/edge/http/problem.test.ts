@@ -59,6 +59,12 @@ describe('zod issues', () => {
     ['a near choice', { ...good, kind: 'smal' }, '/kind', /one of `small`, `large`/, 'did you mean `small`?'],
     ['a fraction', { ...good, items: [{ amountCents: 1.5 }] }, '/items/0/amountCents', /whole number/],
     [
+      'a number beyond all',
+      { ...good, items: [{ amountCents: Infinity }] },
+      '/items/0/amountCents',
+      /safe integer/,
+    ],
+    [
       'an unsafe integer',
       { ...good, items: [{ amountCents: 2 ** 60 }] },
       '/items/0/amountCents',
