@@ -288,7 +288,11 @@ function notAsserted(pointer: string, what: string, hint: string): AppError {
 
 function requireTenant(tenant: string, { tenants }: Credential): void {
   if (tenants === undefined || tenants.has(tenant)) return;
-  throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${tenant}\``);
+  if (tenant !== '')
+    throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${tenant}\``);
+  const message = 'this key is limited to tenants, and the request tells none';
+  const hint = 'add `tenant`, or write the id of the principal as `<tenant>/<name>`';
+  throw new AppError('TENANT_NOT_ALLOWED', message, { problems: [{ pointer: '/tenant', message, hint }] });
 }
 
 function notLoaded(): AppError {

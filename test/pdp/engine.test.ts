@@ -191,6 +191,11 @@ describe('DecisionEngine', () => {
     const limited = { tenants: new Set(['globex']) };
     await expect(decide({}, limited)).rejects.toMatchObject({ code: 'TENANT_NOT_ALLOWED' });
     await expect(decide({ tenant: 'acme' }, limited)).rejects.toMatchObject({ code: 'TENANT_NOT_ALLOWED' });
+    const stranger = { principal: { type: 'User', id: 'stranger' } };
+    await expect(decide(stranger, limited)).rejects.toMatchObject({
+      code: 'TENANT_NOT_ALLOWED',
+      message: 'this key is limited to tenants, and the request tells none',
+    });
     await expect(decide({ principal: { type: 'User', id: 'acme/nobody' } }, limited)).rejects.toMatchObject({
       code: 'TENANT_NOT_ALLOWED',
     });
