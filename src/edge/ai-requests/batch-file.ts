@@ -58,6 +58,12 @@ function* linesOf(bytes: Uint8Array): Generator<Uint8Array> {
     const feed = bytes.indexOf(LINE_FEED, start);
     const end = feed === -1 ? bytes.byteLength : feed;
     const last = bytes[end - 1] === CARRIAGE_RETURN ? end - 1 : end;
+    if (bytes.subarray(start, last).includes(CARRIAGE_RETURN)) {
+      refuse(
+        'BODY_UNREADABLE',
+        'a line of the batch holds a carriage return, at which some readers begin a new one',
+      );
+    }
     if (last > start) yield bytes.subarray(start, last);
     start = end + 1;
   }

@@ -29,7 +29,8 @@ export function contentTypeOf(headers: HeaderList): MediaType | undefined {
   for (const part of rest) {
     const equals = part.indexOf('=');
     const name = part.slice(0, equals).toLowerCase();
-    if (equals < 1 || !TOKEN.test(name) || parameters.has(name)) reject();
+    // `boundary*` and `boundary*0` (RFC 2231) take the place of `boundary` with some readers, and mean nothing to others
+    if (equals < 1 || !TOKEN.test(name) || name.includes('*') || parameters.has(name)) reject();
     parameters.set(name, unquote(part.slice(equals + 1)));
   }
   const charset = parameters.get('charset');

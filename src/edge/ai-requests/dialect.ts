@@ -3,7 +3,7 @@
  * no row describes is not understood; a row says where its models stand, and nothing else is taken for one.
  */
 import type { JsonObject } from '../../domain/json.ts';
-import type { Operation } from './ai-request.ts';
+import type { InputClass, Operation } from './ai-request.ts';
 import type { Facts } from './facts.ts';
 import type { HeaderList } from './header-list.ts';
 import type { FormPart } from './multipart.ts';
@@ -11,12 +11,16 @@ import type { FormPart } from './multipart.ts';
 /** Reads a JSON body whose top-level keys were checked. */
 export type BodyReader = (body: JsonObject, facts: Facts) => void;
 
-/** How a body is read. `none`: it has no meaning. `opaque`: no model, tool or parameter stands in it. */
+/**
+ * How a body is read. `none`: it has no meaning. `empty`: there must be none. `opaque`: no model, tool or parameter
+ * stands in it.
+ */
 type RowBody =
   | { readonly kind: 'json'; readonly read: BodyReader }
   | { readonly kind: 'form'; readonly read: (parts: readonly FormPart[], facts: Facts) => void }
   | { readonly kind: 'bytes'; readonly read: (bytes: Uint8Array, facts: Facts, headers: HeaderList) => void }
   | { readonly kind: 'opaque' }
+  | { readonly kind: 'empty' }
   | { readonly kind: 'none' };
 
 export interface DialectRow {
@@ -37,8 +41,21 @@ export interface DialectRow {
   readonly stream?: boolean;
   /** Headers that select a part of the named model: their value is appended after a slash. */
   readonly selectors?: readonly string[];
-  /** The body names a model that the upstream ignores. */
-  readonly ignoresBodyModel?: boolean;
+  /** Query parameters, as they are written, in which the upstream reads the model. */
+  readonly parameters?: readonly string[];
+  /** Query parameters by which the upstream does something else than the row says. */
+  readonly refusedParameters?: readonly string[];
+  /** The request may turn the connection into one for web sockets, over which no further request is decided. */
+  readonly takesWebSocket?: boolean;
+  /**
+   * The body names a model that the upstream does not read. `ignored`: by convention, so that it may be any; `mentioned`:
+   * a client that names one means the model of the route.
+   */
+  readonly bodyModel?: 'ignored' | 'mentioned';
+  /** What clients write for the model where a server has only one. */
+  readonly anyModel?: string;
+  /** Classes of the input that come with every such request, whatever its body shows. */
+  readonly classes?: readonly InputClass[];
   /** A known kind of request that cannot be decided, and why. */
   readonly hides?: string;
 }

@@ -14,6 +14,9 @@ export const MAX_TOOLS = 128;
 /** Tools have short names: the longest that a provider allows has 128 characters, a prefix aside. */
 const TOOL_NAME = /^[A-Za-z0-9_.:/@-]{1,200}$/;
 
+/** Keys by which tools and sources of data name a model that they use. */
+const NESTED_MODEL = /model|deployment|embedding_?dependency/i;
+
 const NO_KEYS: ReadonlySet<string> = new Set<string>([]);
 
 /** Gathered by the readers of one request. */
@@ -41,6 +44,19 @@ export class Facts {
   /** To be called for every object of which a member is read. @throws RequestRefused */
   check(object: JsonObject, modelKeys: ReadonlySet<string> = NO_KEYS): void {
     this.#keys.check(object, modelKeys);
+  }
+
+  /** For the settings of what the upstream runs by itself: no key inside of them may name a model. @throws RequestRefused */
+  checkNested(value: JsonValue): void {
+    if (isList(value)) for (const item of value) this.checkNested(item);
+    else if (isJsonObject(value)) {
+      for (const [key, item] of Object.entries(value)) {
+        if (NESTED_MODEL.test(key)) {
+          refuse('INPUT_REJECTED', `the key \`${shown(key)}\` of a tool may name a model`);
+        }
+        this.checkNested(item);
+      }
+    }
   }
 
   /** The same for the name of a field of a form. @throws RequestRefused */

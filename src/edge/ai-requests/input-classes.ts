@@ -51,8 +51,35 @@ const TYPED_PARTS: ClassTable = {
   file: 'file',
   input_file: 'file',
   item_reference: 'stored',
+  file_search_call: 'text',
+  code_interpreter_call: 'text',
+  computer_call: 'text',
+  local_shell_call: 'text',
+  local_shell_call_output: 'text',
+  shell_call: 'text',
+  shell_call_output: 'text',
+  apply_patch_call: 'text',
+  apply_patch_call_output: 'text',
   container_upload: 'stored',
 };
+
+/** Keys of media: a part that has one is no text, whatever its type says, because some readers look at the key alone. */
+const MEDIA_KEYS: readonly string[] = [
+  'image',
+  'image_url',
+  'image_pil',
+  'image_embeds',
+  'input_image',
+  'audio',
+  'audio_url',
+  'audio_embeds',
+  'input_audio',
+  'video',
+  'video_url',
+  'file',
+  'file_data',
+  'file_url',
+];
 
 /** Content parts that name their kind by a key: Gemini in two spellings, Bedrock. */
 const KEYED_PARTS: ClassTable = {
@@ -73,6 +100,7 @@ const KEYED_PARTS: ClassTable = {
   guardContent: 'text',
   reasoningContent: 'text',
   cachePoint: 'text',
+  json: 'text',
   videoMetadata: 'video',
   video_metadata: 'video',
   image: 'image',
@@ -107,14 +135,23 @@ function readTypedPart(part: JsonValue, facts: Facts): void {
   }
   if (!isJsonObject(part)) refuse('INPUT_REJECTED', 'a part of a message is no object');
   facts.check(part);
-  const type = textAt(part, 'type') ?? (has(part, 'content') || has(part, 'role') ? 'message' : 'unknown');
+  const type = textAt(part, 'type') ?? typeOfUntyped(part);
   const kind = Object.hasOwn(TYPED_PARTS, type) ? (TYPED_PARTS[type] ?? 'unknown') : 'unknown';
   facts.media(kind, kind === 'text' ? 0 : mediaLength(part));
+  if (kind === 'text' && MEDIA_KEYS.some(key => has(part, key))) facts.classes.add('unknown');
   if (holdsStored(part)) facts.classes.add('stored');
   for (const key of ['content', 'output']) {
     const inner = part[key];
     if (inner !== undefined && isList(inner)) for (const item of inner) readTypedPart(item, facts);
   }
+}
+
+/** Messages, and the texts of models that tell parts by their key, go without a type. */
+function typeOfUntyped(part: JsonObject): string {
+  if (has(part, 'content') || has(part, 'role')) return 'message';
+  return Object.keys(part).every(key => key === 'text') && typeof part['text'] === 'string'
+    ? 'text'
+    : 'unknown';
 }
 
 /** Whether a part refers to content that the upstream holds. */
@@ -146,9 +183,28 @@ export function readKeyedPart(part: JsonValue, facts: Facts): void {
     } else {
       const kind = Object.hasOwn(KEYED_PARTS, key) ? (KEYED_PARTS[key] ?? 'unknown') : 'unknown';
       facts.media(kind, kind === 'text' ? 0 : mediaLength(value));
+      if (isJsonObject(value)) readNestedParts(key, value, facts);
     }
   }
 }
+
+/** Results of tools hold parts, content to guard is one, and media may lie in a bucket. */
+function readNestedParts(key: string, value: JsonObject, facts: Facts): void {
+  if (key === 'guardContent') readKeyedPart(value, facts);
+  const { source } = value;
+  if (source !== undefined && isJsonObject(source) && !has(source, 'bytes')) facts.classes.add('stored');
+  const inner = RESULTS[key] === undefined ? undefined : value[RESULTS[key]];
+  if (inner === undefined || inner === null) return;
+  if (!isList(inner)) refuse('INPUT_REJECTED', 'the parts of a result are no list');
+  for (const part of inner) readKeyedPart(part, facts);
+}
+
+/** Results of tools, and the key of their parts. */
+const RESULTS: Readonly<Record<string, string>> = {
+  functionResponse: 'parts',
+  function_response: 'parts',
+  toolResult: 'content',
+};
 
 /** What models of numbers and tables take: `b64` and `bytesBase64Encoded` mark bytes. */
 export function readInstances(value: JsonValue, facts: Facts, depth = 8): void {

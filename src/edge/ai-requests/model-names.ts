@@ -61,7 +61,7 @@ export class ModelNames {
    * A place that some proxy may read: it must agree with the others, and alone it names nothing, because the upstream
    * may then take a model of its own choice. @throws RequestRefused
    */
-  mention(place: string, value: string): void {
+  mention(place: string, value: JsonValue): void {
     this.#agree(place, checkedName(place, value));
   }
 
@@ -72,8 +72,17 @@ export class ModelNames {
     }
   }
 
-  /** One more model that the request may reach: a fallback, a member of a list. @throws RequestRefused */
+  /** One more model that the request reaches: that of a member of a batch. @throws RequestRefused */
   add(place: string, value: JsonValue): void {
+    this.#isRead = true;
+    this.alternative(place, value);
+  }
+
+  /**
+   * One more model that the request may reach: a fallback, a member of a list. Alone it names nothing, because an
+   * upstream that does not know such lists takes a model of its own choice. @throws RequestRefused
+   */
+  alternative(place: string, value: JsonValue): void {
     this.#further.add(checkedName(place, value));
     if (this.#further.size > MAX_MODELS) {
       refuse('INPUT_REJECTED', `the request names more than ${MAX_MODELS} models`);
@@ -95,6 +104,9 @@ export class ModelNames {
     if (names.size > 1 && !allowSeveral) {
       refuse('MODEL_AMBIGUOUS', `the request names ${names.size} models, and may name one`);
     }
+    if (!this.#isRead) {
+      refuse('MODEL_UNKNOWN', 'only a list of alternatives names a model, which the upstream need not read');
+    }
     return [...names];
   }
 }
@@ -110,22 +122,25 @@ function checkedName(place: string, value: JsonValue): string {
   return value;
 }
 
+/** Names of query parameters, folded, by which some server takes another method or other headers. */
+const OVERRIDING_PARAMETER = /^(?:x?http)?method(?:override)?$|^httpheaders$/;
+
 /**
  * Query parameters in which a model may stand, whatever the dialect.
- * @param areRead the upstream has no other place for the name. @throws RequestRefused
+ * @param read names, as they are written, in which the upstream of the dialect reads it. @throws RequestRefused
  */
 export function readParameterModels(
   parameters: readonly (readonly [name: string, value: string])[],
   models: ModelNames,
-  areRead: boolean,
+  read: readonly string[],
 ): void {
   for (const [name, value] of parameters) {
     const folded = name.toLowerCase().replaceAll(/[^a-z]/g, '');
-    if (folded === 'method' && name !== 'method') {
-      refuse('INPUT_REJECTED', `the query parameter \`_method\` would change the method`);
+    if (OVERRIDING_PARAMETER.test(folded) && name !== 'method') {
+      refuse('INPUT_REJECTED', 'a query parameter would change the method or the headers');
     }
     if (!MODEL_PARAMETERS.has(folded)) continue;
-    if (areRead) models.name('the query', value);
+    if (read.includes(name)) models.name('the query', value);
     else models.mention('the query', value);
   }
 }
@@ -141,10 +156,15 @@ export const OVERRIDES: ReadonlySet<string> = new Set([
   'helicone-target-url',
   'helicone-fallbacks',
   'helicone-openai-api-base',
+  // another revision of a service, or another host, behind the same route
+  'knative-serving-tag',
+  'knative-serving-revision',
+  'knative-serving-namespace',
+  'x-envoy-original-dst-host',
 ]);
 /** Portkey takes its whole routing from the client; these two headers alone change none. */
 const PORTKEY = /^x-portkey-(?!trace-id$|metadata$)/;
-const MODEL_HEADER = /(?:^|-)(?:models?|deployment|fallbacks?)(?:-|$)/;
+const MODEL_HEADER = /(?:^|-)(?:v?models?|modelid|modelname|deployment|fallbacks?)(?:-|$)/;
 const UPSTREAM_HEADER = /(?:^|-)(?:target|upstream|custom|api|base)-(?:url|base|host|uri)$/;
 
 /** Headers in which a model may stand, and those that may not be there at all. */

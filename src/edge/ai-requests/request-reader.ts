@@ -20,7 +20,7 @@ import type { DialectRow } from './dialect.ts';
 import { fillTemplate } from './dialect.ts';
 import type { DialectFamily } from '../../domain/pep-profile.ts';
 import { DialectTable, modelOfPath, type RowMatch } from './dialect-table.ts';
-import { Facts } from './facts.ts';
+import { Facts, has } from './facts.ts';
 import { type HeaderList, MAX_HEADERS, RepeatedHeader } from './header-list.ts';
 import { classOfType } from './input-classes.ts';
 import { parseBodyJson } from './json-text.ts';
@@ -46,6 +46,9 @@ const BYTES_PER_TOKEN = 3;
 const TOKENS_PER_IMAGE = 1600;
 /** Bytes of other media per token: audio of 16 kB a second at some 100 tokens. */
 const MEDIA_BYTES_PER_TOKEN = 160;
+
+/** What holds of a body of unknown length, too: it may have been cut. */
+const PARTIAL = 'the gateway cut the body, or the request does not declare its length (`Content-Length`)';
 
 /** Reads the requests of one gateway route. */
 export class AiRequestReader {
@@ -112,8 +115,13 @@ export class AiRequestReader {
         (row.spellings ?? []).map(spelling => fillTemplate(spelling, parts)),
       );
     }
-    const { kind } = row.body;
-    readParameterModels(target.parameters, facts.models, kind !== 'json' && kind !== 'form');
+    const refused = row.refusedParameters ?? [];
+    if (target.parameters.some(([name]) => refused.includes(name.toLowerCase()))) {
+      refuse('MODEL_UNKNOWN', 'a query parameter leads to a model that the request does not name');
+    }
+    readParameterModels(target.parameters, facts.models, row.parameters ?? []);
+    requireNoTunnel(request.headers, row.takesWebSocket === true);
+    for (const one of row.classes ?? []) facts.classes.add(one);
     this.#headerModels.read(request.headers, facts.models, row.selectors ?? []);
     const inputBytes = readBody(request, row, facts);
     const models = facts.models
@@ -125,7 +133,8 @@ export class AiRequestReader {
 
   #readMcp(request: GatewayRequest, { parameters }: RequestTarget, endpoint: McpEndpoint): AiRequest {
     const facts = new Facts(this.#keys);
-    readParameterModels(parameters, facts.models, false);
+    readParameterModels(parameters, facts.models, []);
+    requireNoTunnel(request.headers, false);
     this.#headerModels.read(request.headers, facts.models, []);
     let inputBytes = 0;
     const decoded = (): Uint8Array => {
@@ -146,6 +155,17 @@ function selectorOf({ selectors = [] }: DialectRow, headers: HeaderList): string
   return given[0] === undefined ? '' : `/${given[0]}`;
 }
 
+/** What follows an upgrade on the same connection is asked of nobody. */
+function requireNoTunnel(headers: HeaderList, takesWebSocket: boolean): void {
+  const [protocol, ...others] = headers.all('upgrade');
+  if (protocol === undefined || (takesWebSocket && others.length === 0 && /^websocket$/i.test(protocol)))
+    return;
+  refuse(
+    'INPUT_REJECTED',
+    'the request asks for another protocol (`Upgrade`), whose requests nobody would decide',
+  );
+}
+
 /** A name of the body, below the place that the path gives. */
 function placed(row: DialectRow, parts: ReadonlyMap<string, string>, name: string): string {
   return fillTemplate(row.model ?? '', new Map([...parts, ['body', name]]));
@@ -160,8 +180,9 @@ function hidesModel(name: string): boolean {
 function readBody({ body, headers }: GatewayRequest, row: DialectRow, facts: Facts): number {
   const { kind } = row.body;
   if (kind === 'none') return 0;
+  if (kind === 'empty') return requireEmpty(body, headers);
   if (kind === 'opaque') {
-    if (body.kind === 'partial') refuse('BODY_INCOMPLETE', 'the gateway cut the body');
+    if (body.kind === 'partial') refuse('BODY_INCOMPLETE', PARTIAL);
     const type = contentTypeOf(headers)?.type;
     facts.media(type === undefined ? 'unknown' : classOfType(type));
     const size = body.kind === 'whole' ? body.bytes.byteLength : declaredLength(headers);
@@ -174,17 +195,29 @@ function readBody({ body, headers }: GatewayRequest, row: DialectRow, facts: Fac
     requireJson(headers, false);
     const value = readObject(bytes);
     facts.check(value, new Set(row.modelKeys));
-    row.body.read(row.ignoresBodyModel === true ? { ...value, model: null } : value, facts);
+    if (row.bodyModel === 'mentioned' && has(value, 'model') && value['model'] !== row.anyModel) {
+      facts.models.mention('the body', value['model'] ?? null);
+    }
+    row.body.read(row.bodyModel === undefined ? value : { ...value, model: null }, facts);
   } else if (row.body.kind === 'bytes') row.body.read(bytes, facts, headers);
   return bytes.byteLength;
 }
 
 function decodeWhole(body: GatewayBody, headers: HeaderList): Uint8Array {
-  if (body.kind === 'partial') refuse('BODY_INCOMPLETE', 'the gateway cut the body');
+  if (body.kind === 'partial') refuse('BODY_INCOMPLETE', PARTIAL);
   if (body.kind === 'unseen') {
     refuse('BODY_INCOMPLETE', 'what this request asks stands in its body, which the gateway does not send');
   }
   return decodeBody(body.bytes, headers);
+}
+
+/** A body that is not shown has a type: servers that look into it are told by it. */
+function requireEmpty(body: GatewayBody, headers: HeaderList): number {
+  const isEmpty = body.kind === 'whole' ? body.bytes.byteLength === 0 : body.kind === 'unseen';
+  if (!isEmpty || contentTypeOf(headers) !== undefined) {
+    refuse('INPUT_REJECTED', 'this operation is described by its query, and takes no body');
+  }
+  return 0;
 }
 
 /** Without a body, the length that the client declared. */

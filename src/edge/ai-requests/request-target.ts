@@ -61,7 +61,8 @@ function parseQuery(query: string): (readonly [string, string])[] {
   return parts.map(part => {
     const equals = part.indexOf('=');
     const name = equals === -1 ? part : part.slice(0, equals);
-    return [decode(name.replaceAll('+', ' ')), equals === -1 ? '' : decode(part.slice(equals + 1))];
+    const value = equals === -1 ? '' : part.slice(equals + 1);
+    return [decode(name.replaceAll('+', ' ')), decode(value.replaceAll('+', ' '))];
   });
 }
 

@@ -3,7 +3,7 @@
  * it names the deployment. The inference API of Azure AI, under `/models`, names it in the body too.
  */
 import type { DialectRow } from '../dialect.ts';
-import { openAiRows } from './openai.ts';
+import { openAiRows, WEB_SOCKET } from './openai.ts';
 
 const DEPLOYED = /\.(?:chat|completions|embeddings|images|image-edits|speech|transcriptions|translations)$/;
 
@@ -13,7 +13,7 @@ export function azureRows(): DialectRow[] {
   return [
     ...openAiRows('azure-openai', deployment)
       .filter(({ dialect }) => DEPLOYED.test(dialect))
-      .map(row => ({ ...row, model: '{deployment}', ignoresBodyModel: true })),
+      .map(row => ({ ...row, model: '{deployment}', bodyModel: 'ignored' as const })),
     ...openAiRows('azure-openai', '/openai/v1'),
     {
       dialect: 'azure-openai.realtime',
@@ -22,6 +22,8 @@ export function azureRows(): DialectRow[] {
       operation: 'generate',
       body: { kind: 'none' },
       stream: true,
+      parameters: ['deployment', 'model'],
+      ...WEB_SOCKET,
     },
     ...openAiRows('azure-openai.inference', '/models').filter(({ dialect }) => inference.test(dialect)),
   ];

@@ -6,11 +6,16 @@ import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject } from '../../../domain/json.ts';
 import { refuse } from '../ai-request.ts';
 import type { DialectRow } from '../dialect.ts';
-import { type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
+import { countAt, type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
 import { readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
-import { readMessages, readModels, readTools } from './openai.ts';
+import { readTools } from '../tools.ts';
+import { readMessages, readModels } from './openai.ts';
 
 const BOUNDS = ['max_tokens', 'max_tokens_to_sample', 'max_gen_len', 'maxTokens', 'max_new_tokens'] as const;
+/** How many answers the vendors' formats ask for. */
+const COPIES = ['n', 'num_generations', 'numResults'] as const;
+/** Images beside a text, in the formats of those that take them: `image`, `init_image`, `inputImage`, `images`. */
+const IMAGE_KEY = /^(?:init_|input_?|mask_?|style_)?images?$|^mask$/i;
 /** Request fields of single models that change neither tools, size nor stream. */
 const PASSED_ON: ReadonlySet<string> = new Set(['top_k', 'thinking', 'reasoning_config', 'reasoningConfig']);
 
@@ -69,6 +74,7 @@ function readInvoke(body: JsonObject, facts: Facts): void {
   facts.bound(body, BOUNDS);
   facts.temperature = numberAt(body, 'temperature');
   facts.topP = numberAt(body, 'top_p');
+  for (const key of COPIES) facts.copies = Math.max(facts.copies, countAt(body, key) ?? 1);
   for (const key of ['inferenceConfig', 'textGenerationConfig']) {
     const config = objectAt(body, key);
     if (config === undefined) continue;
@@ -78,6 +84,10 @@ function readInvoke(body: JsonObject, facts: Facts): void {
   readTypedContent(body['system'], facts);
   readMessages(body, facts);
   for (const key of ['prompt', 'inputText', 'texts', 'input']) readTexts(body[key], facts);
+  for (const [key, value] of Object.entries(body)) {
+    if (IMAGE_KEY.test(key) && has(body, key))
+      facts.media('image', typeof value === 'string' ? value.length : 0);
+  }
   if (facts.classes.size === 0) facts.classes.add('unknown');
   readTools(body, facts);
 }

@@ -2,8 +2,9 @@
 import type { JsonObject } from '../../../domain/json.ts';
 import type { Operation } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import { countAt, type Facts, flagAt, listAt, numberAt, objectsAt, textAt } from '../facts.ts';
 import { readTexts, readTypedContent } from '../input-classes.ts';
+import { nameOfTool } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
 
 export function cohereRows(): DialectRow[] {
@@ -37,7 +38,7 @@ function readChat(body: JsonObject, facts: Facts): void {
   for (const document of listAt(body, 'documents')) readTexts(document, facts);
   for (const tool of objectsAt(body, 'tools')) {
     facts.check(tool);
-    facts.tool('function', (objectAt(tool, 'function') ?? tool)['name']);
+    facts.tool('function', nameOfTool(tool, 'function', facts));
   }
   for (const connector of objectsAt(body, 'connectors')) {
     facts.tool('server', `connector:${textAt(connector, 'id') ?? ''}`);
@@ -64,9 +65,11 @@ function readEmbed(body: JsonObject, facts: Facts): void {
     facts.media('image', typeof image === 'string' ? image.length : 0);
 }
 
-/** A query and documents; vLLM calls the pair `text_1` and `text_2` when it scores. */
+/** A query and documents; vLLM calls the pair `text_1` and `text_2`, or `data_1` and `data_2`, when it scores. */
 export function readRanking(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
-  for (const key of ['query', 'text_1', 'text_2', 'texts', 'queries']) readTexts(body[key], facts);
+  for (const key of ['query', 'text_1', 'text_2', 'data_1', 'data_2', 'texts', 'queries', 'items']) {
+    readTexts(body[key], facts);
+  }
   for (const document of listAt(body, 'documents')) readTexts(document, facts);
 }

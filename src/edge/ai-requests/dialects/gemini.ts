@@ -159,8 +159,10 @@ function readTool(tool: JsonObject, facts: Facts): void {
   facts.check(tool);
   const [functions] = either(tool, 'functionDeclarations');
   for (const key of Object.keys(tool)) {
-    if (key !== functions) facts.tool('server', key);
-    else for (const declared of objectsAt(tool, key)) facts.tool('function', declared['name']);
+    if (key !== functions) {
+      facts.checkNested(tool[key] ?? null);
+      facts.tool('server', key);
+    } else for (const declared of objectsAt(tool, key)) facts.tool('function', declared['name']);
   }
 }
 
@@ -227,10 +229,20 @@ function readPredict(body: JsonObject, facts: Facts): void {
 
 /** Models of other vendors, in their own format: Anthropic messages and chats are told by their first key. */
 function readRaw(body: JsonObject, facts: Facts): void {
+  if (RAW_KINDS.filter(keys => keys.some(key => has(body, key))).length > 1) {
+    refuse('INPUT_REJECTED', 'the body has keys of the formats of several vendors');
+  }
   if (has(body, 'anthropic_version')) readMessage(body, facts);
   else if (has(body, 'instances')) readPredict(body, facts);
   else readChat(body, facts);
 }
+
+/** Keys that only one of the formats has. */
+const RAW_KINDS: readonly (readonly string[])[] = [
+  ['anthropic_version'],
+  ['instances', 'inputs'],
+  ['max_completion_tokens', 'functions', 'n', 'best_of'],
+];
 
 /** Jobs read their requests from storage. */
 function readJob(body: JsonObject, facts: Facts): void {
@@ -246,6 +258,7 @@ function readInteraction(body: JsonObject, facts: Facts): void {
   if (has(body, 'previous_interaction_id')) facts.classes.add('stored');
   for (const tool of objectsAt(body, 'tools')) {
     const type = textAt(tool, 'type') ?? '';
+    if (type !== 'function') facts.checkNested(tool);
     facts.tool(type === 'function' ? 'function' : 'server', type === 'function' ? tool['name'] : type);
   }
   const config = objectAt(body, 'generation_config');

@@ -116,7 +116,12 @@ export function torchServeRows(): DialectRow[] {
       model: '{model}@{version}',
     },
     // the archive comes from `url`; the model is named by `model_name` alone
-    row('torchserve.register', ['POST'], '/models', 'deploy'),
+    {
+      ...row('torchserve.register', ['POST'], '/models', 'deploy'),
+      // with a body of JSON, the query is not read
+      body: { kind: 'empty' },
+      parameters: ['model_name'],
+    },
     ...kserveRows('torchserve').filter(({ dialect }) => dialect === 'torchserve.predict'),
   ];
 }
@@ -130,7 +135,7 @@ export function mlflowRows(): DialectRow[] {
     ...(model === undefined ? {} : { model }),
   });
   return [
-    serve('/invocations'),
+    { ...serve('/invocations'), bodyModel: 'mentioned' },
     serve('/serving-endpoints/{model}/invocations', '{model}'),
     serve('/gateway/{model}/invocations', '{model}'),
     serve('/endpoints/{model}/invocations', '{model}'),
@@ -151,6 +156,8 @@ export function sageMakerRows(): DialectRow[] {
     model: '{model}',
     selectors,
     stream: verb.endsWith('stream'),
+    // the input lies in a bucket, and a header says where
+    ...(verb === 'async-invocations' ? { classes: ['stored' as const] } : {}),
   }));
 }
 
@@ -192,10 +199,21 @@ function readGenerate(body: JsonObject, facts: Facts): void {
   readTexts(body['text_input'], facts);
   const parameters = objectAt(body, 'parameters');
   if (parameters !== undefined) facts.check(parameters);
-  for (const place of parameters === undefined ? [body] : [body, parameters]) {
+  const sampling = samplingOf(body, facts);
+  for (const place of [body, parameters, sampling].filter(one => one !== undefined)) {
     facts.bound(place, ['max_tokens', 'max_new_tokens']);
     facts.stream = flagAt(place, 'stream') ?? facts.stream;
   }
+}
+
+/** The backend of vLLM reads parameters from a text that holds JSON, adapters among them. */
+function samplingOf(body: JsonObject, facts: Facts): JsonObject | undefined {
+  if (!has(body, 'sampling_parameters')) return undefined;
+  const text = textAt(body, 'sampling_parameters') ?? '';
+  const sampling = parseBodyJson(Buffer.from(text, 'utf8'), isModelKey);
+  if (!isJsonObject(sampling)) refuse('BODY_UNREADABLE', '`sampling_parameters` is no JSON object');
+  facts.check(sampling);
+  return sampling;
 }
 
 /** Overriding configuration or files at load is to run what the client wrote. */

@@ -7,7 +7,8 @@ import { type Operation, refuse } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
 import { type Facts, flagAt, has, listAt, numberAt, objectAt } from '../facts.ts';
 import { readTexts } from '../input-classes.ts';
-import { openAiRows, readMessages, readModels, readTools } from './openai.ts';
+import { readTools } from '../tools.ts';
+import { openAiRows, readMessages, readModels } from './openai.ts';
 
 const MODEL_KEYS = [
   'model',

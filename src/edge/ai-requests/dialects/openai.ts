@@ -7,9 +7,10 @@ import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type InputClass, refuse } from '../ai-request.ts';
 import { type LineKind, readBatchFile } from '../batch-file.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, has, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import { countAt, type Facts, flagAt, has, listAt, numberAt, objectsAt, textAt } from '../facts.ts';
 import { classOfType, readTexts, readTypedContent } from '../input-classes.ts';
 import type { FormPart } from '../multipart.ts';
+import { readLoadedTools, readTools } from '../tools.ts';
 
 /** Top-level keys that name models in this dialect and in those of the proxies that extend it. */
 export const OPENAI_MODEL_KEYS = ['model', 'models', 'fallbacks'] as const;
@@ -17,6 +18,16 @@ const MODEL_KEYS: ReadonlySet<string> = new Set(OPENAI_MODEL_KEYS);
 const MODEL_UNSEEN = 'the models stand in a file or an object that only the upstream sees';
 /** Requests that may stand on the lines of a batch. */
 const BATCHED = /\.(?:chat|responses|completions|embeddings|moderations)$/;
+
+/**
+ * What realtime sessions have in common: what is sent over the socket is not seen here, and these parameters attach to a
+ * call that goes on, or begin a session whose model is named over the socket.
+ */
+export const WEB_SOCKET = {
+  takesWebSocket: true,
+  refusedParameters: ['call_id', 'intent'],
+  classes: ['unknown'],
+} as const satisfies Partial<DialectRow>;
 
 /** The rows of api.openai.com, without its prefix. @param family first part of the dialect names */
 export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
@@ -59,7 +70,12 @@ export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
     form('translations', '/audio/translations', 'transcribe', 'audio'),
     post('moderations', '/moderations', 'moderate', readInput),
     post('fine-tuning', '/fine_tuning/jobs', 'train', readTraining),
-    { ...pathless(`${family}.realtime`, `${prefix}/realtime`, 'generate'), stream: true },
+    {
+      ...pathless(`${family}.realtime`, `${prefix}/realtime`, 'generate'),
+      stream: true,
+      parameters: ['model'],
+      ...WEB_SOCKET,
+    },
     { ...pathless(`${family}.model`, `${prefix}/models/{model}`, 'invoke'), model: '{model}' },
     {
       ...pathless(`${family}.model-delete`, `${prefix}/models/{model}`, 'delete'),
@@ -134,19 +150,20 @@ function pathless(dialect: string, path: string, operation: DialectRow['operatio
 /** `model`, and the further ones of proxies: `models` of OpenRouter, `fallbacks` of LiteLLM. */
 export function readModels(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['model']);
-  for (const item of listAt(body, 'models')) facts.models.add('`models`', item);
+  for (const item of listAt(body, 'models')) facts.models.alternative('`models`', item);
   for (const item of listAt(body, 'fallbacks')) {
     if (isJsonObject(item)) {
       facts.check(item, MODEL_KEYS);
       const keys = Object.keys(item);
       // `{"model": "b"}`, or `{"a": ["b", "c"]}`: for a, try b and c
-      if (has(item, 'model')) facts.models.add('`fallbacks`', item['model'] ?? null);
+      if (has(item, 'model')) facts.models.alternative('`fallbacks`', item['model'] ?? null);
       else
-        for (const key of keys) for (const name of listAt(item, key)) facts.models.add('`fallbacks`', name);
+        for (const key of keys)
+          for (const name of listAt(item, key)) facts.models.alternative('`fallbacks`', name);
       if (has(item, 'model') && keys.length > 1) {
         refuse('INPUT_REJECTED', 'a member of `fallbacks` changes more than the model');
       }
-    } else facts.models.add('`fallbacks`', item);
+    } else facts.models.alternative('`fallbacks`', item);
   }
 }
 
@@ -179,31 +196,13 @@ export function readMessages(body: JsonObject, facts: Facts): void {
   }
 }
 
-/** Functions of the client, tools that the upstream runs, and servers that it calls. */
-export function readTools(body: JsonObject, facts: Facts): void {
-  for (const tool of objectsAt(body, 'tools')) readTool(tool, facts);
-  for (const declared of objectsAt(body, 'functions')) facts.tool('function', declared['name']);
-  if (has(body, 'web_search_options')) facts.tool('server', 'web_search');
-  for (const source of objectsAt(body, 'data_sources')) facts.tool('server', source['type']);
-}
-
-function readTool(tool: JsonObject, facts: Facts): void {
-  facts.check(tool);
-  const type = textAt(tool, 'type') ?? 'function';
-  if (type === 'function' || type === 'custom') {
-    const declared = objectAt(tool, type);
-    if (declared !== undefined) facts.check(declared);
-    facts.tool('function', declared === undefined ? tool['name'] : declared['name']);
-  } else if (type === 'mcp') facts.tool('mcp', `mcp:${textAt(tool, 'server_label') ?? ''}`);
-  else facts.tool('server', type);
-}
-
 /** The Responses API. A stored prompt brings its own model and tools, which nobody here sees. */
 function readResponses(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
   readSampling(body, facts, ['max_output_tokens']);
   if (has(body, 'prompt')) refuse('MODEL_UNKNOWN', 'a stored prompt decides about the model and the tools');
   readTypedContent(body['input'], facts);
+  readLoadedTools(body['input'], facts);
   if (has(body, 'instructions')) facts.classes.add('text');
   if (has(body, 'previous_response_id') || has(body, 'conversation')) facts.classes.add('stored');
   readTools(body, facts);
@@ -215,6 +214,8 @@ export function readCompletion(body: JsonObject, facts: Facts): void {
   readSampling(body, facts, ['max_tokens']);
   readTexts(body['prompt'], facts);
   readTexts(body['suffix'], facts);
+  // vLLM takes vectors in the place of a prompt
+  if (has(body, 'prompt_embeds')) facts.classes.add('tensor');
 }
 
 /** `input`: embeddings, moderations. */
@@ -223,6 +224,8 @@ export function readInput(body: JsonObject, facts: Facts): void {
   readTexts(body['input'], facts);
   // vLLM takes a conversation in the place of `input`
   readMessages(body, facts);
+  // a plugin of the server reads it
+  if (has(body, 'data')) facts.classes.add('unknown');
 }
 
 function readPrompt(body: JsonObject, facts: Facts): void {

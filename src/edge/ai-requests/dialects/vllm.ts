@@ -63,7 +63,7 @@ export function huggingFaceRows(): DialectRow[] {
       stream: true,
     },
     ...openAiRows('huggingface').filter(({ dialect }) => /\.(?:chat|completions|embeddings)$/.test(dialect)),
-  ];
+  ].map(row => ({ ...row, bodyModel: 'mentioned' as const, anyModel: 'tgi' }));
 }
 
 function rowOf(family: string, [name, path, operation, read]: Entry): DialectRow {

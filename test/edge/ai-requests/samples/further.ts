@@ -93,8 +93,8 @@ export const FURTHER_SAMPLES: Readonly<Partial<Record<DialectFamily, readonly Sa
     ['POST /v1/messages/count_tokens', { model: 'a', messages: M }, 'vllm.count-tokens generate a'],
   ],
   huggingface: [
-    ['POST /v1/completions', { model: 'tgi', prompt: 'x' }, 'huggingface.completions generate tgi'],
-    ['POST /v1/embeddings', { model: 'tei', input: 'x' }, 'huggingface.embeddings embed tei'],
+    ['POST /v1/completions', { model: 'llama', prompt: 'x' }, 'huggingface.completions generate llama', { bound: 'llama' }],
+    ['POST /v1/embeddings', { model: 'tei', input: 'x' }, 'huggingface.embeddings embed tei', { bound: 'tei' }],
   ],
   'open-inference': [
     [`POST ${RPC}/ModelReady`, grpcOf([[1, 'iris']]), 'open-inference.grpc-ModelReady invoke iris'],

@@ -20,7 +20,7 @@ export const ANTHROPIC_SAMPLES: readonly Sample[] = [
   ['POST /v1/messages', message({ tools: [{ type: 'custom', name: 'x', input_schema: {} }] }), MESSAGES, { tools: ['function:x'] }],
   ['POST /v1/messages', message({ tools: [{ type: 'web_search_20250305', name: 'web_search', max_uses: 5 }] }), MESSAGES, { tools: ['server:web_search'] }],
   ['POST /v1/messages', message({ tools: [{ type: 'bash_20250124', name: 'bash' }, { type: 'code_execution_20250825', name: 'code_execution' }] }), MESSAGES, { tools: ['server:bash', 'server:code_execution'] }],
-  ['POST /v1/messages', message({ mcp_servers: [{ type: 'url', url: 'https://mcp.example/sse', name: 'example' }] }), MESSAGES, { tools: ['mcp:mcp:example'] }],
+  ['POST /v1/messages', message({ mcp_servers: [{ type: 'url', url: 'https://mcp.example/sse', name: 'example' }] }), MESSAGES, { tools: ['mcp:mcp:https://mcp.example/sse'] }],
   ['POST /v1/messages', message({ thinking: { type: 'enabled', budget_tokens: 1024 }, metadata: { user_id: 'u' } }), MESSAGES],
   ['POST /v1/messages', message({ container: 'container_1' }), MESSAGES, { classes: ['stored', 'text'] }],
   ['POST /v1/messages/count_tokens', { model: 'claude-sonnet-4-5', messages: HI }, 'anthropic.count-tokens generate claude-sonnet-4-5'],

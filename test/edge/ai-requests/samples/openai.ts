@@ -78,7 +78,7 @@ export const OPENAI_SAMPLES: readonly Sample[] = [
   ['POST /v1/responses', answer({ conversation: 'conv_1' }), RESPONSES, { classes: ['stored', 'text'] }],
   ['POST /v1/responses', answer({ tools: [{ type: 'function', name: 'lookup', parameters: {}, strict: true }] }), RESPONSES, { tools: ['function:lookup'] }],
   ['POST /v1/responses', answer({ tools: [{ type: 'web_search' }, { type: 'code_interpreter', container: { type: 'auto' } }] }), RESPONSES, { tools: ['server:web_search', 'server:code_interpreter'] }],
-  ['POST /v1/responses', answer({ tools: [{ type: 'mcp', server_label: 'deepwiki', server_url: 'https://x', require_approval: 'never' }] }), RESPONSES, { tools: ['mcp:mcp:deepwiki'] }],
+  ['POST /v1/responses', answer({ tools: [{ type: 'mcp', server_label: 'deepwiki', server_url: 'https://x', require_approval: 'never' }] }), RESPONSES, { tools: ['mcp:mcp:https://x'] }],
   ['POST /v1/responses', answer({ tools: [{ type: 'file_search', vector_store_ids: ['vs_1'] }] }), RESPONSES, { tools: ['server:file_search'] }],
   ['POST /v1/responses/input_tokens', answer({}), 'openai.responses-tokens generate gpt-4.1'],
   ['POST /v1/completions', { model: 'gpt-3.5-turbo-instruct', prompt: 'once', max_tokens: 5, best_of: 2 }, 'openai.completions generate gpt-3.5-turbo-instruct', { max: 10 }],

@@ -83,7 +83,7 @@ export const HUGGINGFACE_SAMPLES: readonly Sample[] = [
   ['POST /embed', { inputs: ['x', 'y'] }, 'huggingface.embed embed tei', { bound: 'tei' }],
   ['POST /rerank', { query: 'x', texts: ['y'] }, 'huggingface.rerank rerank tei', { bound: 'tei' }],
   ['POST /predict', { inputs: 'x' }, 'huggingface.classify classify tei', { bound: 'tei' }],
-  ['POST /v1/chat/completions', { model: 'tgi', messages: HI }, 'huggingface.chat generate tgi'],
+  ['POST /v1/chat/completions', { model: 'tgi', messages: HI }, 'huggingface.chat generate llama', { bound: 'llama' }],
 ];
 
 const ROWS = {
