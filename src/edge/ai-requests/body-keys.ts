@@ -111,6 +111,16 @@ const REROUTING_KEYS: readonly string[] = [
   'preset',
   'virtual_key',
   'chat_template',
+  // a stored prompt, credentials of the proxy, and settings of its router
+  'prompt_id',
+  'litellm_credential_name',
+  'router_settings',
+  'router_settings_override',
+  // code that runs in the server, and other servers that it takes its state from
+  'logits_processors',
+  'custom_logit_processor',
+  'kv_transfer_params',
+  'bootstrap_host',
 ];
 
 const MAY_NAME_A_MODEL = /model|fallback|deployment|engine|lora/;

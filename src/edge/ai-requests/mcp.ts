@@ -43,7 +43,14 @@ const NAMED: Readonly<Record<string, string>> = {
   'resources/unsubscribe': 'uri',
 };
 /** Methods that are decided as themselves. */
-const PLAIN: ReadonlySet<string> = new Set(['completion/complete', 'subscriptions/listen']);
+const PLAIN: ReadonlySet<string> = new Set([
+  'completion/complete',
+  'subscriptions/listen',
+  'tasks/get',
+  'tasks/result',
+  'tasks/list',
+  'tasks/cancel',
+]);
 /** Names of tools in the protocol: no colon, so that no tool can be called like a method. */
 const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const KNOWN_KEYS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);

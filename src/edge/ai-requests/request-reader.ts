@@ -190,8 +190,10 @@ function readBody({ body, headers }: GatewayRequest, row: DialectRow, facts: Fac
     return size;
   }
   const bytes = decodeWhole(body, headers);
-  if (row.body.kind === 'form') row.body.read(parseMultipart(bytes, contentTypeOf(headers)), facts);
-  else if (row.body.kind === 'json') {
+  if (row.body.kind === 'form') {
+    const parts = parseMultipart(bytes, contentTypeOf(headers));
+    row.body.read(row.bodyModel === 'ignored' ? parts.filter(({ name }) => name !== 'model') : parts, facts);
+  } else if (row.body.kind === 'json') {
     requireJson(headers, false);
     const value = readObject(bytes);
     facts.check(value, new Set(row.modelKeys));

@@ -70,6 +70,14 @@ const MODELS: readonly Refused[] = [
   ['gemini', 'a method in the query', 'GET /v1beta/tunedModels/t?$httpMethod=DELETE', undefined, 'INPUT_REJECTED'],
   ['gemini', 'headers in the query', 'GET /v1beta/tunedModels/t?$httpHeaders=x', undefined, 'INPUT_REJECTED'],
   ['gemini', 'a method in the query by the name of the header', 'GET /v1beta/tunedModels/t?x-http-method-override=DELETE', undefined, 'INPUT_REJECTED'],
+  ['openai', 'a grader of a training', 'POST /v1/fine_tuning/jobs', { model: 'm', training_file: 'f', method: { type: 'reinforcement', reinforcement: { grader: { type: 'score_model', model: 'dear' } } } }, 'INPUT_REJECTED'],
+  ['gemini', 'a batch from a file beside requests', 'POST /v1beta/models/g:batchGenerateContent', { batch: { inputConfig: { file_name: 'files/1', requests: { requests: [{ request: { contents: [] } }] } } } }, 'MODEL_UNKNOWN'],
+  ['triton', 'models that depend on the named one', 'POST /v2/repository/models/m/unload', { parameters: { unload_dependents: true } }, 'MODEL_UNKNOWN'],
+  ['vllm', 'a template among its arguments', CHAT, { ...OK, chat_template_kwargs: { chat_template: '{{ x }}' } }, 'INPUT_REJECTED'],
+  ['vllm', 'code to run', CHAT, { ...OK, logits_processors: ['os.system'] }, 'INPUT_REJECTED'],
+  ['vllm', 'state from another server', CHAT, { ...OK, kv_transfer_params: { remote_host: '10.0.0.1' } }, 'INPUT_REJECTED'],
+  ['openai', 'a stored prompt of a proxy', CHAT, { ...OK, prompt_id: 'p' }, 'INPUT_REJECTED'],
+  ['openai', 'settings of a router', CHAT, { ...OK, router_settings_override: {} }, 'INPUT_REJECTED'],
   ['kserve', 'another revision', 'GET /v1/models/m', undefined, 'INPUT_REJECTED', { 'knative-serving-tag': 'next' }],
   ['open-inference', 'another model of the mesh', 'GET /v2/models/m', undefined, 'MODEL_AMBIGUOUS', { 'mm-vmodel-id': 'dear' }],
   ['openai', 'another host', CHAT, OK, 'INPUT_REJECTED', { 'x-envoy-original-dst-host': '10.0.0.1:80' }],
@@ -119,6 +127,7 @@ describe('the tools are those that the upstream takes', () => {
     ['the tools of a server that is named', 'anthropic', 'POST /v1/messages', { ...OK, mcp_servers: [{ type: 'url', url: 'https://a.example', name: 'a' }], tools: [{ type: 'mcp_toolset', mcp_server_name: 'a' }] }, ['mcp:https://a.example']],
     ['functions of a namespace', 'openai', 'POST /v1/responses', { model: 'm', input: 'x', tools: [{ type: 'namespace', name: 'crm', tools: [{ type: 'function', name: 'danger' }] }] }, ['danger', 'namespace']],
     ['functions that the input loads', 'openai', 'POST /v1/responses', { model: 'm', input: [{ type: 'tool_search_output', tools: [{ type: 'function', name: 'danger' }] }] }, ['danger']],
+    ['a tool in its other spelling', 'gemini', 'POST /v1beta/models/m:generateContent', { contents: [], tools: [{ google_search: {} }] }, ['googleSearch']],
     ['the list of a server', 'openai', 'POST /v1/responses', { model: 'm', input: [{ type: 'mcp_list_tools', server_label: 'a', tools: [{ name: 'x y' }] }] }, []],
   ])('%s', (_name, family, line, body, tools) => {
     expect(read(family, line, body).tools.map(({ name }) => name).sort()).toEqual(tools);

@@ -7,6 +7,9 @@ import { openAiRows, WEB_SOCKET } from './openai.ts';
 
 const DEPLOYED = /\.(?:chat|completions|embeddings|images|image-edits|speech|transcriptions|translations)$/;
 
+/** What has no deployment in its path, with the version in the query. */
+const UNVERSIONED = /\.(?:responses|responses-tokens|fine-tuning|batch-file|batch|model)$/;
+
 export function azureRows(): DialectRow[] {
   const deployment = '/openai/deployments/{deployment}';
   const inference = /\.(?:chat|embeddings)$/;
@@ -15,6 +18,7 @@ export function azureRows(): DialectRow[] {
       .filter(({ dialect }) => DEPLOYED.test(dialect))
       .map(row => ({ ...row, model: '{deployment}', bodyModel: 'ignored' as const })),
     ...openAiRows('azure-openai', '/openai/v1'),
+    ...openAiRows('azure-openai', '/openai').filter(({ dialect }) => UNVERSIONED.test(dialect)),
     {
       dialect: 'azure-openai.realtime',
       methods: ['GET'],

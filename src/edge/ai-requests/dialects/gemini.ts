@@ -161,7 +161,7 @@ function readTool(tool: JsonObject, facts: Facts): void {
   for (const key of Object.keys(tool)) {
     if (key !== functions) {
       facts.checkNested(tool[key] ?? null);
-      facts.tool('server', key);
+      facts.tool('server', camelCase(key));
     } else for (const declared of objectsAt(tool, key)) facts.tool('function', declared['name']);
   }
 }
@@ -172,6 +172,11 @@ function readConfig(config: JsonObject, facts: Facts): void {
   facts.copies = countAt(config, either(config, 'candidateCount')[0]) ?? 1;
   facts.temperature = numberAt(config, 'temperature');
   facts.topP = numberAt(config, either(config, 'topP')[0]);
+}
+
+/** Both spellings of a key are one tool. */
+function camelCase(key: string): string {
+  return key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Either the contents, or a whole request in which the model stands again. */
@@ -202,7 +207,8 @@ function readBatchEmbed(body: JsonObject, facts: Facts): void {
 function readBatch(body: JsonObject, facts: Facts): void {
   const batch = objectAt(body, 'batch') ?? body;
   const input = objectAt(batch, either(batch, 'inputConfig')[0]);
-  const inline = input === undefined ? undefined : objectAt(input, 'requests');
+  const file = input === undefined ? undefined : either(input, 'fileName')[1];
+  const inline = input === undefined || file !== undefined ? undefined : objectAt(input, 'requests');
   if (inline === undefined) {
     refuse('MODEL_UNKNOWN', 'the requests of the batch stand in a file that only the upstream sees');
   }
@@ -259,7 +265,10 @@ function readInteraction(body: JsonObject, facts: Facts): void {
   for (const tool of objectsAt(body, 'tools')) {
     const type = textAt(tool, 'type') ?? '';
     if (type !== 'function') facts.checkNested(tool);
-    facts.tool(type === 'function' ? 'function' : 'server', type === 'function' ? tool['name'] : type);
+    facts.tool(
+      type === 'function' ? 'function' : 'server',
+      type === 'function' ? tool['name'] : camelCase(type),
+    );
   }
   const config = objectAt(body, 'generation_config');
   if (config !== undefined) readConfig(config, facts);

@@ -15,6 +15,9 @@ const FIXED32 = 5;
 /** Most fields of one message at its top level. */
 const MAX_FIELDS = 10_000;
 
+/** The parameter `unload_dependents: false`, which Triton's own client always sends. */
+const NO_DEPENDENTS = Buffer.from('\n\x11unload_dependents\x12\x02\x08\x00', 'latin1');
+
 export function inferenceGrpcRows(): DialectRow[] {
   const methods: readonly (readonly [name: string, operation: Operation, input: InputClass | undefined])[] = [
     ['ModelInfer', 'predict', 'tensor'],
@@ -39,7 +42,9 @@ function readMessage(bytes: Uint8Array, facts: Facts, method: string, input: Inp
   const fields = readFields(unframe(bytes));
   const model = textOf(fields, isRepository ? 2 : 1);
   const version = isRepository ? '' : textOf(fields, 2);
-  if (isRepository && (fields.has(1) || fields.has(3))) {
+  const parameters = fields.get(3) ?? [];
+  const isHarmless = parameters.every(one => method === 'RepositoryModelUnload' && NO_DEPENDENTS.equals(one));
+  if (isRepository && (fields.has(1) || !isHarmless)) {
     refuse('INPUT_REJECTED', 'a model may not be loaded from a repository or with parameters of the request');
   }
   if (model === '') refuse('MODEL_UNKNOWN', 'the message names no model');

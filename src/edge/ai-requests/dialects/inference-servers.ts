@@ -11,7 +11,7 @@ import type { HeaderList } from '../header-list.ts';
 import { readInstances, readTexts } from '../input-classes.ts';
 import { isModelKey } from '../model-names.ts';
 import { isJsonObject } from '../../../domain/decision-request.ts';
-import { readChat } from './openai.ts';
+import { openAiRows, readChat } from './openai.ts';
 
 /** Where versions stand, and the name that comes of it. */
 const KSERVE_NAMES = [
@@ -126,6 +126,9 @@ export function torchServeRows(): DialectRow[] {
   ];
 }
 
+/** What Databricks serves of the OpenAI API: the body names the endpoint. */
+const COMPATIBLE = /\.(?:chat|responses|completions|embeddings)$/;
+
 /** MLflow, Databricks and its gateway: the model is the route's, or the endpoint of the path. */
 export function mlflowRows(): DialectRow[] {
   const serve = (path: string, model?: string): DialectRow => ({
@@ -139,6 +142,7 @@ export function mlflowRows(): DialectRow[] {
     serve('/serving-endpoints/{model}/invocations', '{model}'),
     serve('/gateway/{model}/invocations', '{model}'),
     serve('/endpoints/{model}/invocations', '{model}'),
+    ...openAiRows('mlflow', '/serving-endpoints').filter(({ dialect }) => COMPATIBLE.test(dialect)),
   ];
 }
 
@@ -218,9 +222,11 @@ function samplingOf(body: JsonObject, facts: Facts): JsonObject | undefined {
 
 /** Overriding configuration or files at load is to run what the client wrote. */
 function readLoad(body: JsonObject): void {
-  const names = Object.keys(objectAt(body, 'parameters') ?? {});
-  if (names.some(name => name !== 'unload_dependents')) {
-    refuse('INPUT_REJECTED', 'a model may not be loaded with files or configuration of the request');
+  for (const [name, value] of Object.entries(objectAt(body, 'parameters') ?? {})) {
+    if (name !== 'unload_dependents') {
+      refuse('INPUT_REJECTED', 'a model may not be loaded with files or configuration of the request');
+    }
+    if (value !== false) refuse('MODEL_UNKNOWN', 'the models that depend on the named one are not named');
   }
 }
 

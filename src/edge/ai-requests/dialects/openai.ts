@@ -7,7 +7,7 @@ import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type InputClass, refuse } from '../ai-request.ts';
 import { type LineKind, readBatchFile } from '../batch-file.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, has, listAt, numberAt, objectsAt, textAt } from '../facts.ts';
+import { countAt, type Facts, flagAt, has, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
 import { classOfType, readTexts, readTypedContent } from '../input-classes.ts';
 import type { FormPart } from '../multipart.ts';
 import { readLoadedTools, readTools } from '../tools.ts';
@@ -186,6 +186,9 @@ export function readChat(body: JsonObject, facts: Facts): void {
 
 /** Messages with `content`, which is a text or a list of typed parts. */
 export function readMessages(body: JsonObject, facts: Facts): void {
+  // vLLM takes arguments of the template for the template
+  const template = objectAt(body, 'chat_template_kwargs');
+  if (template !== undefined) facts.check(template);
   for (const message of objectsAt(body, 'messages')) {
     facts.check(message);
     readTypedContent(message['content'], facts);
@@ -242,6 +245,8 @@ function readSpeech(body: JsonObject, facts: Facts): void {
 
 function readTraining(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
+  // graders are models, too
+  facts.checkNested(body['method'] ?? null);
   facts.classes.add('stored');
 }
 

@@ -51,7 +51,7 @@ export const GEMINI_SAMPLES: readonly Sample[] = [
   [`POST ${FLASH}:generateContent`, { contents: [{ parts: [{ functionResponse: { name: 'f', response: {} } }] }] }, GEMINI, { classes: ['text'] }],
   [`POST ${FLASH}:generateContent`, { contents: CONTENTS, cachedContent: 'cachedContents/1' }, GEMINI, { classes: ['stored', 'text'] }],
   [`POST ${FLASH}:generateContent`, { contents: CONTENTS, tools: [{ functionDeclarations: [{ name: 'f' }, { name: 'g' }] }] }, GEMINI, { tools: ['function:f', 'function:g'] }],
-  [`POST ${FLASH}:generateContent`, { contents: CONTENTS, tools: [{ function_declarations: [{ name: 'f' }] }, { google_search: {} }] }, GEMINI, { tools: ['function:f', 'server:google_search'] }],
+  [`POST ${FLASH}:generateContent`, { contents: CONTENTS, tools: [{ function_declarations: [{ name: 'f' }] }, { google_search: {} }] }, GEMINI, { tools: ['function:f', 'server:googleSearch'] }],
   [`POST ${FLASH}:generateContent`, { contents: CONTENTS, tools: [{ codeExecution: {} }, { urlContext: {} }] }, GEMINI, { tools: ['server:codeExecution', 'server:urlContext'] }],
   [`POST ${FLASH}:countTokens`, { contents: CONTENTS }, 'gemini.countTokens generate gemini-2.5-flash'],
   [`POST ${FLASH}:countTokens`, { generateContentRequest: { model: 'models/gemini-2.5-flash', contents: CONTENTS } }, 'gemini.countTokens generate gemini-2.5-flash', { classes: ['text'] }],
@@ -62,7 +62,7 @@ export const GEMINI_SAMPLES: readonly Sample[] = [
   ['POST /v1beta/models/gemini-2.5-flash:batchGenerateContent', { batch: { displayName: 'b', inputConfig: { requests: { requests: [{ request: { contents: CONTENTS } }] } } } }, 'gemini.batchGenerateContent batch gemini-2.5-flash'],
   ['POST /v1beta/tunedModels/my-model:generateContent', { contents: CONTENTS }, 'gemini.generateContent generate tunedModels/my-model'],
   ['GET /v1beta/models/gemini-2.5-pro', undefined, 'gemini.model invoke gemini-2.5-pro'],
-  ['POST /v1beta/interactions', { model: 'gemini-2.5-flash', input: 'hi', tools: [{ type: 'google_search' }] }, 'gemini.interactions generate gemini-2.5-flash', { tools: ['server:google_search'] }],
+  ['POST /v1beta/interactions', { model: 'gemini-2.5-flash', input: 'hi', tools: [{ type: 'google_search' }] }, 'gemini.interactions generate gemini-2.5-flash', { tools: ['server:googleSearch'] }],
   ['POST /v1beta/openai/chat/completions', { model: 'gemini-2.5-flash', messages: HI }, 'gemini.openai.chat generate gemini-2.5-flash'],
   ['POST /v1beta/openai/embeddings', { model: 'gemini-embedding-001', input: 'x' }, 'gemini.openai.embeddings embed gemini-embedding-001'],
 ];

@@ -119,6 +119,8 @@ export const AZURE_SAMPLES: readonly Sample[] = [
   [`POST ${DEPLOYMENT}/images/generations`, { prompt: 'x' }, 'azure-openai.images generate prod-chat'],
   [`POST ${DEPLOYMENT}/audio/transcriptions`, formOf([['file', 'x', 'audio/mp3']]).body, 'azure-openai.transcriptions transcribe prod-chat', { headers: wav.headers }],
   [`POST ${DEPLOYMENT}/audio/speech`, { input: 'x', voice: 'alloy' }, 'azure-openai.speech generate prod-chat'],
+  [`POST ${DEPLOYMENT}/audio/transcriptions`, formOf([['model', 'whisper-1'], ['file', 'x', 'audio/mp3']]).body, 'azure-openai.transcriptions transcribe prod-chat', { headers: wav.headers }],
+  ['POST /openai/responses?api-version=2025-04-01-preview', { model: 'prod-chat', input: 'x' }, 'azure-openai.responses generate prod-chat'],
   ['POST /openai/v1/chat/completions?api-version=preview', { model: 'prod-chat', messages: HI }, AZURE_CHAT],
   ['POST /openai/v1/responses', { model: 'prod-chat', input: 'x' }, 'azure-openai.responses generate prod-chat'],
   ['POST /openai/v1/embeddings', { model: 'emb', input: 'x' }, 'azure-openai.embeddings embed emb'],

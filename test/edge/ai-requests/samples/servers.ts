@@ -136,7 +136,7 @@ export const OPEN_INFERENCE_SAMPLES: readonly Sample[] = [
 export const TRITON_SAMPLES: readonly Sample[] = [
   ['POST /v2/models/iris/infer', INFER, 'triton.infer predict iris'],
   ['POST /v2/repository/models/iris/load', {}, 'triton.load deploy iris'],
-  ['POST /v2/repository/models/iris/unload', { parameters: { unload_dependents: true } }, 'triton.unload retire iris'],
+  ['POST /v2/repository/models/iris/unload', { parameters: { unload_dependents: false } }, 'triton.unload retire iris'],
   ['GET /v2/models/iris/config', undefined, 'triton.config invoke iris'],
   ['GET /v2/models/iris/versions/1/stats', undefined, 'triton.stats invoke iris@1'],
 ];
@@ -164,6 +164,10 @@ export const MLFLOW_SAMPLES: readonly Sample[] = [
   ['POST /serving-endpoints/llama/invocations', { messages: HI, max_tokens: 5 }, 'mlflow.invocations generate llama', { max: 5 }],
   ['POST /gateway/completions/invocations', { prompt: 'x' }, 'mlflow.invocations generate completions'],
   ['POST /endpoints/chat/invocations', { messages: HI }, 'mlflow.invocations generate chat'],
+  ['POST /serving-endpoints/chat/completions', { model: 'llama', messages: HI }, 'mlflow.chat generate llama'],
+  ['POST /serving-endpoints/embeddings', { model: 'bge', input: 'x' }, 'mlflow.embeddings embed bge'],
+  ['POST /serving-endpoints/completions', { model: 'llama', prompt: 'x' }, 'mlflow.completions generate llama'],
+  ['POST /serving-endpoints/responses', { model: 'agent', input: 'x' }, 'mlflow.responses generate agent'],
   ['POST /gateway/embeddings/invocations', { input: 'x' }, 'mlflow.invocations predict embeddings'],
 ];
 
@@ -200,6 +204,7 @@ export const MCP_SAMPLES: readonly Sample[] = [
   ['POST /mcp', rpc('resources/subscribe', { uri: 'repo://x/y' }), 'mcp.resources/subscribe callTool'],
   ['POST /mcp', rpc('prompts/get', { name: 'p' }), 'mcp.prompts/get callTool', { tools: ['called:acme/github/mcp:prompts/get'] }],
   ['POST /mcp', rpc('completion/complete', { ref: { type: 'ref/prompt', name: 'p' } }), 'mcp.completion/complete callTool'],
+  ['POST /mcp', rpc('tasks/result', { taskId: 't' }), 'mcp.tasks/result callTool', { tools: ['called:acme/github/mcp:tasks/result'] }],
   ['POST /mcp', { jsonrpc: '2.0', id: 7, result: { role: 'assistant' } }, 'mcp.session callTool'],
   ['POST /mcp', { jsonrpc: '2.0', id: 7, error: { code: -1, message: 'no' } }, 'mcp.session callTool'],
   ['GET /mcp', undefined, 'mcp.session callTool', { headers: { accept: 'text/event-stream' } }],
