@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { type GatewayEntry, gatewayCatalog } from '../../src/cli/gateway-catalog.ts';
 import { grpcSettings } from '../../src/config/grpc-settings.ts';
 import { pepProfileSchema } from '../../src/domain/pep-profile.ts';
+import { makeRows } from '../../src/edge/ai-requests/dialect-families.ts';
 import { OVERRIDES } from '../../src/edge/ai-requests/model-names.ts';
 import { ANSWER_HEADERS } from '../../src/edge/ext-authz/answer.ts';
 import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from '../../src/edge/ext-authz/inference-headers.ts';
@@ -185,6 +186,18 @@ describe('when no decision comes', () => {
   });
 });
 
+/** What changes where a request goes, which model it reaches, and where its JSON ends. */
+const MEANINGFUL: readonly string[] = [
+  ...OVERRIDES,
+  ...makeRows('sagemaker').flatMap(({ selectors = [] }) => selectors),
+  'upgrade',
+  'azureml-model-deployment',
+  'seldon-model',
+  'mm-model-id',
+  'mm-vmodel-id',
+  'inference-header-content-length',
+];
+
 describe('headers', () => {
   const lower = (names: readonly unknown[]) =>
     z
@@ -230,11 +243,11 @@ describe('headers', () => {
 
   test('what changes where a request goes is shown to Duramen by those that show some headers only', () => {
     const apisix = lower(valuesOf(documentsOf('apisix'), 'request_headers').flat());
-    expect([...OVERRIDES].filter(name => !apisix.includes(name))).toEqual([]);
+    expect(MEANINGFUL.filter(name => !apisix.includes(name))).toEqual([]);
     const istio = lower(valuesOf(documentsOf('istio'), 'includeRequestHeadersInCheck').flat());
     const isShown = (name: string): boolean =>
       istio.some(given => (given.endsWith('*') ? name.startsWith(given.slice(0, -1)) : given === name));
-    expect([...OVERRIDES].filter(name => !isShown(name))).toEqual([]);
+    expect(MEANINGFUL.filter(name => !isShown(name))).toEqual([]);
     expect(ANSWER_HEADERS.every(isShown)).toBe(true);
   });
 });
