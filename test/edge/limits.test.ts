@@ -187,7 +187,7 @@ describe('a request with several models', () => {
       service.call('POST', '/ext-authz/many/v1/chat/completions', {
         key: undefined,
         headers: { 'x-duramen-key': pep, 'x-user': 'acme/alice' },
-        body: { models, max_tokens: 100, messages: [{ role: 'user', content: 'hi' }] },
+        body: { model: models[0], models, max_tokens: 100, messages: [{ role: 'user', content: 'hi' }] },
       });
     const denied = await ask(['acme/support-llm', 'globex/translate']);
     expect([denied.status, denied.headers.get('x-duramen-decision')]).toEqual([403, 'deny']);
