@@ -56,10 +56,18 @@ export function writeAuth({ assurance, issuer, keyId, method, mode, scopes }: As
   );
 }
 
-export function writeParams({ maxOutputTokens, stream }: Asked<'params'>): string {
-  const tokens = maxOutputTokens === undefined ? '' : `"maxOutputTokens":${canonicalNumber(maxOutputTokens)}`;
-  if (stream === undefined) return `{${tokens}}`;
-  return `{${tokens}${tokens === '' ? '' : ','}"stream":${stream}}`;
+export function writeParams({
+  maxOutputTokens,
+  outputs,
+  stream,
+  totalOutputTokens,
+}: Asked<'params'>): string {
+  const text =
+    (maxOutputTokens === undefined ? '' : `,"maxOutputTokens":${canonicalNumber(maxOutputTokens)}`) +
+    (outputs === undefined ? '' : `,"outputs":${canonicalNumber(outputs)}`) +
+    (stream === undefined ? '' : `,"stream":${stream}`) +
+    (totalOutputTokens === undefined ? '' : `,"totalOutputTokens":${canonicalNumber(totalOutputTokens)}`);
+  return `{${text.slice(1)}}`;
 }
 
 export function writeList<T>(list: readonly T[], write: (element: T) => string): string {

@@ -89,7 +89,19 @@ export const decisionRequestSchema = z
         hash: shortText.regex(HASH_PATTERN, 'must be printable ASCII').optional(),
       })
       .optional(),
-    params: z.strictObject({ maxOutputTokens: count.optional(), stream: z.boolean().optional() }).optional(),
+    params: z
+      .strictObject({
+        maxOutputTokens: count.optional(),
+        stream: z.boolean().optional(),
+        outputs: count.optional().meta({
+          description: 'how many outputs the request asks for: candidates, lines of a batch; 1 when absent',
+        }),
+        totalOutputTokens: count.optional().meta({
+          description:
+            'most tokens of all outputs together, which limits hold; with more than one and without it each counts as all that the model gives',
+        }),
+      })
+      .optional(),
     context: z.custom<JsonObject>(isJsonObject, 'must be an object').optional().meta({
       type: 'object',
       description: 'env, ip, region, and further keys that the schema declares for the action',

@@ -53,6 +53,10 @@ export interface LimitFacts {
   readonly inputTokens: number | undefined;
   /** Most tokens that the caller asked for; undefined: not told. */
   readonly maxOutputTokens: number | undefined;
+  /** How many outputs the caller asked for; absent: one. */
+  readonly outputs?: number | undefined;
+  /** Most tokens of all of them together; absent: not told. */
+  readonly totalOutputTokens?: number | undefined;
   /** Limit sets that the determining permits name, qualified: `platform/gold`, `tenant:acme/trial`. */
   readonly limitSets: readonly string[];
 }

@@ -66,7 +66,10 @@ const request = objectOf(
       MAX_CHECKED_ITEMS,
     ),
     input: objectOf({}, { classes: isStrings, modality: isShortText, tokens: isCount, hash: isHash }),
-    params: objectOf({}, { maxOutputTokens: isCount, stream: isBoolean }),
+    params: objectOf(
+      {},
+      { maxOutputTokens: isCount, stream: isBoolean, outputs: isCount, totalOutputTokens: isCount },
+    ),
     context: isJsonObject,
     auth: objectOf(
       { method: isShortText, assurance: isAssurance, scopes: isStrings },

@@ -33,6 +33,14 @@ function unitOf(text: string): LimitUnit | undefined {
   return LIMIT_UNITS.find(unit => unit === text);
 }
 
+/** What an estimate multiplies by the outputs of a call, of each of them; the input is told as a whole. */
+export function ofEachOutput(use: CallUse, leaf: JsonObject): CallUse {
+  const { outputs } = objectOf(objectOf(leaf['request'])['params']);
+  const parts = typeof outputs === 'number' ? Math.max(1, outputs) : 1;
+  const [output_tokens, compute_ms] = [use.output_tokens / parts, use.compute_ms / parts];
+  return { ...use, output_tokens: Math.ceil(output_tokens), compute_ms: Math.ceil(compute_ms) };
+}
+
 /** Tokens and time of a call; money is a matter of prices. */
 export type CallUse = Omit<UnitAmounts, 'micro_usd'>;
 

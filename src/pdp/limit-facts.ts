@@ -55,6 +55,8 @@ export class LimitFactReader {
       pep,
       inputTokens: request.input?.tokens,
       maxOutputTokens: request.params?.maxOutputTokens,
+      outputs: request.params?.outputs,
+      totalOutputTokens: request.params?.totalOutputTokens,
       limitSets,
     };
   }

@@ -23,7 +23,7 @@ import type { Extended, Outcome, SettledLimit, SettledOutcome } from '../domain/
 import { EntityUid } from '../domain/value.ts';
 import type { LimitPlanning } from '../limits/planning.ts';
 import type { LimitStore, SettlementResult } from '../limits/ports.ts';
-import { reservedBy, useOf } from './call-amounts.ts';
+import { ofEachOutput, reservedBy, useOf } from './call-amounts.ts';
 import { LoggedCalls, type LoggedCall } from './logged-call.ts';
 import { Unlogged, UnloggedExtensions } from './unlogged.ts';
 import type { SnapshotHolder } from './snapshot.ts';
@@ -209,13 +209,13 @@ export class OutcomeDesk {
 
   #learn(
     { status, usage }: Outcome,
-    { principal, model }: LoggedCall,
+    { leaf, principal, model }: LoggedCall,
     use: Omit<UnitAmounts, 'micro_usd'>,
   ): void {
     // what was not told was assumed, and would teach the assumption
     const isTold = usage.inputTokens !== undefined && usage.outputTokens !== undefined;
     if (status !== 'completed' || !isTold || principal === undefined || model === undefined) return;
-    this.#options.usage.add(principal, model.uid.key, use);
+    this.#options.usage.add(principal, model.uid.key, ofEachOutput(use, leaf));
   }
 
   #event(

@@ -51,9 +51,21 @@ export interface ToolUse {
   readonly kind: 'function' | 'server' | 'mcp' | 'called';
 }
 
+/** The outputs that a request asks for: of its candidates, its prompts, the lines of a batch. In tokens, but for counts. */
+export interface AiOutputs {
+  readonly count: number;
+  /** What those that declare a bound may make together. */
+  readonly declared: number;
+  /** What the largest request that declares a bound may make; absent: none does. */
+  readonly largest?: number;
+  /** How many declare no bound, over all requests and of the one that asks for most of them. */
+  readonly unbounded: number;
+  readonly mostUnbounded: number;
+}
+
 /** Parameters that policies or logs look at. Absent: the request does not say. */
 export interface AiParams {
-  /** Largest output in tokens, over all candidates that the request asks for. */
+  /** Largest output in tokens, over all candidates that the request asks for; of a batch that of its largest request. */
   readonly maxOutputTokens?: number;
   readonly stream: boolean;
   readonly temperature?: number;
@@ -74,6 +86,7 @@ export interface AiRequest {
   /** Made without a tokenizer, from bytes: at least the true count for most texts. */
   readonly tokenEstimate: { readonly tokens: number; readonly isEstimate: true };
   readonly params: AiParams;
+  readonly outputs: AiOutputs;
   readonly tools: readonly ToolUse[];
   readonly stream: boolean;
 }

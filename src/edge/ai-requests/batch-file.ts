@@ -20,11 +20,14 @@ const CARRIAGE_RETURN = 0x0d;
 export interface LineKind {
   readonly read: BodyReader;
   readonly modelKeys: ReadonlySet<string>;
+  /** Whether its answer is text that is generated. */
+  readonly makesText: boolean;
 }
 
 /** @param kinds by the `url` of the line. @throws RequestRefused */
 export function readBatchFile(bytes: Uint8Array, kinds: ReadonlyMap<string, LineKind>, facts: Facts): void {
   let lines = 0;
+  facts.isBatch = true;
   for (const line of linesOf(bytes)) {
     lines += 1;
     if (lines > MAX_LINES) refuse('INPUT_REJECTED', `the batch has more than ${MAX_LINES} lines`);
@@ -49,6 +52,7 @@ function readLine(request: JsonObject, kinds: ReadonlyMap<string, LineKind>, fac
   facts.check(body, kind.modelKeys);
   facts.models.add('the batch', body['model'] ?? null);
   kind.read({ ...body, model: null }, facts);
+  facts.endRequest(kind.makesText);
 }
 
 /** Lines by their line feeds, as readers of JSON Lines split; the last may go without. An empty one is none. */

@@ -8,6 +8,7 @@ import { shown } from '../http/json-fault.ts';
 import { type InputClass, type Operation, refuse, type ToolUse } from './ai-request.ts';
 import type { BodyKeys } from './body-keys.ts';
 import { ModelNames } from './model-names.ts';
+import { OutputBounds } from './output-bounds.ts';
 
 /** Most tools of one request. */
 export const MAX_TOOLS = 128;
@@ -27,14 +28,22 @@ export class Facts {
   /** Overrides the operation of the row, where the body decides it. */
   operation: Operation | undefined;
   stream: boolean | undefined;
+  /** Most tokens of each output of the request that is being read, where it says. */
   maxOutputTokens: number | undefined;
-  /** How often the output is made: candidates that the client asks for. */
+  /** How often its output is made: candidates that the client asks for, of each prompt. */
   copies = 1;
+  prompts = 1;
+  /** Whether the body holds requests that end one by one. */
+  isBatch = false;
+  /** What the requests ask for that were read. */
+  readonly outputs = new OutputBounds();
   temperature: number | undefined;
   topP: number | undefined;
   /** Characters of the body that stand for media, which are no text. */
   mediaBytes = 0;
   images = 0;
+  /** Those that stand for anything but images. */
+  otherMediaBytes = 0;
   readonly #keys: BodyKeys;
 
   constructor(keys: BodyKeys) {
@@ -72,6 +81,14 @@ export class Facts {
     }
   }
 
+  /** Ends a request: the next one of a batch has bounds of its own. @throws RequestRefused */
+  endRequest(makesText = true): void {
+    if (makesText) this.outputs.add(this.maxOutputTokens, Math.max(1, this.copies) * this.prompts);
+    this.maxOutputTokens = undefined;
+    this.copies = 1;
+    this.prompts = 1;
+  }
+
   tool(kind: ToolUse['kind'], name: JsonValue | undefined): void {
     if (typeof name !== 'string' || !TOOL_NAME.test(name)) {
       refuse('INPUT_REJECTED', 'a tool has no name, or one that is not of letters, digits and `_.:/@-`');
@@ -86,7 +103,14 @@ export class Facts {
     this.classes.add(kind);
     this.mediaBytes += characters;
     if (kind === 'image') this.images += 1;
+    else this.otherMediaBytes += characters;
   }
+}
+
+/** How many prompts a value holds: a list of texts, or of lists of tokens, holds one each, and a list of tokens is one. */
+export function promptsIn(value: JsonValue | undefined): number {
+  if (value === undefined || value === null || !isList(value)) return 1;
+  return value.length === 0 || typeof value[0] === 'number' ? 1 : value.length;
 }
 
 /** The list under a key; empty when it is absent or null. @throws RequestRefused INPUT_REJECTED */

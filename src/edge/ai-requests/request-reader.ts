@@ -6,6 +6,7 @@
 import type { JsonObject } from '../../domain/json.ts';
 import { isJsonObject } from '../../domain/decision-request.ts';
 import {
+  type AiOutputs,
   type AiParams,
   type AiRequest,
   type GatewayBody,
@@ -252,6 +253,8 @@ function describe(
   isStreamByPath: boolean | undefined,
 ): AiRequest {
   const stream = (isStreamByPath ?? false) || (facts.stream ?? false);
+  if (!facts.isBatch) facts.endRequest();
+  const outputs = facts.outputs.sum;
   return {
     dialect,
     operation,
@@ -259,27 +262,25 @@ function describe(
     inputClasses: [...facts.classes].sort(),
     inputBytes,
     tokenEstimate: { tokens: estimateTokens(facts, inputBytes), isEstimate: true },
-    params: paramsOf(facts, stream),
+    params: paramsOf(facts, outputs, stream),
+    outputs,
     tools: facts.tools,
     stream,
   };
 }
 
-function paramsOf({ maxOutputTokens, copies, temperature, topP }: Facts, stream: boolean): AiParams {
-  const total = maxOutputTokens === undefined ? undefined : maxOutputTokens * Math.max(1, copies);
-  if (total !== undefined && !Number.isSafeInteger(total)) {
-    refuse('INPUT_REJECTED', 'the request asks for more output than can be counted');
-  }
+function paramsOf({ temperature, topP }: Facts, { largest }: AiOutputs, stream: boolean): AiParams {
   return {
-    ...(total === undefined ? {} : { maxOutputTokens: total }),
+    ...(largest === undefined ? {} : { maxOutputTokens: largest }),
     stream,
     ...(temperature === undefined ? {} : { temperature }),
     ...(topP === undefined ? {} : { topP }),
   };
 }
 
-function estimateTokens({ mediaBytes, images }: Facts, inputBytes: number): number {
+function estimateTokens({ mediaBytes, otherMediaBytes, images }: Facts, inputBytes: number): number {
   const textBytes = Math.max(0, inputBytes - mediaBytes);
-  const media = images > 0 ? images * TOKENS_PER_IMAGE : Math.ceil(mediaBytes / MEDIA_BYTES_PER_TOKEN);
+  const others = images > 0 ? otherMediaBytes : mediaBytes;
+  const media = images * TOKENS_PER_IMAGE + Math.ceil(others / MEDIA_BYTES_PER_TOKEN);
   return Math.ceil(textBytes / BYTES_PER_TOKEN) + media;
 }

@@ -6,7 +6,7 @@ import { type DecisionRequest, MAX_CHECKED_ITEMS, MAX_SET_ELEMENTS } from '../..
 import type { EntityRef } from '../../domain/ids.ts';
 import { tenantPrefix } from '../../domain/names.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
-import type { AiRequest } from '../ai-requests/ai-request.ts';
+import type { AiOutputs, AiRequest } from '../ai-requests/ai-request.ts';
 import type { Caller } from './caller-identity.ts';
 import { type Registry, resolveModel, resolveTool } from './entity-names.ts';
 import { deny } from './request-denied.ts';
@@ -92,11 +92,10 @@ function toolsOf(
 }
 
 function inputOf(
-  { inputClasses, tokenEstimate, params, stream }: AiRequest,
+  { inputClasses, tokenEstimate, outputs, stream }: AiRequest,
   { assumedMaxOutputTokens }: PepProfile,
   hash: string | undefined,
 ): Pick<DecisionRequest, 'input' | 'params'> {
-  const maxOutputTokens = params.maxOutputTokens ?? assumedMaxOutputTokens;
   return {
     input: {
       classes: inputClasses.slice(0, MAX_SET_ELEMENTS),
@@ -104,8 +103,28 @@ function inputOf(
       tokens: tokenEstimate.tokens,
       ...(hash === undefined ? {} : { hash }),
     },
-    params: { stream, ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }) },
+    params: { stream, ...boundsOf(outputs, assumedMaxOutputTokens) },
   };
+}
+
+/** The largest request for policies, the sum for limits. What sets no bound has the one that is assumed, where there is one. */
+function boundsOf(
+  { count, declared, largest, unbounded, mostUnbounded }: AiOutputs,
+  assumed: number | undefined,
+): NonNullable<DecisionRequest['params']> {
+  const supposed = unbounded === 0 || assumed === undefined ? undefined : within(assumed * mostUnbounded);
+  const maxOutputTokens = supposed === undefined ? largest : Math.max(largest ?? 0, supposed);
+  const total =
+    unbounded === 0 ? declared : assumed === undefined ? undefined : declared + assumed * unbounded;
+  return {
+    ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
+    ...(count === 1 ? {} : { outputs: count }),
+    ...(count === 1 || total === undefined ? {} : { totalOutputTokens: within(total) }),
+  };
+}
+
+function within(tokens: number): number {
+  return Math.min(tokens, Number.MAX_SAFE_INTEGER);
 }
 
 /** The class that is not text where there is one, `multimodal` where there are several. */

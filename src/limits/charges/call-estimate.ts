@@ -24,23 +24,24 @@ export class CallEstimate implements CallSize {
 
   /** Estimates a request by the policy of a limit. */
   set(facts: LimitFacts, policy: LimitEstimate): void {
-    const { inputTokens, maxOutputTokens, model } = facts;
-    const most = mostOutput(facts);
+    const { inputTokens, outputs = 1, model } = facts;
+    const most = mostOutput(facts, outputs);
     if (policy.policy === 'maximum') {
       this.input_tokens = inputTokens ?? model?.contextWindow ?? 0;
       this.output_tokens = most;
-      this.compute_ms = this.#expected(facts, 'compute_ms') ?? 0;
-      this.isDeclared = inputTokens !== undefined && maxOutputTokens !== undefined;
+      this.compute_ms = times(outputs, this.#expected(facts, 'compute_ms') ?? 0);
+      this.isDeclared = inputTokens !== undefined && told(facts, outputs) !== undefined;
       return;
     }
     this.input_tokens = inputTokens ?? this.#expected(facts, 'input_tokens') ?? 0;
     this.isDeclared = false;
     if (policy.policy === 'capped') {
-      this.output_tokens = Math.min(most, policy.at);
-      this.compute_ms = policy.at;
+      this.output_tokens = Math.min(most, times(outputs, policy.at));
+      this.compute_ms = times(outputs, policy.at);
     } else {
-      this.output_tokens = Math.min(most, this.#expected(facts, 'output_tokens') ?? policy.initial);
-      this.compute_ms = this.#expected(facts, 'compute_ms') ?? policy.initial;
+      const { initial } = policy;
+      this.output_tokens = Math.min(most, times(outputs, this.#expected(facts, 'output_tokens') ?? initial));
+      this.compute_ms = times(outputs, this.#expected(facts, 'compute_ms') ?? initial);
     }
   }
 
@@ -50,9 +51,21 @@ export class CallEstimate implements CallSize {
   }
 }
 
-/** The lower one of what the caller asked for and what the model gives. */
-function mostOutput({ maxOutputTokens, model }: LimitFacts): number {
+/** The lower one of what the caller asked for and what the model gives, over all outputs. */
+function mostOutput(facts: LimitFacts, outputs: number): number {
+  const { maxOutputTokens = 0, model } = facts;
+  const asked = told(facts, outputs);
   const ofModel = model?.maxOutputTokens;
-  if (maxOutputTokens === undefined) return ofModel ?? UNBOUNDED_OUTPUT;
-  return ofModel === undefined ? maxOutputTokens : Math.min(maxOutputTokens, ofModel);
+  if (asked === undefined) return times(outputs, ofModel ?? Math.max(UNBOUNDED_OUTPUT, maxOutputTokens));
+  return ofModel === undefined ? asked : Math.min(asked, times(outputs, ofModel));
+}
+
+/** What the caller bounds all outputs by. Of several, the largest one bounds no sum. */
+function told({ maxOutputTokens, totalOutputTokens }: LimitFacts, outputs: number): number | undefined {
+  return totalOutputTokens ?? (outputs > 1 ? undefined : maxOutputTokens);
+}
+
+/** The amount of one output for all of them, within what can be counted. */
+function times(outputs: number, amount: number): number {
+  return Math.min(outputs * amount, Number.MAX_SAFE_INTEGER);
 }

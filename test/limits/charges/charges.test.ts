@@ -101,6 +101,7 @@ describe('what a request is charged', () => {
     return [charged?.amount, charged?.floor];
   };
   const quota = { kind: 'quota', per: undefined, period: 'day' };
+  const tokens = { ...quota, unit: 'tokens' };
   const capped = { estimate: { policy: 'capped', at: 50 } };
 
   it.each([
@@ -127,6 +128,21 @@ describe('what a request is charged', () => {
       [8_000, 8_000],
     ],
     ['tokens together', { ...quota, unit: 'tokens' }, {}, [300, 100]],
+    ['the sum of several outputs', tokens, { outputs: 9, totalOutputTokens: 1_700 }, [1_800, 100]],
+    [
+      'no more of several outputs than the model gives for each',
+      tokens,
+      { outputs: 2, totalOutputTokens: 9_000 },
+      [2_100, 100],
+    ],
+    [
+      'what the model gives for each, where they say nothing together',
+      tokens,
+      { outputs: 50 },
+      [50_100, 100],
+    ],
+    ['a cap of each output', { ...tokens, ...capped }, { outputs: 9, totalOutputTokens: 900 }, [550, 100]],
+    ['no output', tokens, { outputs: 0, totalOutputTokens: 0, maxOutputTokens: undefined }, [100, 100]],
     ['a cap', { ...quota, unit: 'tokens', ...capped }, {}, [150, 100]],
     ['less than the cap', { ...quota, unit: 'tokens', ...capped }, { maxOutputTokens: 20 }, [120, 100]],
     ['money', { ...quota, unit: 'micro_usd' }, {}, [707, 107]],
@@ -149,6 +165,7 @@ describe('what a request is charged', () => {
     }
     expect(charge(limit, {}, history)).toEqual([130, 100]);
     expect(charge(limit, { maxOutputTokens: 10 }, history)).toEqual([110, 100]);
+    expect(charge(limit, { outputs: 4, totalOutputTokens: 800 }, history)).toEqual([220, 100]);
     const stranger = { principal: new EntityUid('AI::User', 'acme/new') };
     expect(charge(limit, stranger, history)).toEqual([130, 100]);
   });

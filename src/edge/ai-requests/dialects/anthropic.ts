@@ -75,10 +75,11 @@ export function readMessage(body: JsonObject, facts: Facts): void {
   if (has(body, 'container')) facts.classes.add('stored');
 }
 
-/** Each request of a batch names its own model. The largest output counts for all. */
+/** Each request of a batch names its own model. */
 function readBatch(body: JsonObject, facts: Facts): void {
   const requests = objectsAt(body, 'requests');
   if (requests.length === 0) refuse('MODEL_UNKNOWN', 'the batch holds no request');
+  facts.isBatch = true;
   for (const request of requests) {
     facts.check(request);
     const params = objectAt(request, 'params');
@@ -87,6 +88,7 @@ function readBatch(body: JsonObject, facts: Facts): void {
     if (!has(params, 'model')) refuse('MODEL_UNKNOWN', 'a request of the batch names no model');
     facts.models.add('the batch', params['model'] ?? null);
     readMessage({ ...params, model: null }, facts);
+    facts.endRequest();
   }
 }
 

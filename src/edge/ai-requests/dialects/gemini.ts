@@ -6,7 +6,17 @@ import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type Operation, refuse } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, has, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import {
+  countAt,
+  type Facts,
+  flagAt,
+  has,
+  numberAt,
+  objectAt,
+  objectsAt,
+  promptsIn,
+  textAt,
+} from '../facts.ts';
 import { readInstances, readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
 import { readMessage } from './anthropic.ts';
 import { OPENAI_MODEL_KEYS, openAiRows, readChat } from './openai.ts';
@@ -212,6 +222,7 @@ function readBatch(body: JsonObject, facts: Facts): void {
   if (inline === undefined) {
     refuse('MODEL_UNKNOWN', 'the requests of the batch stand in a file that only the upstream sees');
   }
+  facts.isBatch = true;
   facts.check(batch, MODEL);
   facts.models.name('the batch', batch['model']);
   for (const item of objectsAt(inline, 'requests')) {
@@ -220,17 +231,21 @@ function readBatch(body: JsonObject, facts: Facts): void {
     if (request === undefined) refuse('MODEL_UNKNOWN', 'a request of the batch is missing');
     facts.check(request, MODEL);
     readGenerate(request, facts);
+    facts.endRequest();
   }
 }
 
 /** Models of the platform that take instances. */
 function readPredict(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['model']);
-  readInstances(body['instances'] ?? body['inputs'] ?? [], facts);
+  const instances = body['instances'] ?? body['inputs'] ?? [];
+  readInstances(instances, facts);
+  facts.prompts = promptsIn(instances);
   const parameters = objectAt(body, 'parameters');
   if (parameters === undefined) return;
   facts.check(parameters);
   facts.bound(parameters, [either(parameters, 'maxOutputTokens')[0]]);
+  facts.copies = countAt(parameters, either(parameters, 'candidateCount')[0]) ?? 1;
 }
 
 /** Models of other vendors, in their own format: Anthropic messages and chats are told by their first key. */

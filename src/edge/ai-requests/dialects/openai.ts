@@ -7,7 +7,18 @@ import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type InputClass, refuse } from '../ai-request.ts';
 import { type LineKind, readBatchFile } from '../batch-file.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, has, listAt, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
+import {
+  countAt,
+  type Facts,
+  flagAt,
+  has,
+  listAt,
+  numberAt,
+  objectAt,
+  objectsAt,
+  promptsIn,
+  textAt,
+} from '../facts.ts';
 import { classOfType, readTexts, readTypedContent } from '../input-classes.ts';
 import type { FormPart } from '../multipart.ts';
 import { readLoadedTools, readTools } from '../tools.ts';
@@ -90,9 +101,9 @@ export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
 /** Uploads of batches name their models; what is made of an upload names none, and only the route can. */
 function batchRows(family: string, prefix: string, rows: readonly DialectRow[]): DialectRow[] {
   const kinds = new Map<string, LineKind>();
-  for (const { dialect, path, body, modelKeys } of rows) {
+  for (const { dialect, path, body, modelKeys, operation } of rows) {
     if (body.kind !== 'json' || !BATCHED.test(dialect)) continue;
-    const kind = { read: body.read, modelKeys: new Set(modelKeys) };
+    const kind = { read: body.read, modelKeys: new Set(modelKeys), makesText: operation === 'generate' };
     // Azure's clients leave the version out
     for (const url of [path, path.slice(prefix.length), `/v1${path.slice(prefix.length)}`])
       kinds.set(url, kind);
@@ -215,10 +226,13 @@ function readResponses(body: JsonObject, facts: Facts): void {
 export function readCompletion(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
   readSampling(body, facts, ['max_tokens']);
+  facts.prompts = promptsIn(body['prompt']);
   readTexts(body['prompt'], facts);
   readTexts(body['suffix'], facts);
   // vLLM takes vectors in the place of a prompt
-  if (has(body, 'prompt_embeds')) facts.classes.add('tensor');
+  if (!has(body, 'prompt_embeds')) return;
+  facts.classes.add('tensor');
+  facts.prompts = (has(body, 'prompt') ? facts.prompts : 0) + promptsIn(body['prompt_embeds']);
 }
 
 /** `input`: embeddings, moderations. */

@@ -5,7 +5,7 @@
 import type { JsonObject } from '../../../domain/json.ts';
 import { type Operation, refuse } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { type Facts, flagAt, has, objectAt } from '../facts.ts';
+import { countAt, type Facts, flagAt, has, objectAt, promptsIn } from '../facts.ts';
 import { readTexts } from '../input-classes.ts';
 import { anthropicRows } from './anthropic.ts';
 import { readRanking } from './cohere.ts';
@@ -105,11 +105,13 @@ function readHuggingFace(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
   facts.stream = flagAt(body, 'stream');
   readTexts(body['inputs'], facts);
+  facts.prompts = promptsIn(body['inputs']);
   const parameters = objectAt(body, 'parameters');
   if (parameters === undefined) return;
   facts.check(parameters, ADAPTER);
   facts.models.name('the body', parameters['adapter_id']);
   facts.bound(parameters, ['max_new_tokens']);
+  facts.copies = countAt(parameters, 'best_of') ?? 1;
 }
 
 const ADAPTER: ReadonlySet<string> = new Set(['adapter_id']);
