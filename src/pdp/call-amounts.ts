@@ -47,7 +47,8 @@ export type CallUse = Omit<UnitAmounts, 'micro_usd'>;
 export function useOf({ status, usage, durationMs }: Outcome, { amounts, inputTokens }: Reserved): CallUse {
   // of a call that ended early nothing is assumed: its floor is charged where it was cancelled
   const isWhole = status === 'completed' || status === 'partial';
-  const input = usage.inputTokens ?? inputTokens ?? (isWhole ? amounts.input_tokens : 0);
+  const told = status === 'failed' ? 0 : inputTokens;
+  const input = usage.inputTokens ?? told ?? (isWhole ? amounts.input_tokens : 0);
   const output = usage.outputTokens ?? (isWhole ? amounts.output_tokens : 0);
   const isCounted = usage.inputTokens !== undefined || usage.outputTokens !== undefined;
   return {

@@ -135,6 +135,8 @@ describe('an outcome', () => {
       { status: 'cancelled', usage: { inputTokens: 0, outputTokens: 0 } },
       100,
     ],
+    ['failed costs nothing where it tells nothing', { status: 'failed' }, 0],
+    ['cancelled costs its input where it tells nothing', { status: 'cancelled' }, 100],
     ['failed costs what it used', { status: 'failed', usage: { inputTokens: 30, outputTokens: 0 } }, 30],
     [
       'larger than reserved is charged in full',
