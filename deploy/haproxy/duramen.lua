@@ -9,6 +9,11 @@ local OWN = {
   ["x-ssl-client-verify"] = true, ["x-ssl-client-cert"] = true,
 }
 
+-- what a client that is denied is told of its limits
+local LIMITS = {
+  "retry-after", "ratelimit", "ratelimit-policy", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset",
+}
+
 local function first(headers, name)
   local values = headers and headers[name]
   return values and values[0] or ""
@@ -48,6 +53,10 @@ core.register_action("duramen", { "http-req" }, function(txn)
   txn:set_var("txn.duramen_principal", first(said, "x-duramen-principal"))
   txn:set_var("txn.duramen_tenant", first(said, "x-duramen-tenant"))
   txn:set_var("txn.duramen_model", first(said, "x-duramen-model"))
+  for _, name in ipairs(LIMITS) do
+    local variable = name:gsub("-", "_")
+    txn:set_var("txn.duramen_" .. variable, first(said, name))
+  end
   if reply.status == 200 and first(said, "x-duramen-decision") == "allow" then
     txn:set_var("txn.duramen_allow", true)
   elseif reply.status < 500 then

@@ -1,3 +1,13 @@
+/** What a client that is denied is told of its limits. */
+const LIMITS = [
+  'Retry-After',
+  'RateLimit',
+  'RateLimit-Policy',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+];
+
 /** Asks Duramen with the body of the request. Only an answer of exactly 200 lets the request pass. */
 async function gate(r) {
   let reply;
@@ -25,6 +35,9 @@ async function gate(r) {
   r.headersOut['Content-Type'] = 'application/json';
   r.headersOut['X-Duramen-Reason'] = reason;
   r.headersOut['X-Duramen-Decision-Id'] = said['X-Duramen-Decision-Id'] || '';
+  LIMITS.forEach(name => {
+    if (said[name]) r.headersOut[name] = said[name];
+  });
   const status = Number(said['X-Duramen-Status']);
   r.return(status >= 400 && status < 600 ? status : 403, reply.responseText || '');
 }

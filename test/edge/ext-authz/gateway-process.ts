@@ -128,6 +128,7 @@ export interface GatewayProcess {
 /** Who the callers are, by what they send in `Authorization`. */
 const CALLERS = [
   ['Bearer alice-token', 'acme/alice'],
+  ['Bearer bob-token', 'acme/bob'],
   ['Bearer erin-token', 'globex/erin'],
 ] as const;
 

@@ -16,6 +16,7 @@ import {
   startUpstream,
   type Upstream,
 } from './gateway-process.ts';
+import { pushLimits } from '../limited-service.ts';
 import { freePort } from '../../loopback-port.ts';
 
 const SHARED: Pick<PepProfileInput, 'identity' | 'dialects'> = {
@@ -115,6 +116,29 @@ function protects(name: GatewayName, showsBody: boolean): void {
     expect(reply.status).toBe(403);
     expect(reply.headers['x-duramen-reason']).toMatch(/^[A-Z_]+$/);
     expect(reply.text).toContain(reply.headers['x-duramen-reason']);
+  });
+
+  test('tells a client that asks too often when to come back', async () => {
+    const id = `${name}-bob`;
+    const principals = [{ type: 'User', id: 'acme/bob' }];
+    const window = { kind: 'window', unit: 'requests', limit: 1, per: '3600s', key: ['principal'] };
+    await pushLimits(service, { limits: [{ ...window, id, match: { principals } }] });
+    const headers = { ...ALICE, authorization: 'Bearer bob-token' };
+    const question = showsBody
+      ? { path: CHAT, headers, body: chatOf('support-llm') }
+      : { path: PREDICT, headers, body: '{"x":1}' };
+    expect((await send(question)).status).toBe(200);
+    const reply = await refused(question);
+    expect(reply).toMatchObject({ status: 429, headers: { 'x-duramen-reason': 'RATE_LIMITED' } });
+    const wait = reply.headers['retry-after'];
+    expect(wait).toMatch(/^[1-9]\d*$/);
+    expect(reply.headers).toMatchObject({
+      ratelimit: `"platform/${id}";r=0;t=${wait}`,
+      'ratelimit-policy': `"platform/${id}";q=1;w=3600`,
+      'x-ratelimit-limit': '1',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': wait,
+    });
   });
 
   test('answers 401 to those whom nobody knows', async () => {
