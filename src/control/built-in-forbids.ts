@@ -24,6 +24,20 @@ unless {
   (!resource.everyTenant && !resource.tenants.isEmpty() && principal.tenants.containsAll(resource.tenants))
 };
 
+@id("tenant-itself")
+@reason("what a tenant is, with its plan, its status and its parents, is for keys of every tenant to write")
+forbid (
+  principal,
+  action in Duramen::Action::"ChangeDirectory",
+  resource is Duramen::DirectoryEntity
+)
+when
+{
+  !principal.everyTenant &&
+  resource.entityType == "Tenant" &&
+  principal.tenants.containsAll(resource.tenants)
+};
+
 @id("whole-log")
 @reason("this concerns entries of every tenant, and the key is limited to some")
 forbid (principal, action in Duramen::Action::"WholeLog", resource)

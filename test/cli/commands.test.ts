@@ -180,6 +180,16 @@ describe('import', () => {
   test('a file that is not there is a usage error', async () => {
     expect((await cli('import', join(folder, 'nothing'))).code).toBe(EXIT.usage);
   });
+
+  test('with a key that is limited to a tenant does not change what the tenant is', async () => {
+    const made = await cli('key', 'create', '--role', 'directory', '--tenant', 'acme', '-o', 'json');
+    const { key } = z.looseObject({ key: z.string() }).parse(JSON.parse(made.stdout));
+    const file = join(folder, 'own-tenant.ndjson');
+    writeFileSync(file, '{"type":"Tenant","id":"acme","attributes":{"plan":"unlimited"}}\n');
+    const { code, stderr } = await cliWith({ DURAMEN_KEY: key }, 'import', file);
+    expect(code).toBe(EXIT.invalid);
+    expect(stderr).toContain('builtin/tenant-itself');
+  });
 });
 
 describe('keys', () => {

@@ -138,6 +138,7 @@ const NAMED_IN_BODIES = [
   'erasePrincipal',
   'createKey',
   'createCallerKey',
+  'importDirectory',
   'liftPenalty',
   'reportLoad',
 ];

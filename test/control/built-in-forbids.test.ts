@@ -63,6 +63,28 @@ describe('a key that is limited to tenants', () => {
     expect(ask(acme, operation, object)).toBe('tenant: builtin/tenant-limit'),
   );
 
+  const tenant = (id: string): ControlObject => ({
+    kind: 'entity',
+    ref: { type: 'Tenant', id },
+    tenant: id,
+  });
+
+  test.each([
+    'putTenant',
+    'patchTenant',
+    'deleteTenant',
+    'putEntity',
+    'patchEntity',
+    'deleteEntity',
+    'importDirectory',
+  ])('reads its tenant and does not %s it, which would raise its plan or lift its suspension', operation => {
+    expect(ask(acme, 'getTenant', tenant('acme'))).toBe('allowed');
+    expect(ask(acme, operation, tenant('acme'))).toBe('policy: builtin/tenant-itself');
+    expect(ask(acme, operation, tenant('globex'))).toBe('tenant: builtin/tenant-limit');
+    expect(ask(acme, operation, model('acme'))).toBe('allowed');
+    expect(ask(keyWith(['pep']), operation, tenant('acme'))).toBe('allowed');
+  });
+
   test.each([
     'getLogTile',
     'getLogEntries',

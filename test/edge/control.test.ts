@@ -103,6 +103,26 @@ describe('replaced policies', () => {
     ]);
   });
 
+  test('about single entities hold for the lines of imports too', async () => {
+    const service = await start(
+      `${ADMIN}@id("no-tenants") @reason("tenants come from the registry") forbid (principal, action in Duramen::Action::"ChangeDirectory", resource is Duramen::DirectoryEntity) when { resource.entityType == "Tenant" };`,
+    );
+    await service.call('POST', '/v1/bundles?activate=true', { body: await shippedBundle('platform') });
+    const body = '{"type":"Role","id":"acme/x"}\n{"type":"Tenant","id":"acme","attributes":{"plan":"free"}}';
+    const reply = await service.call('POST', '/v1/directory/import', { body, type: 'application/x-ndjson' });
+    expect(reply.status).toBe(422);
+    expect(reply.json).toMatchObject({
+      errors: [
+        {
+          line: 2,
+          message: '`importDirectory` is denied by `control/no-tenants`: tenants come from the registry',
+        },
+      ],
+    });
+    const [denied] = await eventsOf(service, 'control.denied');
+    expect(denied?.details).toMatchObject({ operation: 'importDirectory' });
+  });
+
   test('that permit everything permit neither foreign tenants, nor wider keys, nor writing auditors', async () => {
     const service = await start(PERMIT_ALL);
     const acme = await service.makeKey(['pep'], ['acme']);

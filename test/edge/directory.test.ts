@@ -215,6 +215,58 @@ describe('tenants stay apart', () => {
   });
 });
 
+describe('the tenant itself', () => {
+  const views = ['/v1/tenants/acme', '/v1/entities/Tenant/acme'];
+  const raised = { attributes: { plan: 'enterprise', sharedWith: [] }, parents: [], status: 'active' };
+
+  test.each(views)(
+    'is read at %s by a key that is limited to it, and neither written nor removed',
+    async path => {
+      const before = (await service.call('GET', path, { key: acme })).text;
+      expect(before).toContain('"Tenant"');
+      for (const [method, body] of [
+        ['PUT', raised],
+        ['PATCH', { attributes: { plan: 'enterprise' } }],
+        ['PATCH', { status: 'active' }],
+        ['PATCH', { parents: [] }],
+        ['DELETE', undefined],
+      ] as const) {
+        const reply = await service.call(method, path, { key: acme, body });
+        expect([method, reply.status]).toEqual([method, 403]);
+        expect(problemOf(reply).errors[0]?.message).toContain('builtin/tenant-itself');
+      }
+      expect((await service.call('GET', path)).text).toBe(before);
+    },
+  );
+
+  test('is not written by an import of such a key, whatever else is in it', async () => {
+    const before = (await service.call('GET', '/v1/tenants/acme')).text;
+    const user = { type: 'User', id: 'acme/imported-with-tenant', ...USER };
+    const body = [user, { type: 'Tenant', id: 'acme', ...raised }].map(one => JSON.stringify(one)).join('\n');
+    const reply = await service.call('POST', '/v1/directory/import', { key: acme, body, type: NDJSON });
+    expect(reply.status).toBe(422);
+    expect(reply.json).toMatchObject({ errors: [{ line: 2 }] });
+    expect(reply.text).toContain('builtin/tenant-itself');
+    expect((await service.call('GET', '/v1/tenants/acme')).text).toBe(before);
+    expect((await service.call('GET', '/v1/principals/User/acme%2Fimported-with-tenant')).status).toBe(404);
+  });
+
+  test('of somebody else is missing for such a key', async () => {
+    const patch = { key: acme, body: { attributes: { plan: 'free' } } };
+    expect((await service.call('PATCH', '/v1/tenants/globex', patch)).status).toBe(404);
+    expect((await service.call('PATCH', '/v1/tenants/nobody', patch)).status).toBe(404);
+  });
+
+  test('is written by a key of every tenant', async () => {
+    const key = await service.makeKey(['directory']);
+    const read = await service.call('GET', '/v1/tenants/globex', { key });
+    const { attributes } = entity.parse(read.json);
+    expect((await service.call('PATCH', '/v1/tenants/globex', { key, body: { attributes } })).status).toBe(
+      200,
+    );
+  });
+});
+
 describe('import', () => {
   const line = (id: string) => JSON.stringify({ type: 'User', id, ...USER });
 

@@ -1,11 +1,14 @@
 /**
- * POST /v1/directory/import: NDJSON in, NDJSON of progress out. Invariant: the last line says `done` with the
- * new revision or `failed` with the problem; a failure before the first progress line has its own status.
+ * POST /v1/directory/import: NDJSON in, NDJSON of progress out. Invariants: the last line says `done` with the
+ * new revision or `failed` with the problem; a failure before the first progress line has its own status; the
+ * control plane is asked about the entity of each line, as it is when entities are written one by one.
  */
 import { z } from 'zod';
 import { entityTag } from '../../directory/preconditions.ts';
 import type { ImportProgress, ImportResult } from '../../directory/import.ts';
-import { entityLineSchema } from '../../domain/entity.ts';
+import { ownerByName } from '../../directory/tenancy.ts';
+import { type EntityLine, entityLineSchema } from '../../domain/entity.ts';
+import { mayActFor } from '../../identity/authority.ts';
 import { parseJson } from '../http/json-body.ts';
 import { logFailure, problemOf } from '../http/problem.ts';
 import { streamBody } from '../http/request-body.ts';
@@ -61,7 +64,7 @@ async function importDirectory(exchange: Exchange<unknown, unknown>): Promise<An
     streamBody(incoming, services.limits.maxImportBytes),
     credential,
     {
-      parseLine: bytes => parseWith(entityLineSchema, parseJson(bytes)),
+      parseLine: bytes => permittedLine(exchange, parseWith(entityLineSchema, parseJson(bytes))),
       onProgress: step => progress.push(step),
     },
   );
@@ -77,6 +80,20 @@ async function importDirectory(exchange: Exchange<unknown, unknown>): Promise<An
     };
   }
   return { status: 200, lines: linesOf(progress, outcome, exchange) };
+}
+
+/** @throws AppError when the control plane denies it. The directory itself tells of foreign tenants. */
+function permittedLine(
+  { services, credential }: Pick<Exchange<unknown, unknown>, 'services' | 'credential'>,
+  line: EntityLine,
+): EntityLine {
+  const { type, id } = line;
+  const tenant = ownerByName({ type, id });
+  if (mayActFor(credential, tenant)) {
+    const object = { kind: 'entity', ref: { type, id }, tenant } as const;
+    services.control.require({ credential, operation: 'importDirectory', object });
+  }
+  return line;
 }
 
 async function* linesOf(
