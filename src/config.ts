@@ -28,12 +28,15 @@ export class ConfigError extends Error {
   }
 }
 
+/** What is shown in the place of a secret. */
+export const SECRET = '(secret)';
+
 /** One setting as it is in force. */
 interface EffectiveSetting {
   readonly name: string;
   readonly env: string;
-  /** JSON text, or `(secret)`, or `(none)`. */
-  readonly value: string;
+  /** JSON; null where there is none, `(secret)` for a secret. */
+  readonly value: unknown;
   /** `default`, the path of the file, or the name of the variable. */
   readonly source: string;
 }
@@ -239,7 +242,7 @@ function effectiveOf(setting: Setting, config: Config, given: ReadonlyMap<string
   return {
     name: setting.name,
     env: setting.env,
-    value: value === undefined ? '(none)' : setting.secret ? '(secret)' : JSON.stringify(value),
+    value: value === undefined ? null : setting.secret ? SECRET : value,
     source: given.get(setting.name)?.source ?? 'default',
   };
 }

@@ -1,6 +1,6 @@
 /** `duramen config`: the settings in force and where each came from. Secrets are never shown. */
 import { readFileSync } from 'node:fs';
-import { ConfigError, loadConfig, type LoadedConfig } from '../config.ts';
+import { ConfigError, loadConfig, type LoadedConfig, SECRET } from '../config.ts';
 import { CliError, EXIT } from './exit-code.ts';
 import { type OutputFormat, printData } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -9,8 +9,14 @@ export function printConfig(terminal: Terminal, output: OutputFormat): void {
   const settings = readConfig(terminal).effective();
   printData(terminal, output, { settings }, () => ({
     columns: ['setting', 'value', 'source', 'variable'],
-    rows: settings.map(({ name, value, source, env }) => [name, value, source, env]),
+    rows: settings.map(({ name, value, source, env }) => [name, cellOf(value), source, env]),
   }));
+}
+
+/** A value in a table: as JSON, which tells a text from a number; what stands for a value as it is. */
+function cellOf(value: unknown): string {
+  if (value === null) return '(none)';
+  return value === SECRET ? SECRET : JSON.stringify(value);
 }
 
 /** @throws CliError listing everything that is wrong with the configuration. */

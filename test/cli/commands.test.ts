@@ -160,6 +160,22 @@ describe('bundles', () => {
   });
 });
 
+describe('config', () => {
+  const settings = z.object({ settings: z.array(z.object({ name: z.string(), value: z.unknown() })) });
+
+  test('as JSON has values as values, and hides secrets', async () => {
+    const env = { DURAMEN_DATA_DIR: '/srv/duramen', DURAMEN_BOOTSTRAP_KEY: ADMIN_KEY };
+    const { code, stdout } = await cliWith(env, 'config', '-o', 'json');
+    expect(code).toBe(EXIT.ok);
+    const found = new Map(settings.parse(JSON.parse(stdout)).settings.map(one => [one.name, one.value]));
+    expect(found.get('dataDir')).toBe('/srv/duramen');
+    expect(found.get('bootstrapKey')).toBe('(secret)');
+    expect(found.get('keyPepper')).toBeNull();
+    expect([...found.values()].some(value => typeof value === 'number')).toBe(true);
+    expect((await cliWith(env, 'config')).stdout).toContain('"/srv/duramen"');
+  });
+});
+
 describe('import', () => {
   test('counts what it replaced', async () => {
     const { code, stdout } = await cli('import', join(REPOSITORY, 'src/demo/directory.ndjson'), '-o', 'json');
