@@ -20,6 +20,7 @@ import {
   PartialCalls,
   readySnapshot,
   requestOf,
+  requireModelInReach,
   unknownParts,
 } from './partial-call.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
@@ -174,14 +175,15 @@ export class LimitUsageDesk {
     return found;
   }
 
-  #wholeCall(question: CallQuestion, { tenants }: Credential): KnownCall {
+  #wholeCall(question: CallQuestion, asker: Credential): KnownCall {
     const snapshot = readySnapshot(this.#options.snapshots);
     const request = requestOf(question);
     const parties = resolveParties(snapshot, request);
     const { principalEntity, tenant } = parties;
-    if (principalEntity === undefined || !mayLook(tenants, [principalEntity.tenant, tenant])) {
+    if (principalEntity === undefined || !mayLook(asker.tenants, [principalEntity.tenant, tenant])) {
       throw new AppError('NOT_FOUND', `there is no principal \`${question.principal.id}\``);
     }
+    requireModelInReach(question.model, parties, asker);
     const { limitSets, pep = '' } = question;
     const facts = this.#facts.read(snapshot, { request, parties, limitSets, pep });
     const layers = snapshot.limitLayersOf.of(parties);

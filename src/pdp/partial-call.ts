@@ -3,11 +3,14 @@
  * limit it, and what is missing. Invariant: a credential that is limited to tenants learns of the platform and of those
  * tenants alone, and what it may not see is answered like what is not there.
  */
+import { setHas } from '../cedar/equality.ts';
+import type { DirectoryEntity } from '../directory/view.ts';
 import type { Credential } from '../domain/credential.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
+import { SetValue } from '../domain/value.ts';
 import type { FactPart } from '../limits/charges/limit-match.ts';
 import type { LimitLayers } from '../limits/planning.ts';
 import { LimitFactReader } from './limit-facts.ts';
@@ -128,14 +131,38 @@ function requireVisible(
     throw new AppError('NOT_FOUND', `there is no principal \`${principal.id}\``);
   }
   // whoever sees the principal may ask about a model that is shared with it
-  const isHidden = principal === undefined && !maySee(resourceEntity?.tenant);
-  if (model !== undefined && (resourceEntity === undefined || isHidden)) {
-    throw new AppError('NOT_FOUND', `there is no model \`${model}\``);
-  }
+  const isNamed = model !== undefined;
+  const isHidden =
+    principal === undefined ? !maySee(resourceEntity?.tenant) : isForeignModel(resourceEntity, tenants);
+  if (isNamed && (resourceEntity === undefined || isHidden)) throw missingModel(model);
   if (tenant === undefined) return;
   const isAlone = principal === undefined && model === undefined;
   const isThere = !isAlone || directory.get(qualify('Tenant', tenant).key) !== undefined;
   if (!isThere || !maySee(tenant)) throw new AppError('NOT_FOUND', `there is no tenant \`${tenant}\``);
+}
+
+/** Whether a model is neither of these tenants nor shared with one of them. @param tenants undefined: all */
+function isForeignModel(model: DirectoryEntity | undefined, tenants: Credential['tenants']): boolean {
+  if (tenants === undefined || (model?.tenant !== undefined && tenants.has(model.tenant))) return false;
+  const sharedWith = model?.attributes.entries.get('sharedWith');
+  if (!(sharedWith instanceof SetValue)) return true;
+  return ![...tenants].some(tenant => setHas(sharedWith, qualify('Tenant', tenant)));
+}
+
+/**
+ * Of a call that is told in full. @throws AppError NOT_FOUND where the asker is limited to tenants and the model is
+ * not there, or theirs in no way: a number that depends on its class would tell of it.
+ */
+export function requireModelInReach(
+  model: string,
+  { resourceEntity }: Parties,
+  { tenants }: Pick<Credential, 'tenants'>,
+): void {
+  if (isForeignModel(resourceEntity, tenants)) throw missingModel(model);
+}
+
+function missingModel(model: string): AppError {
+  return new AppError('NOT_FOUND', `there is no model \`${model}\``);
 }
 
 function visibleLayers(layers: LimitLayers, { tenants }: Credential): LimitLayers {

@@ -120,6 +120,35 @@ describe('GET /v1/limits', () => {
     }
   });
 
+  test('tells a key of one tenant nothing of a model of another, not even beside a principal of its own', async () => {
+    const key = await service.makeKey(['limits'], ['globex']);
+    const ask = async (path: string, model: string) => {
+      const query = `principal=Service:globex/router&model=${model}`;
+      const { status, text } = await service.call('GET', `${path}?${query}`, { key });
+      return [status, text.replaceAll(model, 'M').replace(/"requestId":"[^"]*"/, '')];
+    };
+    for (const path of ['/v1/limits', '/v1/limits/usage']) {
+      const missing = await ask(path, 'acme/nothing');
+      expect(missing[0]).toBe(404);
+      expect(await ask(path, 'acme/fraud@3')).toEqual(missing);
+    }
+  });
+
+  test('tells a key of one tenant of a model of another that is shared with it', async () => {
+    const key = await service.makeKey(['limits'], ['globex']);
+    const query = 'principal=Service:globex/router&model=acme/embed';
+    const share = async (ids: readonly string[]) => {
+      const sharedWith = ids.map(id => ({ type: 'Tenant', id }));
+      await service.call('PATCH', '/v1/models/acme%2Fembed', { body: { attributes: { sharedWith } } });
+      const paths = ['/v1/limits', '/v1/limits/usage'];
+      return Promise.all(
+        paths.map(async path => (await service.call('GET', `${path}?${query}`, { key })).status),
+      );
+    };
+    expect(await share(['globex'])).toEqual([200, 200]);
+    expect(await share([])).toEqual([404, 404]);
+  });
+
   test.each([
     ['', 400, 'INVALID_REQUEST'],
     ['principal=alice', 400, 'INVALID_REQUEST'],
