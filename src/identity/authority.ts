@@ -17,8 +17,16 @@ export function mayActFor(credential: Pick<Credential, 'tenants'>, tenant: strin
 }
 
 /** Whether the credential may see and change a layer: `platform` belongs to no tenant. */
-export function mayActOnLayer(credential: Credential, layer: LayerName): boolean {
+export function mayActOnLayer(credential: Pick<Credential, 'tenants'>, layer: LayerName): boolean {
   return mayActFor(credential, layer === 'platform' ? undefined : layer.slice('tenant:'.length));
+}
+
+/** Those of some layers that the credential may see, in their order. */
+export function layersInReach(
+  credential: Pick<Credential, 'tenants'>,
+  layers: readonly LayerName[],
+): readonly LayerName[] {
+  return layers.filter(layer => mayActOnLayer(credential, layer));
 }
 
 /** The part of a key that grants something. */

@@ -8,6 +8,7 @@ import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarAnswer, EvaluationRequest } from '../cedar/types.ts';
 import { CedarWasm } from '../cedar/wasm.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { LayerName } from '../domain/ids.ts';
 import type { CompiledLayer } from './snapshot.ts';
 
 /** One check as evaluators see it: the layers that apply and the request. */
@@ -64,7 +65,7 @@ export type DisagreementListener = (check: Check, compiled: CedarAnswer, oracle:
 
 /** Layers that no longer run compiled because the evaluators disagreed about them, until someone acts. */
 export class Quarantine {
-  readonly #digests = new Map<string, string>();
+  readonly #digests = new Map<LayerName, string>();
 
   /** Sends every layer of the check to cedar-wasm; the entry is bound to the bundle that disagreed. */
   add(layers: readonly CompiledLayer[]): void {
@@ -72,7 +73,7 @@ export class Quarantine {
   }
 
   /** Lets a layer run compiled again; false when it was not quarantined. */
-  release(name: string): boolean {
+  release(name: LayerName): boolean {
     return this.#digests.delete(name);
   }
 
@@ -81,7 +82,7 @@ export class Quarantine {
   }
 
   /** Names of the quarantined layers, sorted. */
-  get layers(): readonly string[] {
+  get layers(): readonly LayerName[] {
     return [...this.#digests.keys()].toSorted();
   }
 }

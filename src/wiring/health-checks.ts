@@ -30,11 +30,12 @@ export function healthChecks(
     {
       name: 'evaluators agree',
       advisory: true,
+      // a number: whoever probes without a key is not told the names of tenants
       problem: () => {
         const { layers } = quarantine;
         return layers.length === 0
           ? undefined
-          : `${layers.join(', ')} run on cedar-wasm since a disagreement: see GET /v1/events?kind=engine.disagreement, then POST /v1/layers/{layer}/engine/restore`;
+          : `${layers.length === 1 ? '1 layer runs' : `${layers.length} layers run`} on cedar-wasm since a disagreement: see GET /v1/status and GET /v1/events?kind=engine.disagreement, then POST /v1/layers/{layer}/engine/restore`;
       },
     },
     ...administrationChecks(keys),

@@ -1,7 +1,7 @@
 /** Routes for operators: probes, metrics, status, problem pages and the OpenAPI document. */
 import { z } from 'zod';
 import { AppError, ERROR_CODES } from '../../domain/errors.ts';
-import { mayActOnLayer } from '../../identity/authority.ts';
+import { layersInReach, mayActOnLayer } from '../../identity/authority.ts';
 import { problemCode, problemSlug } from '../http/problem.ts';
 import { PROBLEM_PAGES } from '../http/problem-pages.ts';
 import { type Route, route } from '../http/route.ts';
@@ -125,6 +125,7 @@ function status(): Route {
     answers: { 200: { description: 'how things stand', schema: statusSchema } },
     async handle({ services, credential }) {
       const { status: source, health, clock, startedAt, version } = services;
+      const engine = source.engine();
       const visible = source.layers().filter(({ layer }) => mayActOnLayer(credential, layer));
       return {
         status: 200,
@@ -138,7 +139,7 @@ function status(): Route {
           ),
           directory: source.directory(),
           schema: source.schemaDigest(),
-          engine: source.engine(),
+          engine: { ...engine, layersOnWasm: [...layersInReach(credential, engine.layersOnWasm)] },
           log: { origin: services.logOrigin, size: source.logSize(), lag: await services.log.lag() },
         },
       };

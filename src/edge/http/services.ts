@@ -50,7 +50,7 @@ interface StatusSource {
   readonly directory: () => { revision: number; entities: number };
   /** `sha256:…` of the active schema; null before there is one. */
   readonly schemaDigest: () => string | null;
-  readonly engine: () => { evaluator: string; crossCheck: string; layersOnWasm: readonly string[] };
+  readonly engine: () => { evaluator: string; crossCheck: string; layersOnWasm: readonly LayerName[] };
   /** Durable entries. */
   readonly logSize: () => number;
 }
