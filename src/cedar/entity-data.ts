@@ -201,7 +201,8 @@ function wrongParent(definition: EntityTypeDefinition, given: string, pointer: s
   };
 }
 
-function unknownType(schema: CedarSchema, type: string): Problem {
+/** The problem of a type that the schema does not have. */
+export function unknownType(schema: CedarSchema, type: string): Problem {
   const names = [...schema.entityTypes.keys()].map(shortName);
   const near = nearest(shortName(type), names);
   return {

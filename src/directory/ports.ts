@@ -31,6 +31,8 @@ export interface EntityTraits {
 export interface EntityParser {
   /** undefined: the schema has no such type. */
   traits(type: string): EntityTraits | undefined;
+  /** What is wrong with a type that the schema does not have; undefined: it has it. */
+  unknownType(type: string): Problem | undefined;
   /** Problems point into the body: `/attributes/tier`. Total: never throws for data. */
   parse(ref: EntityRef, body: EntityBody): ParsedEntity;
 }

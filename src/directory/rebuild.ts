@@ -5,6 +5,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { EntityRecord } from '../domain/entity.ts';
 import type { Problem } from '../domain/errors.ts';
+import { recordOf } from './entity-checks.ts';
 import { DirectoryGraph } from './graph.ts';
 import { GraphEditor } from './graph-editor.ts';
 import { uidOf } from './lineage.ts';
@@ -67,4 +68,17 @@ function addRecord(editor: GraphEditor, parser: EntityParser, record: EntityReco
     json,
   });
   return [];
+}
+
+/** Records of a graph in the size of the store's chunks. */
+export function* recordChunks(graph: DirectoryGraph): IterableIterator<readonly EntityRecord[]> {
+  let chunk: EntityRecord[] = [];
+  for (const [, entity] of graph.parts.entities.entries()) {
+    chunk.push(recordOf(entity));
+    if (chunk.length >= 200) {
+      yield chunk;
+      chunk = [];
+    }
+  }
+  if (chunk.length > 0) yield chunk;
 }

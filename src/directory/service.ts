@@ -28,7 +28,7 @@ import { mergePatch } from './merge-patch.ts';
 import { Pacer } from './pacing.ts';
 import type { EntityParser, EntityWrite } from './ports.ts';
 import { checkPreconditions, type Preconditions } from './preconditions.ts';
-import { rebuild } from './rebuild.ts';
+import { rebuild, recordChunks } from './rebuild.ts';
 import { type AllowedTenants, isAllowed, missing, ownerByName } from './tenancy.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -93,6 +93,14 @@ export class DirectoryService {
   ownerOf(ref: EntityRef): string | undefined {
     const entity = this.graph.get(uidOf(ref).key);
     return entity === undefined ? ownerByName(ref) : entity.tenant;
+  }
+
+  /** @throws AppError NOT_READY; INVALID_REQUEST for a type that the schema does not have, with those that it has */
+  requireType(type: string): void {
+    if (this.#parser === undefined) throw new AppError('NOT_READY', NOT_READY);
+    const problem = this.#parser.unknownType(type);
+    if (problem === undefined) return;
+    throw new AppError('INVALID_REQUEST', problem.message, { problems: [{ ...problem, pointer: '?type' }] });
   }
 
   /** One page in the order of entity keys. @throws AppError INVALID_REQUEST for a foreign cursor */
@@ -384,17 +392,4 @@ export class DirectoryService {
 /** What an entity is, as `GET` answers it, without when it became so. */
 function stateOf({ ref, attributes, parents, tags, status }: EntityRecord): JsonObject {
   return { type: ref.type, id: ref.id, attributes, parents, tags, status };
-}
-
-/** Records of a graph in the size of the store's chunks. */
-function* recordChunks(graph: DirectoryGraph): IterableIterator<readonly EntityRecord[]> {
-  let chunk: EntityRecord[] = [];
-  for (const [, entity] of graph.parts.entities.entries()) {
-    chunk.push(recordOf(entity));
-    if (chunk.length >= 200) {
-      yield chunk;
-      chunk = [];
-    }
-  }
-  if (chunk.length > 0) yield chunk;
 }

@@ -1,5 +1,5 @@
 /** The active Cedar schema as the directory sees it: defaults, conformance and what a type allows. */
-import { applyEntityDefaults, type EntityInput, parseEntityData } from '../cedar/entity-data.ts';
+import { applyEntityDefaults, type EntityInput, parseEntityData, unknownType } from '../cedar/entity-data.ts';
 import type { CedarSchema, EntityTypeDefinition } from '../cedar/schema.ts';
 import type { EntityParser, EntityTraits, ParsedEntity } from '../directory/ports.ts';
 import type { EntityBody } from '../domain/entity.ts';
@@ -21,6 +21,10 @@ export function entityParser(schema: CedarSchema): EntityParser {
   }
   return {
     traits: type => traits.get(`${NAMESPACE}::${type}`),
+    unknownType: type => {
+      const name = `${NAMESPACE}::${type}`;
+      return traits.has(name) ? undefined : unknownType(schema, name);
+    },
     parse: (ref, body) => parse(schema, ref, body),
   };
 }

@@ -178,6 +178,17 @@ describe('lists', () => {
     },
   );
 
+  test.each([
+    ['Nope', 'it has Agent, '],
+    ['Modle', 'did you mean `Model`?'],
+  ])('the type %s, which the schema does not have, is 400 and not an empty list', async (type, hint) => {
+    const reply = await service.call('GET', `/v1/entities?type=${type}`);
+    const { status, code } = problemOf(reply);
+    expect([status, code]).toEqual([400, 'INVALID_REQUEST']);
+    expect(reply.json).toMatchObject({ errors: [{ pointer: '?type' }] });
+    expect(reply.text).toContain(hint);
+  });
+
   test.each([['type=Model'], ['parent=x'], ['cursor=abc'], ['tennant=acme']])(
     '%s is refused',
     async query => {

@@ -94,9 +94,11 @@ function listEntities(view: View): Route {
     access: READ,
     query: listQuery,
     answers: { 200: { description: 'a page of entities', schema: pageOf(entitySchema) } },
+    failures: ['NOT_READY'],
     handle({ services, credential, query }) {
       const { type, tenant, parent, prefix, limit, cursor } = query;
       const types = type === undefined ? view.types : typesOf(view, type);
+      if (type !== undefined) services.directory.requireType(type);
       const page = services.directory.list(
         {
           limit,
