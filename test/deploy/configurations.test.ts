@@ -189,7 +189,7 @@ describe('when no decision comes', () => {
 /** What changes where a request goes, which model it reaches, and where its JSON ends. */
 const MEANINGFUL: readonly string[] = [
   ...OVERRIDES,
-  ...makeRows('sagemaker').flatMap(({ selectors = [] }) => selectors),
+  ...makeRows('sagemaker').flatMap(({ selectors = {} }) => Object.keys(selectors)),
   'upgrade',
   'azureml-model-deployment',
   'seldon-model',

@@ -128,6 +128,10 @@ const MAY_NAME_A_MODEL = /model|fallback|deployment|engine|lora/;
 const HARMLESS: ReadonlySet<string> = new Set([
   'additionalmodelrequestfields',
   'additionalmodelresponsefieldpaths',
+  // what a model is told to be, and templates that look over its input and output
+  'model_identity',
+  'modelarmorconfig',
+  'model_armor_config',
 ]);
 
 /** Most keys that are remembered as harmless; clients can invent more, which are looked at each time. */

@@ -39,8 +39,13 @@ export interface DialectRow {
   readonly modelKeys?: readonly string[];
   /** Whether the path alone makes it a stream. */
   readonly stream?: boolean;
-  /** Headers that select a part of the named model: their value is appended after a slash. */
-  readonly selectors?: readonly string[];
+  /** What a part of the path must look like, and what is said of one that does not. */
+  readonly partRules?: Readonly<Record<string, readonly [form: RegExp, message: string]>>;
+  /**
+   * Headers that select a part of the named model, and what stands before their value: both are appended after a slash. A
+   * value that begins like another kind is refused.
+   */
+  readonly selectors?: Readonly<Record<string, string>>;
   /** Query parameters, as they are written, in which the upstream reads the model. */
   readonly parameters?: readonly string[];
   /** Query parameters by which the upstream does something else than the row says. */
@@ -53,7 +58,7 @@ export interface DialectRow {
    */
   readonly bodyModel?: 'ignored' | 'mentioned';
   /** What clients write for the model where a server has only one. */
-  readonly anyModel?: string;
+  readonly anyModels?: readonly string[];
   /** Classes of the input that come with every such request, whatever its body shows. */
   readonly classes?: readonly InputClass[];
   /** A known kind of request that cannot be decided, and why. */

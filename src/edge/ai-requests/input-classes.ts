@@ -25,6 +25,17 @@ const TYPED_PARTS: ClassTable = {
   tool_result: 'text',
   server_tool_use: 'text',
   web_search_tool_result: 'text',
+  web_search_result: 'text',
+  web_fetch_tool_result: 'file',
+  code_execution_tool_result: 'text',
+  bash_code_execution_tool_result: 'text',
+  text_editor_code_execution_tool_result: 'text',
+  tool_search_tool_result: 'text',
+  tool_reference: 'text',
+  tool_search_call: 'text',
+  tool_search_output: 'text',
+  image_generation_call: 'image',
+  compaction: 'stored',
   web_search_call: 'text',
   search_result: 'text',
   mcp_tool_use: 'text',
@@ -101,6 +112,8 @@ const KEYED_PARTS: ClassTable = {
   reasoningContent: 'text',
   cachePoint: 'text',
   json: 'text',
+  citationsContent: 'text',
+  searchResult: 'text',
   videoMetadata: 'video',
   video_metadata: 'video',
   image: 'image',
@@ -175,6 +188,7 @@ function mediaLength(value: JsonValue, depth = 3): number {
 export function readKeyedPart(part: JsonValue, facts: Facts): void {
   if (!isJsonObject(part)) refuse('INPUT_REJECTED', 'a part of a message is no object');
   for (const [key, value] of Object.entries(part)) {
+    if (key === 'mediaResolution' || key === 'media_resolution') continue;
     if (key === 'inlineData' || key === 'inline_data' || key === 'fileData' || key === 'file_data') {
       if (!isJsonObject(value)) refuse('INPUT_REJECTED', 'a part of a message has media that are no object');
       const type = textAt(value, 'mimeType') ?? textAt(value, 'mime_type') ?? '';

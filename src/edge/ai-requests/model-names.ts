@@ -91,7 +91,7 @@ export class ModelNames {
 
   /** @param bound the only model behind the gateway's route, when the operator named one. */
   resolve(bound: string | undefined, allowSeveral: boolean): readonly string[] {
-    if (bound !== undefined) this.name('the request', bound);
+    if (bound !== undefined) this.name('the only model of the route (`hosts`)', bound);
     const names = new Set(this.#main === undefined ? [] : [this.#main]);
     for (const name of this.#further) if (!this.#spellings.has(name)) names.add(name);
     if (names.size === 0) refuse('MODEL_UNKNOWN', 'the request names no model');

@@ -108,6 +108,7 @@ export class AiRequestReader {
   ): AiRequest {
     const { row, parts } = match;
     const facts = new Facts(this.#keys);
+    requireParts(row, parts);
     const named = row.model?.includes('{body}') === true ? undefined : modelOfPath(match);
     const model = named === undefined ? undefined : named + selectorOf(row, request.headers);
     if (model !== undefined) {
@@ -123,7 +124,7 @@ export class AiRequestReader {
     readParameterModels(target.parameters, facts.models, row.parameters ?? []);
     requireNoTunnel(request.headers, row.takesWebSocket === true);
     for (const one of row.classes ?? []) facts.classes.add(one);
-    this.#headerModels.read(request.headers, facts.models, row.selectors ?? []);
+    this.#headerModels.read(request.headers, facts.models, Object.keys(row.selectors ?? {}));
     const inputBytes = readBody(request, row, facts);
     const models = facts.models
       .resolve(boundModel, this.#options.allowsSeveralModels)
@@ -150,10 +151,25 @@ export class AiRequestReader {
 }
 
 /** The part of an endpoint that a header selects: `/name`. */
-function selectorOf({ selectors = [] }: DialectRow, headers: HeaderList): string {
-  const given = selectors.flatMap(name => headers.all(name));
+function selectorOf({ selectors = {} }: DialectRow, headers: HeaderList): string {
+  const given = Object.entries(selectors).flatMap(([name, kind]) =>
+    headers.all(name).map(value => ({ kind, value })),
+  );
   if (given.length > 1) refuse('MODEL_AMBIGUOUS', 'more than one header selects a part of the endpoint');
-  return given[0] === undefined ? '' : `/${given[0]}`;
+  const [selected] = given;
+  if (selected === undefined) return '';
+  if (Object.values(selectors).some(kind => kind !== '' && selected.value.startsWith(kind))) {
+    refuse('INPUT_REJECTED', 'what a header selects is written like a part of another kind');
+  }
+  return `/${selected.kind}${selected.value}`;
+}
+
+/** @throws RequestRefused when a part of the path is not of the form that the row demands */
+function requireParts({ partRules = {} }: DialectRow, parts: ReadonlyMap<string, string>): void {
+  for (const [name, [form, message]] of Object.entries(partRules)) {
+    const part = parts.get(name);
+    if (part !== undefined && !form.test(part)) refuse('INPUT_REJECTED', message);
+  }
 }
 
 /** What follows an upgrade on the same connection is asked of nobody. */
@@ -198,8 +214,11 @@ function readBody({ body, headers }: GatewayRequest, row: DialectRow, facts: Fac
     requireJson(headers, false);
     const value = readObject(bytes);
     facts.check(value, new Set(row.modelKeys));
-    if (row.bodyModel === 'mentioned' && has(value, 'model') && value['model'] !== row.anyModel) {
-      facts.models.mention('the body', value['model'] ?? null);
+    if (row.bodyModel === 'mentioned' && has(value, 'model')) {
+      const model = value['model'] ?? null;
+      if (typeof model !== 'string' || row.anyModels?.includes(model) !== true) {
+        facts.models.mention('the body', model);
+      }
     }
     row.body.read(row.bodyModel === undefined ? value : { ...value, model: null }, facts);
   } else if (row.body.kind === 'bytes') row.body.read(bytes, facts, headers);

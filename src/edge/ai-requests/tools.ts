@@ -30,10 +30,10 @@ function readTool(tool: JsonObject, facts: Facts): void {
     facts.tool('function', nameOfTool(tool, type, facts));
     return;
   }
-  facts.checkNested(tool);
+  // a namespace brings its functions with it, whose own parameters may be called anything
+  facts.checkNested({ ...tool, tools: null });
   if (type === 'mcp') facts.tool('mcp', nameOfServer(tool, ['server_url', 'connector_id']));
   else facts.tool('server', type);
-  // a namespace brings its functions with it
   for (const nested of objectsAt(tool, 'tools')) readTool(nested, facts);
 }
 
@@ -55,8 +55,19 @@ export function nameOfTool(tool: JsonObject, key: string, facts: Facts): JsonVal
 export function nameOfServer(server: JsonObject, keys: readonly string[]): string {
   const given = keys.filter(key => has(server, key));
   if (given.length !== 1) refuse('INPUT_REJECTED', 'a server of tools is not at exactly one place');
-  return `mcp:${textAt(server, given[0] ?? '') ?? ''}`;
+  const place = textAt(server, given[0] ?? '') ?? '';
+  if (!PLACE.test(place) || USER_INFO.test(place)) {
+    refuse(
+      'INPUT_REJECTED',
+      'the place of a server of tools is not 1 to 196 letters, digits and `_.:/@-`: write its URL without a query, and send credentials in `authorization` or a header',
+    );
+  }
+  return `mcp:${place}`;
 }
+
+const PLACE = /^[A-Za-z0-9_.:/@-]{1,196}$/;
+/** Credentials in a URL, which would be written down with the name. */
+const USER_INFO = /^[^/]*\/\/[^/]*@/;
 
 /** Items of the input by which tools are loaded later on; lists of a server that is decided itself are no such. */
 export function readLoadedTools(input: JsonValue | undefined, facts: Facts): void {

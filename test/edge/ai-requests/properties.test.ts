@@ -67,21 +67,25 @@ function shownBy({ target, headers, body }: GatewayRequest): string {
 
 /** Pieces of a name, which a dialect may put together with `@` and `/`. */
 function piecesOf(name: string): string[] {
-  return name
-    .split(/[@/]/)
-    .filter(
-      piece =>
-        ![
-          'projects',
-          'locations',
-          'publishers',
-          'models',
-          'endpoints',
-          'guardrail',
-          'tunedModels',
-          'openapi',
-        ].includes(piece),
-    );
+  return (
+    name
+      .split(/[@/]/)
+      // what a header selects of an endpoint stands behind its kind
+      .map(piece => piece.replace(/^(?:variant|container|component):/, ''))
+      .filter(
+        piece =>
+          ![
+            'projects',
+            'locations',
+            'publishers',
+            'models',
+            'endpoints',
+            'guardrail',
+            'tunedModels',
+            'openapi',
+          ].includes(piece),
+      )
+  );
 }
 
 test('a mutated request names no model but those that it shows', () => {

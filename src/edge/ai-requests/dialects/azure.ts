@@ -8,7 +8,7 @@ import { openAiRows, WEB_SOCKET } from './openai.ts';
 const DEPLOYED = /\.(?:chat|completions|embeddings|images|image-edits|speech|transcriptions|translations)$/;
 
 /** What has no deployment in its path, with the version in the query. */
-const UNVERSIONED = /\.(?:responses|responses-tokens|fine-tuning|batch-file|batch|model)$/;
+const UNVERSIONED = /\.(?:responses|responses-tokens|responses-compact|fine-tuning|batch-file|batch|model)$/;
 
 export function azureRows(): DialectRow[] {
   const deployment = '/openai/deployments/{deployment}';

@@ -4,6 +4,7 @@
  */
 import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject } from '../../../domain/json.ts';
+import { shown } from '../../http/json-fault.ts';
 import { refuse } from '../ai-request.ts';
 import type { DialectRow } from '../dialect.ts';
 import { countAt, type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
@@ -17,7 +18,15 @@ const COPIES = ['n', 'num_generations', 'numResults'] as const;
 /** Images beside a text, in the formats of those that take them: `image`, `init_image`, `inputImage`, `images`. */
 const IMAGE_KEY = /^(?:init_|input_?|mask_?|style_)?images?$|^mask$/i;
 /** Request fields of single models that change neither tools, size nor stream. */
-const PASSED_ON: ReadonlySet<string> = new Set(['top_k', 'thinking', 'reasoning_config', 'reasoningConfig']);
+const PASSED_ON: ReadonlySet<string> = new Set([
+  'top_k',
+  'thinking',
+  'reasoning_config',
+  'reasoningConfig',
+  'reasoning_effort',
+  // invocations take it, too; the tools that it opens stand in fields that are refused
+  'anthropic_beta',
+]);
 
 export function bedrockRows(): DialectRow[] {
   const model = (
@@ -110,7 +119,7 @@ function readConverse(body: JsonObject, facts: Facts): void {
     if (!PASSED_ON.has(key)) {
       refuse(
         'INPUT_REJECTED',
-        '`additionalModelRequestFields` holds a field that is not known to be harmless',
+        `\`additionalModelRequestFields\` holds \`${shown(key)}\`, which is not known to be harmless: use InvokeModel`,
       );
     }
   }

@@ -19,6 +19,7 @@ import {
 } from '../facts.ts';
 import { readInstances, readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
 import { readMessage } from './anthropic.ts';
+import { nameOfServer } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, openAiRows, readChat } from './openai.ts';
 
 const MODEL: ReadonlySet<string> = new Set(['model']);
@@ -168,12 +169,22 @@ function readPart(part: JsonObject, facts: Facts): void {
 function readTool(tool: JsonObject, facts: Facts): void {
   facts.check(tool);
   const [functions] = either(tool, 'functionDeclarations');
+  const [servers] = either(tool, 'mcpServers');
   for (const key of Object.keys(tool)) {
-    if (key !== functions) {
+    if (key === servers) {
+      for (const server of objectsAt(tool, key)) readServer(server, facts);
+    } else if (key !== functions) {
       facts.checkNested(tool[key] ?? null);
       facts.tool('server', camelCase(key));
     } else for (const declared of objectsAt(tool, key)) facts.tool('function', declared['name']);
   }
+}
+
+/** A remote server of tools, whose name is the client's: its URL tells what it is. */
+function readServer(server: JsonObject, facts: Facts): void {
+  facts.checkNested(server);
+  const transport = objectAt(server, either(server, 'streamableHttpTransport')[0]);
+  facts.tool('mcp', nameOfServer(transport ?? server, ['url']));
 }
 
 function readConfig(config: JsonObject, facts: Facts): void {
@@ -279,11 +290,12 @@ function readInteraction(body: JsonObject, facts: Facts): void {
   if (has(body, 'previous_interaction_id')) facts.classes.add('stored');
   for (const tool of objectsAt(body, 'tools')) {
     const type = textAt(tool, 'type') ?? '';
-    if (type !== 'function') facts.checkNested(tool);
-    facts.tool(
-      type === 'function' ? 'function' : 'server',
-      type === 'function' ? tool['name'] : camelCase(type),
-    );
+    if (type === 'mcp_server') readServer(tool, facts);
+    else if (type === 'function') facts.tool('function', tool['name']);
+    else {
+      facts.checkNested(tool);
+      facts.tool('server', camelCase(type));
+    }
   }
   const config = objectAt(body, 'generation_config');
   if (config !== undefined) readConfig(config, facts);

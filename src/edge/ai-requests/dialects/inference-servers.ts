@@ -24,10 +24,16 @@ const OPEN_NAMES = [
   ['/v2/models/{model}/versions/{version}', '{model}@{version}'],
 ] as const;
 
+/** Versions are numbers and labels are none, so that `iris@3` is one thing. */
+const KSERVE_PARTS = {
+  version: [/^\d+$/, 'the version in the path is no number'],
+  label: [/\D/, 'the label in the path is a number, as only versions are: ask for the version'],
+} as const;
+
 /** KServe V1 and TensorFlow Serving. */
 export function kserveRows(family = 'kserve'): DialectRow[] {
   const verbs = { predict: 'predict', explain: 'predict', classify: 'classify', regress: 'predict' } as const;
-  return KSERVE_NAMES.flatMap(([path, model]) => [
+  const rows = KSERVE_NAMES.flatMap(([path, model]) => [
     ...Object.entries(verbs).map(
       ([verb, operation]): DialectRow => ({
         ...row(`${family}.${verb}`, ['POST'], `${path}:${verb}`, operation),
@@ -38,6 +44,7 @@ export function kserveRows(family = 'kserve'): DialectRow[] {
     { ...row(`${family}.model`, ['GET'], path, 'invoke'), model },
     { ...row(`${family}.metadata`, ['GET'], `${path}/metadata`, 'invoke'), model },
   ]);
+  return rows.map(one => ({ ...one, partRules: KSERVE_PARTS }));
 }
 
 /** The V2 protocol over HTTP. */
@@ -148,12 +155,12 @@ export function mlflowRows(): DialectRow[] {
 
 /** Headers pick a model, a variant or a container of an endpoint. */
 export function sageMakerRows(): DialectRow[] {
-  const selectors = [
-    'x-amzn-sagemaker-target-model',
-    'x-amzn-sagemaker-target-variant',
-    'x-amzn-sagemaker-target-container-hostname',
-    'x-amzn-sagemaker-inference-component',
-  ];
+  const selectors = {
+    'x-amzn-sagemaker-target-model': '',
+    'x-amzn-sagemaker-target-variant': 'variant:',
+    'x-amzn-sagemaker-target-container-hostname': 'container:',
+    'x-amzn-sagemaker-inference-component': 'component:',
+  };
   return ['invocations', 'async-invocations', 'invocations-response-stream'].map(verb => ({
     ...row(`sagemaker.${verb}`, ['POST'], `/endpoints/{model}/${verb}`, 'predict'),
     body: { kind: 'opaque' },

@@ -71,6 +71,7 @@ export function openAiRows(family = 'openai', prefix = '/v1'): DialectRow[] {
     post('chat', '/chat/completions', 'generate', readChat),
     post('responses', '/responses', 'generate', readResponses),
     post('responses-tokens', '/responses/input_tokens', 'generate', readResponses),
+    post('responses-compact', '/responses/compact', 'generate', readResponses),
     post('completions', '/completions', 'generate', readCompletion),
     post('embeddings', '/embeddings', 'embed', readInput),
     post('images', '/images/generations', 'generate', readPrompt),

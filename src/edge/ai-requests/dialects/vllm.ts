@@ -47,6 +47,9 @@ export function vllmRows(): DialectRow[] {
   ];
 }
 
+/** What the clients of Hugging Face, and the examples of its servers, write where one model is served. */
+const PLACEHOLDERS = ['tgi', 'dummy', 'text-embeddings-inference'] as const;
+
 /** Text Generation Inference and Text Embeddings Inference: the model is the route's. */
 export function huggingFaceRows(): DialectRow[] {
   const rows: readonly Entry[] = [
@@ -63,7 +66,7 @@ export function huggingFaceRows(): DialectRow[] {
       stream: true,
     },
     ...openAiRows('huggingface').filter(({ dialect }) => /\.(?:chat|completions|embeddings)$/.test(dialect)),
-  ].map(row => ({ ...row, bodyModel: 'mentioned' as const, anyModel: 'tgi' }));
+  ].map(row => ({ ...row, bodyModel: 'mentioned' as const, anyModels: PLACEHOLDERS }));
 }
 
 function rowOf(family: string, [name, path, operation, read]: Entry): DialectRow {

@@ -56,6 +56,7 @@ export const FURTHER_SAMPLES: Readonly<Partial<Record<DialectFamily, readonly Sa
     ['POST /openai/fine_tuning/jobs?api-version=2024-10-21', { model: 'd', training_file: 'file-1' }, 'azure-openai.fine-tuning train d'],
     ['GET /openai/models/d?api-version=2024-10-21', undefined, 'azure-openai.model invoke d'],
     ['POST /openai/responses/input_tokens', { model: 'd', input: 'x' }, 'azure-openai.responses-tokens generate d'],
+    ['POST /openai/v1/responses/compact', { model: 'd', input: 'x' }, 'azure-openai.responses-compact generate d'],
     ['POST /openai/v1/responses/input_tokens', { model: 'd', input: 'x' }, 'azure-openai.responses-tokens generate d'],
     ['POST /openai/v1/moderations', { model: 'd', input: 'x' }, 'azure-openai.moderations moderate d'],
     ['POST /openai/v1/fine_tuning/jobs', { model: 'd', training_file: 'file-1' }, 'azure-openai.fine-tuning train d'],
@@ -82,6 +83,7 @@ export const FURTHER_SAMPLES: Readonly<Partial<Record<DialectFamily, readonly Sa
     ['GET /v1/models/a', undefined, 'ollama.model invoke a'],
   ],
   vllm: [
+    ['POST /v1/responses/compact', { model: 'a', input: 'x' }, 'vllm.responses-compact generate a'],
     ['POST /v1/responses/input_tokens', { model: 'a', input: 'x' }, 'vllm.responses-tokens generate a'],
     ['POST /v1/images/generations', { model: 'a', prompt: 'x' }, 'vllm.images generate a'],
     form('POST /v1/images/edits', [IMAGE, ['model', 'a']], 'vllm.image-edits generate a'),
@@ -100,6 +102,8 @@ export const FURTHER_SAMPLES: Readonly<Partial<Record<DialectFamily, readonly Sa
   huggingface: [
     ['POST /v1/completions', { model: 'llama', prompt: 'x' }, 'huggingface.completions generate llama', { bound: 'llama' }],
     ['POST /v1/embeddings', { model: 'tei', input: 'x' }, 'huggingface.embeddings embed tei', { bound: 'tei' }],
+    ['POST /v1/embeddings', { model: 'text-embeddings-inference', input: 'x' }, 'huggingface.embeddings embed tei', { bound: 'tei' }],
+    ['POST /v1/chat/completions', { model: 'dummy', messages: [] }, 'huggingface.chat generate llama', { bound: 'llama' }],
   ],
   'open-inference': [
     [`POST ${RPC}/ModelReady`, grpcOf([[1, 'iris']]), 'open-inference.grpc-ModelReady invoke iris'],

@@ -74,6 +74,7 @@ const CLAUDE = `${PLACE}/publishers/anthropic/models/claude-opus-4@20250514`;
 // biome-ignore format: one request a line
 export const VERTEX_SAMPLES: readonly Sample[] = [
   [`POST /v1/${PUBLISHED}:generateContent`, { contents: CONTENTS }, `vertex.generateContent generate ${PUBLISHED}`],
+  [`POST /v1/${PUBLISHED}:generateContent`, { contents: CONTENTS, modelArmorConfig: { promptTemplateName: 'x' } }, `vertex.generateContent generate ${PUBLISHED}`],
   [`POST /v1beta1/${PUBLISHED}:streamGenerateContent?alt=sse`, { contents: CONTENTS }, `vertex.streamGenerateContent generate ${PUBLISHED}`, { stream: true }],
   [`POST /v1/${PUBLISHED}:countTokens`, { contents: CONTENTS }, `vertex.countTokens generate ${PUBLISHED}`],
   [`POST /v1/${CLAUDE}:rawPredict`, { anthropic_version: 'vertex-2023-10-16', messages: HI, max_tokens: 9 }, `vertex.rawPredict generate ${CLAUDE}`, { max: 9 }],
@@ -107,6 +108,7 @@ export const BEDROCK_SAMPLES: readonly Sample[] = [
   [`POST /model/${SONNET}/converse`, blocks({ image: { format: 'png', source: { bytes: 'iVBO' } } }, { document: { format: 'pdf', name: 'd', source: { bytes: 'JVBE' } } }), CONVERSE, { classes: ['file', 'image'] }],
   [`POST /model/${SONNET}/converse`, { ...blocks({ text: 'x' }), toolConfig: { tools: [{ toolSpec: { name: 'top_song', inputSchema: { json: {} } } }, { cachePoint: { type: 'default' } }] } }, CONVERSE, { tools: ['function:top_song'] }],
   [`POST /model/${SONNET}/converse`, { ...blocks({ text: 'x' }), additionalModelRequestFields: { top_k: 5 } }, CONVERSE],
+  [`POST /model/${SONNET}/converse`, { ...blocks({ text: 'x' }), additionalModelRequestFields: { anthropic_beta: ['context-1m-2025-08-07'] } }, CONVERSE],
   [`POST /model/${SONNET}/converse`, { ...blocks({ text: 'x' }), guardrailConfig: { guardrailIdentifier: 'g', guardrailVersion: '1' } }, CONVERSE],
   [`POST /model/${SONNET}/converse-stream`, blocks({ text: 'x' }), `bedrock.converse-stream generate ${SONNET}`, { stream: true }],
   [`POST /model/${encodeURIComponent(PROFILE)}/converse`, blocks({ text: 'x' }), `bedrock.converse generate ${PROFILE}`],

@@ -69,6 +69,7 @@ export const OPENAI_SAMPLES: readonly Sample[] = [
   ['POST /v1/chat/completions', JSON.stringify(chat({})), CHAT, { headers: { 'content-encoding': 'identity' } }],
   ['POST /v1/chat/completions', { messages: HI }, CHAT, { bound: 'gpt-4o' }],
   ['POST /v1/responses', answer({}), RESPONSES, { classes: ['text'] }],
+  ['POST /v1/responses/compact', answer({}), 'openai.responses-compact generate gpt-4.1'],
   ['POST /v1/responses', answer({ instructions: 'be brief', max_output_tokens: 64 }), RESPONSES, { max: 64 }],
   ['POST /v1/responses', answer({ stream: true, background: true }), RESPONSES, { stream: true }],
   ['POST /v1/responses', answer({ input: [{ role: 'user', content: [{ type: 'input_text', text: 'hi' }, { type: 'input_image', image_url: DATA_URL }] }] }), RESPONSES, { classes: ['image', 'text'] }],

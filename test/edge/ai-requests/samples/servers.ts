@@ -51,6 +51,7 @@ const QWEN = 'Qwen/Qwen2.5-7B-Instruct';
 
 // biome-ignore format: one request a line
 export const VLLM_SAMPLES: readonly Sample[] = [
+  ['POST /v1/chat/completions', { model: QWEN, messages: HI, chat_template_kwargs: { enable_thinking: false, model_identity: 'a helper' } }, `vllm.chat generate ${QWEN}`],
   ['POST /v1/chat/completions', { model: QWEN, messages: HI, guided_json: {} }, `vllm.chat generate ${QWEN}`],
   ['POST /v1/chat/completions', { model: 'sql-lora', messages: [{ role: 'user', content: [{ type: 'video_url', video_url: { url: 'https://x/v.mp4' } }] }] }, 'vllm.chat generate sql-lora', { classes: ['video'] }],
   ['POST /v1/completions', { model: QWEN, prompt: 'x' }, `vllm.completions generate ${QWEN}`],
@@ -176,8 +177,9 @@ export const SAGEMAKER_SAMPLES: readonly Sample[] = [
   ['POST /endpoints/fraud/invocations', '1,2,3', 'sagemaker.invocations predict fraud', { headers: { 'content-type': 'text/csv' }, classes: ['text'] }],
   ['POST /endpoints/fraud/invocations', { inputs: 'x' }, 'sagemaker.invocations predict fraud'],
   ['POST /endpoints/mme/invocations', 'x', 'sagemaker.invocations predict mme/m1.tar.gz', { headers: { 'x-amzn-sagemaker-target-model': 'm1.tar.gz' } }],
-  ['POST /endpoints/ab/invocations', 'x', 'sagemaker.invocations predict ab/blue', { headers: { 'X-Amzn-SageMaker-Target-Variant': 'blue' } }],
-  ['POST /endpoints/ic/invocations', 'x', 'sagemaker.invocations predict ic/comp', { headers: { 'x-amzn-sagemaker-inference-component': 'comp' } }],
+  ['POST /endpoints/ab/invocations', 'x', 'sagemaker.invocations predict ab/variant:blue', { headers: { 'X-Amzn-SageMaker-Target-Variant': 'blue' } }],
+  ['POST /endpoints/ic/invocations', 'x', 'sagemaker.invocations predict ic/component:comp', { headers: { 'x-amzn-sagemaker-inference-component': 'comp' } }],
+  ['POST /endpoints/pipe/invocations', 'x', 'sagemaker.invocations predict pipe/container:second', { headers: { 'x-amzn-sagemaker-target-container-hostname': 'second' } }],
   ['POST /endpoints/fraud/async-invocations', undefined, 'sagemaker.async-invocations predict fraud'],
   ['POST /endpoints/llm/invocations-response-stream', { inputs: 'x' }, 'sagemaker.invocations-response-stream predict llm', { stream: true }],
 ];
