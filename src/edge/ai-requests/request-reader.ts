@@ -49,7 +49,8 @@ const TOKENS_PER_IMAGE = 1600;
 const MEDIA_BYTES_PER_TOKEN = 160;
 
 /** What holds of a body of unknown length, too: it may have been cut. */
-const PARTIAL = 'the gateway cut the body, or the request does not declare its length (`Content-Length`)';
+const PARTIAL =
+  'the body was not shown whole: it is larger than the gateway sends or than `maxBodyBytes` of its profile, or does not declare its length (`Content-Length`)';
 
 /** Reads the requests of one gateway route. */
 export class AiRequestReader {

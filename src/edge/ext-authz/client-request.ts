@@ -86,6 +86,9 @@ function hostOf(values: readonly string[]): string {
 function bodyOf({ headers, bytes }: Question, profile: PepProfile): GatewayBody {
   if (profile.body === 'none') return { kind: 'unseen' };
   if (bytes === undefined) return { kind: 'partial' };
+  // Envoy flags what it cut whether or not the profile relies on it
+  const isCut = headers.all(PARTIAL_HEADER).some(flag => flag !== 'false');
+  if (profile.body === 'whole' && profile.kind === 'envoy' && isCut) return { kind: 'partial' };
   if (profile.body === 'flagged') {
     const [flag] = headers.all(PARTIAL_HEADER);
     if (flag === undefined) return { kind: 'unseen' };

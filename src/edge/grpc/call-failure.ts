@@ -27,5 +27,6 @@ export function failureOf(error: unknown): CallFailure {
     return { code: grpcStatus.INTERNAL, details: 'INTERNAL_ERROR: the decision failed inside the service' };
   }
   const code = CODES[error.code] ?? grpcStatus.UNAVAILABLE;
-  return { code, details: `${error.code}: ${error.message}`.replaceAll(UNPRINTABLE, '?') };
+  const text = `${error.code}: ${error.message}`.replaceAll('…', '...');
+  return { code, details: text.replaceAll(UNPRINTABLE, '?') };
 }

@@ -20,8 +20,8 @@ type Pair = readonly [name: string, value: string];
 
 /** Tokens of RFC 9110 §5.6.2. */
 const NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-/** What no server takes in a value, because readers disagree on what follows. */
-const BREAK = /[\0\r\n]/;
+/** What no server takes in a value, because readers disagree on what follows: control characters but the tab. */
+const CONTROL = /[^\t -~\u0080-\u{10ffff}]/u;
 const NO_HEADERS = HeaderList.of([]);
 
 /** Ends the reading of one request with its fault; caught here and nowhere else. */
@@ -65,7 +65,7 @@ function read(http: HttpRequest, profile: PepProfile, names: NameClasses<NameCla
       continue;
     }
     if (kind === 'none') throw new Fault('a header has a name that is none');
-    if (BREAK.test(value)) throw new Fault('a header has a line break in its value');
+    if (CONTROL.test(value)) throw new Fault('a header has a line break or a control character in its value');
     (kind === 'host' ? hosts : own).push(pair);
   }
   const host = agreed(http.host, pseudo.get(':authority'), 'host');

@@ -108,6 +108,11 @@ describe('the gateway', () => {
     expect(await ask('dmn_x', bearer())).toBe('OK');
   });
 
+  test('without a key is told how one is written, in the characters that a trailer may hold', async () => {
+    const { error } = await callWith(scene.client, named('envoy'));
+    expect(error?.details).toMatch(/`Authorization: Bearer dmn_\.\.\.`$/);
+  });
+
   test('without the role gets an error', async () => {
     const auditor = await scene.service.makeKey(['auditor']);
     expect(await call('envoy', { authorization: `Bearer ${auditor}` })).toBe('PERMISSION_DENIED');

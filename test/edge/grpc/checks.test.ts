@@ -234,6 +234,8 @@ describe('a request that is described twice', () => {
     ['a name with a replacement', [['x-us�er', 'x']]],
     ['a line break in a value', [['x-other', 'a\r\nx-user: acme/alice']]],
     ['a zero byte in a value', [['x-other', 'a\0']]],
+    ['a control character in a value', [['x-other', 'a\x01']]],
+    ['a delete character in a value', [['x-other', 'a\x7f']]],
     ['another host', [['host', 'other.example']]],
   ] satisfies [string, (readonly [string, string])[]][])('is denied: %s', async (_, headers) => {
     const described = { ...GOOD, bare: true, form: 'list', headers: [...ALICE, ...headers] } as const;

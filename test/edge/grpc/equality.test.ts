@@ -74,6 +74,7 @@ const QUESTIONS: readonly [name: string, profile: string, described: Described][
   ['KServe', 'plain', { path: '/v1/models/nope:predict', body: '{"instances":[1]}' }],
   ['a whole body by its flag', 'flagged', { path: CHAT, body: chatOf('support-llm'), headers: [...ALICE, whole] }],
   ['a cut body by its flag', 'flagged', { path: CHAT, body: chatOf('support-llm'), headers: [...ALICE, ['x-envoy-auth-partial-body', 'true']] }],
+  ['a cut body by a flag that the profile does not ask for', 'plain', { path: CHAT, body: chatOf('support-llm'), headers: [...ALICE, ['x-envoy-auth-partial-body', 'true']] }],
   ['no flag', 'flagged', { path: CHAT, body: chatOf('support-llm') }],
   ['an alias of a model', 'mapped', { path: CHAT, body: chatOf('gpt-4o') }],
   ['a status of the profile', 'mapped', { path: CHAT, body: chatOf('globex/demand') }],
