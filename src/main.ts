@@ -55,6 +55,8 @@ export interface RunningService {
   readonly broken: Promise<string>;
   /** Looks at certificates, keys, CAs and revocation lists now. */
   reloadCertificates(): void;
+  /** What `close` does once everything accepted is answered, while the stores still work. */
+  afterLastAnswer(step: () => Promise<void>): void;
   /** Answers what was accepted, makes the log durable, and lets go of the folder. Idempotent. */
   close(): Promise<void>;
 }
@@ -109,6 +111,8 @@ async function start(
   const parts = { ...asked, anchors, policy, guarding, limits, profiles };
   const services = assembleEdge({ ...parts, identity, startedAt: timestamp(clock.now()) });
   await goLive({ ...core, keepCounts: () => limits.keepCounts() }, stores, anchors, events, cleanup);
+  const last = new Cleanup();
+  cleanup.add(() => last.run());
 
   const addresses = await openListeners(config, services, certificates, version, cleanup);
   logger.info({ ...addresses, version, dataDir: config.dataDir }, 'listening');
@@ -117,6 +121,7 @@ async function start(
     services,
     broken: Promise.race([stores.broken, anchors.broken]),
     reloadCertificates: () => certificates.reload(),
+    afterLastAnswer: step => last.add(step),
     close: () => cleanup.run(),
   };
 }

@@ -40,13 +40,15 @@ const DEMO: Credential = {
 
 export async function runDemo(terminal: Terminal): Promise<void> {
   const { config } = readConfig(terminal);
-  await runService(terminal, config, async ({ url, services }, stopped) => {
+  await runService(terminal, config, async (service, stopped) => {
+    const { url, services } = service;
     await fillEmptyStore(terminal, services);
     const key = await makeKey(services);
+    // not sooner: what was accepted before the stop is answered, and needs the key for it
+    service.afterLastAnswer(() => services.keys.revoke(key.id, DEMO));
     printTour(terminal, url, key.token);
     terminal.err('this is a demo: `duramen serve` starts the service without its data and its key\n');
     await stopped;
-    await services.keys.revoke(key.id, DEMO);
   });
 }
 

@@ -2,7 +2,9 @@
  * The demo and the service over their life: an empty store is filled once, every start has a key of its own
  * that ends with it, and `serve` fills nothing.
  */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -64,15 +66,43 @@ async function start(command: 'demo' | 'serve', pattern: RegExp): Promise<Runnin
   throw new Error(`no start: ${terminal.stderr()}`);
 }
 
+const REQUEST = JSON.stringify({
+  principal: { type: 'User', id: 'acme/alice' },
+  action: 'generate',
+  resource: { type: 'Model', id: 'acme/support-llm' },
+});
+
+/** A decision of which half the head has been sent. @returns what sends the rest, and gives the answer */
+async function askByHalf(url: string, key: string): Promise<() => Promise<string>> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port) });
+  const head = ['POST /decide HTTP/1.1', 'host: localhost', 'connection: close'];
+  const rest = [`authorization: Bearer ${key}`, 'content-type: application/json'];
+  await once(socket, 'connect');
+  socket.write(`${head.join('\r\n')}\r\n`);
+  return async () => {
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (part: string) => {
+      answer += part;
+    });
+    socket.write(`${rest.join('\r\n')}\r\ncontent-length: ${REQUEST.length}\r\n\r\n${REQUEST}`);
+    await once(socket, 'close');
+    return answer;
+  };
+}
+
+/** Whether somebody listens. */
+async function isOpen(url: string): Promise<boolean> {
+  return fetch(`${url}/livez`).then(
+    () => true,
+    () => false,
+  );
+}
+
 async function decide(url: string, key: string): Promise<{ status: number; decision: unknown }> {
   const answer = await fetch(`${url}/decide`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: JSON.stringify({
-      principal: { type: 'User', id: 'acme/alice' },
-      action: 'generate',
-      resource: { type: 'Model', id: 'acme/support-llm' },
-    }),
+    body: REQUEST,
   });
   const body = z.looseObject({ decision: z.unknown().optional() }).parse(await answer.json());
   return { status: answer.status, decision: body.decision };
@@ -95,6 +125,22 @@ describe('the demo', () => {
     expect(await decide(url, key)).toEqual({ status: 200, decision: 'allow' });
     expect((await decide(url, firstKey)).status).toBe(401);
     expect(await second.stop()).toBe(EXIT.ok);
+  });
+
+  test('its key works for what was accepted before the stop', async () => {
+    const { shown, stop } = await start('demo', TOUR);
+    const [url = '', key = ''] = shown;
+    const finish = await askByHalf(url, key);
+    // the service has read the first half by the time it answers another connection
+    expect(await isOpen(url)).toBe(true);
+    const ended = stop();
+    await expect.poll(() => isOpen(url)).toBe(false);
+    expect(await finish()).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await ended).toBe(EXIT.ok);
+
+    const again = await start('demo', TOUR);
+    expect((await decide(again.shown[0] ?? '', key)).status).toBe(401);
+    expect(await again.stop()).toBe(EXIT.ok);
   });
 });
 
