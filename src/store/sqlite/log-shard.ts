@@ -13,6 +13,7 @@ import { checkShard, refuseOldSqlite } from './log-check.ts';
 import { moveFile, removeDatabase } from './log-files.ts';
 import { type StoredTile, takeStoredTiles } from './log-frontier.ts';
 import { DRAFT_SUFFIX, parseShardName, shardFile, type ShardName } from './log-shard-name.ts';
+import { KeptDatabase } from './kept-file.ts';
 import { makePrivate } from './private-file.ts';
 import { type Migration, migrate } from './migrations.ts';
 
@@ -62,7 +63,8 @@ export class Shard {
   /** Journals of a batch under the index of its first leaf. */
   readonly insertJournal: Statement<[number, Uint8Array]>;
   readonly begin: Statement<[]>;
-  readonly commit: Statement<[]>;
+  private readonly commitStatement: Statement<[]>;
+  private readonly kept: KeptDatabase;
   private readonly insertTile: Statement<[number, number, Uint8Array, Uint8Array]>;
   private readonly replaceHead: Statement<[number, Uint8Array, number, string]>;
   private readonly insertCheckpoint: Statement<[number, number, string]>;
@@ -91,7 +93,8 @@ export class Shard {
     );
     this.replaceMeta = db.prepare('INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)');
     this.begin = db.prepare('BEGIN IMMEDIATE');
-    this.commit = db.prepare('COMMIT');
+    this.commitStatement = db.prepare('COMMIT');
+    this.kept = new KeptDatabase(db.name);
   }
 
   /** Opens a shard for writing. @throws Error with what is wrong with it */
@@ -121,6 +124,12 @@ export class Shard {
       moveFile(draft, file);
     }
     return Shard.open(files, shard.name);
+  }
+
+  /** Durable when this returns, in the file that the next start opens. @throws Error when that is gone */
+  commit(): void {
+    this.commitStatement.run();
+    this.kept.requireInPlace();
   }
 
   addTiles(tiles: readonly StoredTile[]): void {

@@ -291,7 +291,7 @@ export class LogWriter {
     // The point of no return: with COMMIT the batch is in the WAL and the WAL is flushed. A crash before it leaves
     // nothing of the batch, and a signature that nobody has seen; a crash after it, before the answer, leaves
     // entries that nobody waits for.
-    shard.commit.run();
+    shard.commit();
     this.durable = frontier.size;
     this.head = head ?? this.head;
     this.published = undefined;

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import { listShards, LOG_FOLDER } from './log-shard-name.ts';
+import { KeptDatabase } from './kept-file.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import { makePrivate } from './private-file.ts';
 
@@ -44,6 +45,7 @@ export class StateDatabase {
   /** Names of migrations of a newer version that this version can live with. */
   readonly newerMigrations: readonly string[];
   readonly #file: string;
+  readonly #kept: KeptDatabase;
   /** Held by the database that is opened first. */
   readonly #lock: Database | undefined;
   /** Why nothing may be written any more. */
@@ -53,6 +55,7 @@ export class StateDatabase {
     this.db = db;
     this.newerMigrations = newer;
     this.#file = file;
+    this.#kept = new KeptDatabase(file);
     this.#lock = lock;
   }
 
@@ -115,6 +118,7 @@ export class StateDatabase {
     try {
       this.db.exec('BEGIN IMMEDIATE');
       const result = change();
+      this.#requireInPlace();
       // Durable when this returns: the WAL has been flushed. A crash before it leaves no trace.
       this.db.exec('COMMIT');
       return result;
@@ -154,6 +158,18 @@ export class StateDatabase {
   close(): void {
     this.db.close();
     this.#lock?.close();
+  }
+
+  /** Before the commit, so that nothing is changed: the next start would not find it. */
+  #requireInPlace(): void {
+    try {
+      this.#kept.requireInPlace();
+    } catch (error) {
+      throw unavailable(
+        `${messageOf(error)}: put back what was there, or restart; nothing was changed`,
+        error,
+      );
+    }
   }
 
   #refusal(cause: string): AppError {
