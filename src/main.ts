@@ -29,6 +29,7 @@ import { continueRequest } from './wiring/log-succession.ts';
 import { assembleProfiles } from './wiring/pep-profiles.ts';
 import { assemblePolicy, startPolicyThreads } from './wiring/policy.ts';
 import { readRecordedAnswers } from './wiring/recorded-answers.ts';
+import { refuseOlderState } from './wiring/state-age.ts';
 import { openStores, type Stores } from './wiring/stores.ts';
 import { tickShape } from './wiring/tick-shape.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
@@ -86,6 +87,7 @@ async function start(
   const core = makeCore(config, dependencies);
   const { clock, logger, certificates, version } = core;
   const { stores, anchors, threads, plane, recorded } = await openFolder(core, cleanup);
+  await refuseOlderState(stores);
   const events = await startEvents(stores, logger, cleanup);
   const control = assembleControl({ ...core, log: stores.log, plane });
   cleanup.add(() => control.close());
