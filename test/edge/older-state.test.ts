@@ -26,14 +26,16 @@ async function run(use: (service: TestService) => Promise<void>, filled = false)
 }
 
 test.each([
-  ['a decision', true],
-  ['a change of the directory alone', false],
-])('is refused where the newest entry that tells is %s', async (_what, decides) => {
+  ['a decision', ['/decide']],
+  ['a change of the directory alone', []],
+])('is refused where the newest entry that tells is %s', async (_what, asked) => {
   await run(async () => undefined, true);
   cpSync(state(), kept());
   await run(async service => {
     expect((await service.call('PUT', '/v1/entities/User/acme%2Fyan', { body: YAN })).status).toBe(201);
-    if (decides) expect((await service.call('POST', '/decide', { body: ALLOWED })).status).toBe(200);
+    for (const path of asked) {
+      expect((await service.call('POST', path, { body: ALLOWED })).status).toBe(200);
+    }
   });
   const newer = join(folder, 'newer-state.db');
   cpSync(state(), newer);
