@@ -1,14 +1,12 @@
 /** The benchmark over HTTP: the service against a bare server, alternating, same client, same run. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { benchCallers, type CallerFigures } from './callers.ts';
 import type { LoadOptions, LoadResult } from './client.ts';
+import { overFilledFolder } from './filled-folder.ts';
 import { type FsyncFigures, measureFsync } from './fsync.ts';
 import { median } from './median.ts';
 import { benchModes, type ModeFigures } from './modes.ts';
 import { load, type RunningService, startBare, startService } from './process.ts';
-import { call, fill, stage } from './setup.ts';
+import { call, stage } from './setup.ts';
 import { requests, tenantName, type WorldSize } from './world.ts';
 
 export interface HttpPlan {
@@ -51,15 +49,10 @@ const FSYNC_PAUSE_MS = 16;
 
 /** Runs every HTTP measurement. */
 export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Promise<HttpFigures> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'duramen-bench-'));
-  try {
-    say(
-      `filling: ${plan.size.principals} principals, ${plan.size.models} models, ${plan.size.policies} policies`,
-    );
-    const first = await startService(dataDir, {}, false);
-    const key = await fill(first, plan.size);
-    await first.stop();
-
+  say(
+    `filling: ${plan.size.principals} principals, ${plan.size.models} models, ${plan.size.policies} policies`,
+  );
+  return await overFilledFolder(plan.size, async (dataDir, key) => {
     const service = await startService(dataDir, {}, true);
     const residentAtStart = service.residentMegabytes();
     say(`start to ready ${service.startMs.toFixed(0)} ms, resident ${residentAtStart.toFixed(0)} MB`);
@@ -89,22 +82,7 @@ export async function benchHttp(plan: HttpPlan, say: (line: string) => void): Pr
       callers,
       metrics,
     };
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true });
-  }
-}
-
-/** The figures of callers alone, over a world of the plan. */
-export async function benchCallersAlone(plan: HttpPlan, say: (line: string) => void): Promise<CallerFigures> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'duramen-bench-'));
-  try {
-    const first = await startService(dataDir, {}, false);
-    const key = await fill(first, plan.size);
-    await first.stop();
-    return await benchCallers(plan, dataDir, key, say);
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true });
-  }
+  });
 }
 
 async function compareWithBare(

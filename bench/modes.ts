@@ -1,11 +1,9 @@
 /** What the oracle costs a service: each mode of it beside `crossCheck: off`, on copies of the same data. */
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HttpPlan } from './http.ts';
 import { comparePairs, type PairFigures, type Side } from './pairs.ts';
 import { startService } from './process.ts';
-import { fill } from './setup.ts';
 import { type Bar, bar } from './table.ts';
 
 /** Variables of each mode; `off` is the yardstick of the others. */
@@ -49,19 +47,6 @@ export async function benchModes(
   const { sampled, all, wasm } = found;
   if (sampled === undefined || all === undefined || wasm === undefined) throw new Error('a mode is missing');
   return { sampled, all, wasm };
-}
-
-/** The figures of modes alone, over a world of the plan. */
-export async function benchModesAlone(plan: HttpPlan, say: (line: string) => void): Promise<ModeFigures> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'duramen-bench-'));
-  try {
-    const first = await startService(dataDir, {}, false);
-    const key = await fill(first, plan.size);
-    await first.stop();
-    return await benchModes(plan, dataDir, key, say);
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true });
-  }
 }
 
 /** A fresh copy of the data for a mode, beside it: without the copies of modes. */

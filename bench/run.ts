@@ -6,12 +6,14 @@ import { benchEdges } from './edges.ts';
 import { benchEvidence, evidenceBars } from './evidence.ts';
 import { benchExtraction } from './extraction.ts';
 import { measureFsync } from './fsync.ts';
-import { benchCallersAlone, benchHttp } from './http.ts';
+import { benchCallers } from './callers.ts';
+import { overFilledFolder } from './filled-folder.ts';
+import { benchHttp } from './http.ts';
 import { benchInProcess } from './in-process.ts';
 import { benchLimitStores, limitStoreBars } from './limit-stores.ts';
 import { benchLimits } from './limits.ts';
 import { benchLog } from './log.ts';
-import { benchModesAlone, modeBars } from './modes.ts';
+import { benchModes, modeBars } from './modes.ts';
 import { type Bar, bars, callerBars, edgeBars, printTable } from './table.ts';
 
 const FULL = {
@@ -39,9 +41,9 @@ if (args.has('--log')) {
 const plan = args.has('--quick') ? QUICK : FULL;
 if (args.has('--callers') || args.has('--modes') || args.has('--edges')) {
   const rows = args.has('--callers')
-    ? callerBars(await benchCallersAlone(plan, say))
+    ? callerBars(await overFilledFolder(plan.size, (folder, key) => benchCallers(plan, folder, key, say)))
     : args.has('--modes')
-      ? modeBars(await benchModesAlone(plan, say))
+      ? modeBars(await overFilledFolder(plan.size, (folder, key) => benchModes(plan, folder, key, say)))
       : edgeBars(benchExtraction(say), await benchEdges(plan, say));
   printTable(rows, line => {
     process.stdout.write(`${line}\n`);
