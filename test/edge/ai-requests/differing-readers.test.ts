@@ -3,19 +3,11 @@
  * decided, or the request is refused.
  */
 import { describe, expect, test } from 'vitest';
-import type { AiRequest, RefusalCode } from '../../../src/edge/ai-requests/ai-request.ts';
+import type { AiRequest } from '../../../src/edge/ai-requests/ai-request.ts';
 import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
-import { formOf, lineOf, readerFor, requestOf } from './sample.ts';
+import { formOf, lineOf, readerFor, type Refused, refusedCases, requestOf } from './sample.ts';
 
 type Headers = Readonly<Record<string, string>>;
-type Refused = readonly [
-  family: DialectFamily,
-  name: string,
-  line: string,
-  body: unknown,
-  code: RefusalCode,
-  headers?: Headers,
-];
 
 const CHAT = 'POST /v1/chat/completions';
 const M = [{ role: 'user', content: 'hi' }];
@@ -108,18 +100,13 @@ const TOOLS: readonly Refused[] = [
 ];
 
 describe('is refused', () => {
-  const cases = [...MODELS, ...TOOLS].map(([family, name, line, body, code, headers]) => ({
-    family,
-    name,
-    line,
-    body,
-    code,
-    headers,
-  }));
-  test.each(cases)('$family: $name', ({ family, line, body, code, headers }) => {
-    const said = lineOf(readerFor([family]).read(requestOf(line, body, headers)));
-    expect(said.split(':', 1)[0]).toBe(code);
-  });
+  test.each(refusedCases([...MODELS, ...TOOLS]))(
+    '$family: $name',
+    ({ family, line, body, code, headers }) => {
+      const said = lineOf(readerFor([family]).read(requestOf(line, body, headers)));
+      expect(said.split(':', 1)[0]).toBe(code);
+    },
+  );
 });
 
 function read(family: DialectFamily, line: string, body: unknown, headers: Headers = {}): AiRequest {

@@ -2,8 +2,7 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { GatewayRequest, RefusalCode } from '../../../src/edge/ai-requests/ai-request.ts';
-import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
-import { formOf, grpcOf, lineOf, readerFor, requestOf } from './sample.ts';
+import { formOf, grpcOf, lineOf, readerFor, type Refused, refusedCases, requestOf } from './sample.ts';
 
 type Headers = Readonly<Record<string, string>> | readonly (readonly [string, string])[];
 type Hostile = readonly [name: string, line: string, body: unknown, code: RefusalCode, headers?: Headers];
@@ -255,7 +254,7 @@ const MCP: readonly Hostile[] = [
 ];
 
 // biome-ignore format: one request a line
-const FAMILIES: readonly (readonly [DialectFamily, ...Hostile])[] = [
+const FAMILIES: readonly Refused[] = [
   ['gemini', 'two spellings of one key', 'POST /v1beta/models/g:generateContent', { contents: [], generationConfig: { maxOutputTokens: 1 }, generation_config: { maxOutputTokens: 9 } }, 'BODY_UNREADABLE'],
   ['gemini', 'two spellings of the bound', 'POST /v1beta/models/g:generateContent', { contents: [], generationConfig: { maxOutputTokens: 1, max_output_tokens: 9 } }, 'BODY_UNREADABLE'],
   ['gemini', 'a model in the body', 'POST /v1beta/models/g:generateContent', { model: 'models/dear', contents: [] }, 'MODEL_AMBIGUOUS'],
@@ -296,21 +295,13 @@ const FAMILIES: readonly (readonly [DialectFamily, ...Hostile])[] = [
   ['sagemaker', 'a selector twice', 'POST /endpoints/e/invocations', 'x', 'MODEL_AMBIGUOUS', [['x-amzn-sagemaker-target-model', 'a'], ['x-amzn-sagemaker-target-model', 'b']]],
 ];
 
-const ALL: readonly (readonly [DialectFamily, ...Hostile])[] = [
+const ALL: readonly Refused[] = [
   ...[...MODELS, ...BODIES, ...TARGETS, ...FORMS, ...MCP].map(hostile => ['openai', ...hostile] as const),
   ...FAMILIES,
 ];
 
 describe('is refused', () => {
-  const cases = ALL.map(([family, name, line, body, code, headers]) => ({
-    family,
-    name,
-    line,
-    body,
-    code,
-    headers,
-  }));
-  test.each(cases)('$family: $name', ({ family, line, body, code, headers }) => {
+  test.each(refusedCases(ALL))('$family: $name', ({ family, line, body, code, headers }) => {
     const said = lineOf(readerFor([family]).read(requestOf(line, body, headers)));
     expect(said).toMatch(/^[A-Z_]+: .{10}/);
     expect(said.split(':', 1)[0]).toBe(code);

@@ -1,5 +1,5 @@
 /** Requests as clients of the providers send them, in a short form, and the reader they are given to. */
-import type { GatewayRequest, Understanding } from '../../../src/edge/ai-requests/ai-request.ts';
+import type { GatewayRequest, RefusalCode, Understanding } from '../../../src/edge/ai-requests/ai-request.ts';
 import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
 import { HeaderList } from '../../../src/edge/ai-requests/header-list.ts';
 import { AiRequestReader, type ReaderOptions } from '../../../src/edge/ai-requests/request-reader.ts';
@@ -16,6 +16,28 @@ export interface SampleExtras {
 
 /** `POST /path`, the body (an object is sent as JSON), `dialect operation model`, and what else is expected. */
 export type Sample = readonly [line: string, body: unknown, meaning: string, extras?: SampleExtras];
+
+/** A request that is refused, and the code. */
+export type Refused = readonly [
+  family: DialectFamily,
+  name: string,
+  line: string,
+  body: unknown,
+  code: RefusalCode,
+  headers?: Parameters<typeof requestOf>[2],
+];
+
+/** As test.each takes them: by name. */
+export function refusedCases(list: readonly Refused[]) {
+  return list.map(([family, name, line, body, code, headers]) => ({
+    family,
+    name,
+    line,
+    body,
+    code,
+    headers,
+  }));
+}
 
 export const MCP = [
   { path: '/mcp', server: 'acme/github', trustsHeaders: false },
