@@ -8,8 +8,10 @@ import type { DirectoryStore } from '../directory/ports.ts';
 import { AppError } from '../domain/errors.ts';
 import { isJsonObject, type JsonObject } from '../domain/json.ts';
 
-/** Newest entries that are looked at: starts, stops and heartbeats of weeks. */
-const LOOKED_AT = 2_000;
+/** Newest entries that are looked at: two weeks of heartbeats, one a minute, when nothing else happened. */
+const LOOKED_AT = 20_160;
+/** Entries that are asked for at a time. */
+const CHUNK = 64;
 
 /** @throws AppError STORE_UNAVAILABLE with what to do */
 export async function refuseOlderState({
@@ -24,21 +26,30 @@ export async function refuseOlderState({
   const own = await directory.revision();
   // begun anew on purpose, with an empty file: nobody has rights in it
   if (own === 0) return;
-  const end = Math.max(0, log.size - LOOKED_AT);
-  for (let index = log.size - 1; index >= end; index--) {
-    const leaf = await reader.leaf(index);
-    // removed by retention, as is all before it
-    if (leaf === undefined) return;
-    const named = directoryRevision(parseLeaf(Buffer.from(leaf).toString('utf8')));
-    if (named === undefined) continue;
-    if (named <= own) return;
+  const oldest = Math.max(0, log.size - LOOKED_AT);
+  for (let end = log.size; end > oldest; end -= CHUNK) {
+    const found = await newestNamed(reader, Math.max(oldest, end - CHUNK), end);
+    if (found === undefined) continue;
+    if (found.revision <= own) return;
     throw new AppError(
       'STORE_UNAVAILABLE',
-      `\`state.db\` is older than the decision log: entry ${index} names directory revision ${named}, and it has ${own}. ` +
+      `\`state.db\` is older than the decision log: entry ${found.index} names directory revision ${found.revision}, and it has ${own}. ` +
         'Put the `state.db` back that belongs to the log. If it is lost, `duramen log open-new` begins a new log beside ' +
         'the old state; what was changed since is then undone, revoked keys included',
     );
   }
+}
+
+/** The newest of some entries that names a revision of the directory. What retention removed is passed over. */
+async function newestNamed(reader: Pick<LogReader, 'leaf'>, from: number, to: number) {
+  const indexes = Array.from({ length: to - from }, (_, at) => to - 1 - at);
+  const leaves = await Promise.all(indexes.map(index => reader.leaf(index)));
+  for (const [at, leaf] of leaves.entries()) {
+    if (leaf === undefined) continue;
+    const revision = directoryRevision(parseLeaf(Buffer.from(leaf).toString('utf8')));
+    if (revision !== undefined) return { index: to - 1 - at, revision };
+  }
+  return undefined;
 }
 
 /** The revision of the directory that a decision was made over, or that an event of the directory made. */
