@@ -109,6 +109,7 @@ export class CrossCheck {
       this.#samples.push({ check, answer, question: ask(check) });
     } catch {
       this.#dropped++;
+      return;
     }
     if (this.#samples.length >= BATCH) this.#flush();
     else this.#gathering ??= setTimeout(() => this.#flush(), GATHER_MS).unref();

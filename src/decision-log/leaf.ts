@@ -50,8 +50,8 @@ const DIGESTS = '_sd';
 const PRINCIPAL_TYPES: ReadonlySet<string> = new Set(
   ['User', 'Service', 'Agent'].map(type => `${NAMESPACE}::${type}`),
 );
-/** Between a namespace and a type. */
-const SEPARATOR = '::';
+/** In front of each type of the schema's namespace. */
+const PREFIX = `${NAMESPACE}::`;
 const AGENT_TYPE = `${NAMESPACE}::Agent`;
 
 /** A leaf and, where the entry has personal values or an input, what has to be put into its blanks. */
@@ -342,8 +342,11 @@ function keyAmong(entities: readonly EntityRevision[], type: string, id: string)
   return keyOf({ type, id });
 }
 
-/** Whether a qualified type is this one of the schema's namespace. */
+/** Whether a qualified type is this one of the schema's namespace; without a text put together anew. */
 function isQualified(qualified: string, type: string): boolean {
-  const { length } = qualified;
-  return length === NAMESPACE.length + SEPARATOR.length + type.length && qualified.endsWith(type);
+  return (
+    qualified.length === PREFIX.length + type.length &&
+    qualified.startsWith(PREFIX) &&
+    qualified.endsWith(type)
+  );
 }
