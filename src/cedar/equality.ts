@@ -108,7 +108,11 @@ function counted(text: string): string {
   return `${text.length}:${text}`;
 }
 
-/** A set of the elements, the first of equal ones kept. */
+/**
+ * A set of the elements, the first of equal ones kept. As a rule all differ and are copied as one: V8 remembers of an
+ * array literal that what it makes grows old, as the sets of a directory do, and then places the sets of requests among
+ * the old objects too, where only a collection of the whole heap frees them.
+ */
 export function makeSet(elements: readonly Value[]): SetValue {
   if (elements.length > SCAN_LIMIT) {
     const byKey = new Map<string, Value>();
@@ -118,9 +122,24 @@ export function makeSet(elements: readonly Value[]): SetValue {
     }
     return new SetValue([...byKey.values()], valueKey);
   }
+  return new SetValue(areDistinct(elements) ? elements.slice() : withoutEqual(elements), valueKey);
+}
+
+function areDistinct(elements: readonly Value[]): boolean {
+  for (let at = 1; at < elements.length; at++) {
+    const element = elements[at];
+    for (let before = 0; before < at; before++) {
+      const earlier = elements[before];
+      if (element !== undefined && earlier !== undefined && valueEquals(earlier, element)) return false;
+    }
+  }
+  return true;
+}
+
+function withoutEqual(elements: readonly Value[]): readonly Value[] {
   const distinct: Value[] = [];
   for (const element of elements) if (!scan(distinct, element)) distinct.push(element);
-  return new SetValue(distinct, valueKey);
+  return distinct;
 }
 
 /** The set without elements. */
