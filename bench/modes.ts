@@ -17,7 +17,7 @@ type Mode = keyof typeof MODES;
 
 /** Modes and pairs of processes: `sampled` should not differ, and noise does not hide what the others cost. */
 const COMPARED = [
-  ['sampled', 3],
+  ['sampled', 6],
   ['all', 1],
   ['wasm', 1],
 ] as const;

@@ -9,12 +9,12 @@ import { load, type RunningService } from './process.ts';
 import { requests } from './world.ts';
 
 /** Pairs of processes, where nothing else is said. */
-const PAIRS = 3;
+const PAIRS = 6;
 /** Rounds of a pair that are counted: many short ones, since the speed of a machine changes from second to second. */
-const ROUNDS = 20;
+const ROUNDS = 10;
 /** Turns, as multiples of the plan's seconds: a measured one, and one before, since a service is compiled for long. */
 const TURN = 1 / 12;
-const WARM_TURN = 2;
+const WARM_TURN = 3 / 2;
 
 /** One load on one service. */
 interface Sample {

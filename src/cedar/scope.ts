@@ -48,6 +48,13 @@ function compileConstraint(constraint: ScopeConstraint, actions: ActionGroups): 
 
 function compileAction(constraint: ActionConstraint, actions: ActionGroups): Matcher {
   if (constraint.kind !== 'in') return compileConstraint(constraint, actions);
+  const [first, ...others] = constraint.uids;
+  if (first !== undefined && others.length === 0) {
+    return compileConstraint({ kind: 'in', uid: first }, actions);
+  }
   const keys = constraint.uids.map(uid => uid.key);
-  return (request, uid) => keys.some(key => isMember(request, actions, uid, key));
+  return (request, uid) => {
+    for (const key of keys) if (isMember(request, actions, uid, key)) return true;
+    return false;
+  };
 }

@@ -27,7 +27,6 @@ export interface CheckOutcome {
 }
 
 const NOTHING: readonly never[] = [];
-const NO_MEMBERS = {};
 
 /** The platform layer and the layer of the resource's tenant: no other tenant's policies are ever read. */
 export function layersFor(snapshot: Snapshot, tenant: string | undefined): readonly CompiledLayer[] {
@@ -82,23 +81,29 @@ export function evaluateCheck(
     first === undefined
       ? verdict.message
       : `${verdict.message}; the nearest is ${first.policy}, but ${first.missing}`;
+  const result: CheckResult = {
+    action,
+    resource: request.resource.key,
+    decision: isDeny ? 'deny' : 'allow',
+    code: verdict.code,
+    message,
+    policies: idsOf(verdict.policies),
+    nearMisses: misses.slice(),
+  };
   return {
-    result: {
-      action,
-      resource: request.resource.key,
-      decision: isDeny ? 'deny' : 'allow',
-      code: verdict.code,
-      message,
-      policies: idsOf(verdict.policies),
-      ...(answer.erroring.length > 0 ? { errors: idsOf(answer.erroring) } : NO_MEMBERS),
-      ...(isDeny && answer.decision === 'allow' ? { cedarDecision: answer.decision } : NO_MEMBERS),
-      nearMisses: [...misses],
-    },
+    result: withRareMembers(result, answer),
     obligations: obligationsOf(verdict.policies),
     limitSets: isDeny ? NOTHING : limitSetsOf(verdict.policies),
     layers,
     engine,
   };
+}
+
+/** Most answers have none of these, and pay nothing for them. */
+function withRareMembers(result: CheckResult, { decision, erroring }: CedarAnswer): CheckResult {
+  const withErrors = erroring.length === 0 ? result : { ...result, errors: idsOf(erroring) };
+  const isOverruled = decision === 'allow' && result.decision === 'deny';
+  return isOverruled ? { ...withErrors, cedarDecision: decision } : withErrors;
 }
 
 function idsOf(policies: readonly CompiledPolicy[]): string[] {
@@ -167,10 +172,12 @@ function findNearMisses(
   request: EvaluationRequest,
   full: boolean,
 ): readonly NearMiss[] {
-  const ranked = nearMisses(
+  const missed = nearMisses(
     layers.map(layer => layer.index),
     request,
-  )
+  );
+  if (missed.length === 0) return NOTHING;
+  const ranked = missed
     .map(policy => ({ policy, failing: policy.explain(request, false).filter(clause => !holds(clause)) }))
     .toSorted((a, b) => a.failing.length - b.failing.length || (a.policy.id < b.policy.id ? -1 : 1))
     .slice(0, MAX_NEAR_MISSES);
