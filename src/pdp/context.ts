@@ -54,9 +54,16 @@ export function buildContexts(
   if (parser.problems.length === 0) for (const check of checks) contexts.push(parser.build(check));
   const { problems } = parser;
   if (problems.length > 0) {
-    throw new AppError('INVALID_REQUEST', problems[0]?.message ?? 'the context is malformed', { problems });
+    throw new AppError('INVALID_REQUEST', detailOf(problems), { problems });
   }
   return contexts;
+}
+
+/** The first problem with its place, which `errors` has for programs. */
+function detailOf([first]: readonly Problem[]): string {
+  if (first === undefined) return 'the context is malformed';
+  const { pointer = '', message } = first;
+  return message.startsWith('this ') ? `\`${pointer}\` ${message.slice(5)}` : message;
 }
 
 /** Parses context attributes, remembering by slot what it parsed within one request. */

@@ -13,6 +13,7 @@ import type { FactPart } from '../limits/charges/limit-match.ts';
 import type { EffectiveLimit, LimitExplaining, LimitPlanning } from '../limits/planning.ts';
 import type { LimitStore } from '../limits/ports.ts';
 import { LimitFactReader } from './limit-facts.ts';
+import { findModelOperation } from './model-operations.ts';
 import { resolveParties } from './parties.ts';
 import {
   type KnownCall,
@@ -177,6 +178,9 @@ export class LimitUsageDesk {
 
   #wholeCall(question: CallQuestion, asker: Credential): KnownCall {
     const snapshot = readySnapshot(this.#options.snapshots);
+    const { action } = question;
+    // the default is nobody's mistake, even where a schema has no such operation
+    if (action !== DEFAULT_ACTION) findModelOperation(snapshot.planner, action, '/action');
     const request = requestOf(question);
     const parties = resolveParties(snapshot, request);
     const { principalEntity, tenant } = parties;

@@ -14,6 +14,7 @@ import { SetValue } from '../domain/value.ts';
 import type { FactPart } from '../limits/charges/limit-match.ts';
 import type { LimitLayers } from '../limits/planning.ts';
 import { LimitFactReader } from './limit-facts.ts';
+import { findModelOperation } from './model-operations.ts';
 import { type Parties, resolveParties } from './parties.ts';
 import { qualify } from './plan.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
@@ -63,6 +64,7 @@ export class PartialCalls {
       throw nobodyNamed();
     }
     const request = requestOf(call);
+    if (call.action !== undefined) findModelOperation(snapshot.planner, call.action, '?action');
     const parties = resolveParties(snapshot, request);
     requireVisible(call, snapshot, parties, asker);
     const facts = this.#facts.read(snapshot, { request, parties, limitSets, pep: call.pep ?? '' });
@@ -136,8 +138,7 @@ function requireVisible(
     principal === undefined ? !maySee(resourceEntity?.tenant) : isForeignModel(resourceEntity, tenants);
   if (isNamed && (resourceEntity === undefined || isHidden)) throw missingModel(model);
   if (tenant === undefined) return;
-  const isAlone = principal === undefined && model === undefined;
-  const isThere = !isAlone || directory.get(qualify('Tenant', tenant).key) !== undefined;
+  const isThere = directory.get(qualify('Tenant', tenant).key) !== undefined;
   if (!isThere || !maySee(tenant)) throw new AppError('NOT_FOUND', `there is no tenant \`${tenant}\``);
 }
 

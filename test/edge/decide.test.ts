@@ -78,6 +78,12 @@ describe('200', () => {
     expect(headers.get('content-type')).toBe('application/json');
   });
 
+  test('a context value that does not fit is told with its place in the first sentence, too', async () => {
+    const { detail, errors } = problemOf(await decide({ ...ALLOWED, context: { ip: '1.2.3.400' } }));
+    expect(detail).toMatch(/^`\/context\/ip` must be an IP address or range/);
+    expect(errors.map(({ pointer }) => pointer)).toEqual(['/context/ip']);
+  });
+
   test('request id and trace context reach the log entry', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
     const { json } = await decide(ALLOWED, { headers: { 'x-request-id': 'gw-8', traceparent } });

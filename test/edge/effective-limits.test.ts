@@ -108,6 +108,19 @@ describe('GET /v1/limits', () => {
     expect(said.limits.map(({ name }) => name).toSorted()).toEqual(always.toSorted());
   });
 
+  test.each([
+    ['action=generat', 400, 'there is no operation `generat` on models', 'did you mean `generate`?'],
+    ['ip=10.0.0', 400, '`?ip` must be an IP address, such as `192.0.2.1`', undefined],
+    ['tenant=nobody', 404, 'there is no tenant `nobody`', undefined],
+  ])('refuses %s, which no call could have, whoever it is about', async (query, status, detail, hint) => {
+    for (const path of ['/v1/limits', '/v1/limits/usage']) {
+      const reply = await service.call('GET', `${path}?principal=User:acme/alice&${query}`);
+      expect(reply.status).toBe(status);
+      expect(problemOf(reply).detail).toBe(detail);
+      expect(problemOf(reply).errors[0]?.hint).toBe(hint);
+    }
+  });
+
   test('shows a key of one tenant nothing of another', async () => {
     const key = await service.makeKey(['limits'], ['globex']);
     const shown = await limits('principal=Service:globex/router', key);

@@ -4,6 +4,7 @@ import { MAX_ACTION_LENGTH } from '../../domain/decision-request.ts';
 import { entityRefSchema, idSchema } from '../../domain/ids.ts';
 import { limitKindSchema, limitUnitSchema } from '../../domain/limit.ts';
 import { limitResultSchema } from '../../domain/limit-answer.ts';
+import { parseAddress } from '../../limits/charges/network-address.ts';
 import { LimitResults } from '../../limits/limit-results.ts';
 import {
   DEFAULT_ACTION,
@@ -39,7 +40,10 @@ const setsText = z
   .transform(text => text.split(',').filter(name => name !== ''))
   .refine(names => names.length <= MAX_SETS, `must name at most ${MAX_SETS} sets`);
 
-const address = z.string().min(1).max(64);
+/** An address that cannot be read would be counted with all that are not known, which nobody means to ask about. */
+export const addressText = z
+  .string()
+  .refine(text => parseAddress(text) !== undefined, 'must be an IP address, such as `192.0.2.1`');
 const action = z.string().min(1).max(MAX_ACTION_LENGTH);
 
 const querySchema = z.strictObject({
@@ -51,7 +55,7 @@ const querySchema = z.strictObject({
   tenant: idSchema
     .optional()
     .meta({ description: 'whose data is used; absent: the tenant of the principal' }),
-  ip: address.optional(),
+  ip: addressText.optional(),
   key: idSchema.optional().meta({ description: 'what limits call the credential of the caller' }),
   pep: idSchema.optional().meta({ description: 'id of the key of the gateway' }),
   limitSets: setsText.optional().meta({
@@ -66,7 +70,7 @@ const resetSchema = z
     model: idSchema,
     action: action.default(DEFAULT_ACTION),
     tenant: idSchema.optional(),
-    ip: address.optional(),
+    ip: addressText.optional(),
     key: idSchema.optional(),
     pep: idSchema.optional(),
     limitSets: z.array(z.string().max(MAX_TEXT)).max(MAX_SETS).default([]),

@@ -8,7 +8,7 @@ import { limitMatchSchema } from '../../domain/limit-definition.ts';
 import { priceSchema } from '../../domain/price-list.ts';
 import type { EffectiveLimit } from '../../limits/planning.ts';
 import { type Route, route } from '../http/route.ts';
-import { principalText } from './limit-usage.ts';
+import { addressText, principalText } from './limit-usage.ts';
 
 const SECOND_MS = 1_000;
 
@@ -19,7 +19,7 @@ const querySchema = z.strictObject({
   tenant: idSchema
     .optional()
     .meta({ description: 'whose data is used; absent: the tenant of the principal' }),
-  ip: z.string().min(1).max(64).optional(),
+  ip: addressText.optional(),
   key: idSchema.optional().meta({ description: 'what limits call the credential of the caller' }),
   pep: idSchema.optional().meta({ description: 'id of the key of the gateway' }),
 });

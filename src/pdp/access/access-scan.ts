@@ -15,7 +15,8 @@ import type { Snapshot } from '../snapshot.ts';
 import type { Objection } from '../standing.ts';
 import type { AccessItem, AccessSide, Condition, IncompleteCode } from './access-page.ts';
 import { type PairAccess, PairJudge } from './pair-judge.ts';
-import { MODEL_TYPE, type OperationGroup, type PreparedQuestion } from './question.ts';
+import { MODEL_TYPE } from '../model-operations.ts';
+import type { OperationGroup, PreparedQuestion } from './question.ts';
 import { Reach } from './reach.ts';
 
 /** Types that can call, in the order of their keys. */

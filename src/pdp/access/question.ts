@@ -3,14 +3,9 @@
  * pair is decided with exactly these facts, and what they leave open is known by name.
  */
 import type { DecisionRequest } from '../../domain/decision-request.ts';
-import { AppError } from '../../domain/errors.ts';
-import { NAMESPACE } from '../../domain/names.ts';
-import { nearest } from '../../domain/spelling.ts';
 import { buildContexts, type ContextFacts } from '../context.ts';
+import { findModelOperation, MODEL_TYPE } from '../model-operations.ts';
 import { type PlannableAction, type Planner, qualify } from '../plan.ts';
-
-/** The type whose access is asked about. */
-export const MODEL_TYPE = `${NAMESPACE}::Model`;
 
 /** What every request of the question has in common. */
 export type AccessFacts = Pick<
@@ -91,19 +86,7 @@ function allOperations(planner: Planner): readonly Operation[] {
 }
 
 function namedOperations(planner: Planner, names: readonly string[]): readonly Operation[] {
-  return [...new Set(names)].map(name => {
-    const action = planner.find(name);
-    if (action?.definition.resourceTypes.has(MODEL_TYPE) === true) return [name, action];
-    const known = [...planner.actions].flatMap(([id, { definition }]) =>
-      definition.resourceTypes.has(MODEL_TYPE) ? [id] : [],
-    );
-    const near = nearest(name, new Set(known));
-    const message = `there is no operation \`${name}\` on models`;
-    const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean \`${near}\`?`;
-    throw new AppError('INVALID_REQUEST', message, {
-      problems: [{ pointer: '?operations', message, hint }],
-    });
-  });
+  return [...new Set(names)].map(name => [name, findModelOperation(planner, name, '?operations')]);
 }
 
 function groupByFirst(planner: Planner, operations: readonly Operation[]): readonly OperationGroup[] {
