@@ -67,10 +67,10 @@ export const callerKeyLimitsShape = {
     .meta({ description: '`context.auth.scopes` of decisions with the key' }),
 };
 
-export const ownerSchema = entityRefSchema.refine(
-  ({ type }) => OWNER_TYPES.some(one => one === type),
-  `must be a ${OWNER_TYPES.join(', ')}`,
-);
+export const ownerSchema = entityRefSchema.refine(({ type }) => OWNER_TYPES.some(one => one === type), {
+  path: ['type'],
+  message: `must be one of ${OWNER_TYPES.map(type => `\`${type}\``).join(', ')}`,
+});
 
 /** What the owner of a key may do with it. */
 export const SELF_SERVICE = ['list', 'rotate', 'revoke'] as const;

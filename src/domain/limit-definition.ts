@@ -125,23 +125,19 @@ function namesOf({ principals, tenants, models }: LimitOverride): number {
  * `expected`: what such calls used before; `capped`: the maximum, and never more than `at`.
  */
 export const estimateSchema = z
-  .discriminatedUnion(
-    'policy',
-    [
-      z.strictObject({ policy: z.literal('maximum') }),
-      z.strictObject({
-        policy: z.literal('expected'),
-        initial: amount.default(DEFAULT_EXPECTED).meta({
-          description: 'output tokens, or milliseconds of a limit in compute_ms, while no such call is known',
-        }),
+  .discriminatedUnion('policy', [
+    z.strictObject({ policy: z.literal('maximum') }),
+    z.strictObject({
+      policy: z.literal('expected'),
+      initial: amount.default(DEFAULT_EXPECTED).meta({
+        description: 'output tokens, or milliseconds of a limit in compute_ms, while no such call is known',
       }),
-      z.strictObject({
-        policy: z.literal('capped'),
-        at: amount.meta({ description: 'output tokens, or milliseconds of a limit in compute_ms' }),
-      }),
-    ],
-    'must be `maximum`, `expected` or `capped`',
-  )
+    }),
+    z.strictObject({
+      policy: z.literal('capped'),
+      at: amount.meta({ description: 'output tokens, or milliseconds of a limit in compute_ms' }),
+    }),
+  ])
   .meta({ id: 'LimitEstimate' });
 export type LimitEstimate = Readonly<z.output<typeof estimateSchema>>;
 
@@ -187,60 +183,56 @@ const PERIOD_EXPECTED = 'must be `hour`, `day`, `week`, `month`, or a time from 
 const counted = { unit: limitUnitSchema, estimate: estimateSchema.optional() };
 
 export const limitDefinitionSchema = z
-  .discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({
-        kind: z.literal('window'),
-        ...common,
-        ...counted,
-        per: spanSchema(MIN_WINDOW_MS, MAX_SPAN_MS),
+  .discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('window'),
+      ...common,
+      ...counted,
+      per: spanSchema(MIN_WINDOW_MS, MAX_SPAN_MS),
+    }),
+    z.strictObject({
+      kind: z.literal('rate'),
+      ...common,
+      ...counted,
+      per: spanSchema(MIN_WINDOW_MS, DAY_MS),
+      burst: amount.min(1).meta({ description: 'most that is admitted at one instant' }),
+    }),
+    z.strictObject({
+      kind: z.literal('quota'),
+      ...common,
+      ...counted,
+      period: z.union([z.enum(CALENDAR_PERIODS), spanSchema(60_000, MAX_SPAN_MS)], PERIOD_EXPECTED).meta({
+        description:
+          '`hour`, `day`, `week` or `month` of the calendar in UTC, or a time such as `30d`: rolling',
       }),
-      z.strictObject({
-        kind: z.literal('rate'),
-        ...common,
-        ...counted,
-        per: spanSchema(MIN_WINDOW_MS, DAY_MS),
-        burst: amount.min(1).meta({ description: 'most that is admitted at one instant' }),
-      }),
-      z.strictObject({
-        kind: z.literal('quota'),
-        ...common,
-        ...counted,
-        period: z.union([z.enum(CALENDAR_PERIODS), spanSchema(60_000, MAX_SPAN_MS)], PERIOD_EXPECTED).meta({
-          description:
-            '`hour`, `day`, `week` or `month` of the calendar in UTC, or a time such as `30d`: rolling',
-        }),
-        onExpiry: z.enum(EXPIRY_MODES).default('charge_input'),
-      }),
-      z.strictObject({
-        kind: z.literal('concurrency'),
-        ...common,
-        lease: spanSchema(MIN_LEASE_MS, DAY_MS).default(300_000),
-        fair: z
-          .strictObject({
-            weights: z
-              .record(idSchema, z.int().min(0).max(1_000_000))
-              .refine(weights => Object.keys(weights).length <= 1_000, 'must have at most 1000 members')
-              .meta({ description: 'weight of each tenant in the pool' }),
-            others: z
-              .int()
-              .min(0)
-              .max(1_000_000)
-              .default(0)
-              .meta({ description: 'weight of all other tenants together' }),
-            highWaterPercent: z
-              .int()
-              .min(1)
-              .max(100)
-              .default(90)
-              .meta({ description: 'how full the pool may get with leases beyond the guaranteed ones' }),
-          })
-          .optional(),
-      }),
-    ],
-    'must be `window`, `rate`, `quota` or `concurrency`',
-  )
+      onExpiry: z.enum(EXPIRY_MODES).default('charge_input'),
+    }),
+    z.strictObject({
+      kind: z.literal('concurrency'),
+      ...common,
+      lease: spanSchema(MIN_LEASE_MS, DAY_MS).default(300_000),
+      fair: z
+        .strictObject({
+          weights: z
+            .record(idSchema, z.int().min(0).max(1_000_000))
+            .refine(weights => Object.keys(weights).length <= 1_000, 'must have at most 1000 members')
+            .meta({ description: 'weight of each tenant in the pool' }),
+          others: z
+            .int()
+            .min(0)
+            .max(1_000_000)
+            .default(0)
+            .meta({ description: 'weight of all other tenants together' }),
+          highWaterPercent: z
+            .int()
+            .min(1)
+            .max(100)
+            .default(90)
+            .meta({ description: 'how full the pool may get with leases beyond the guaranteed ones' }),
+        })
+        .optional(),
+    }),
+  ])
   .meta({ id: 'LimitDefinition' });
 export type LimitDefinition = Readonly<z.output<typeof limitDefinitionSchema>>;
 

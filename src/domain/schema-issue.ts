@@ -21,25 +21,36 @@ export function wordsOf(issue: z.core.$ZodIssue, root: unknown): Pick<Problem, '
     if (given === Infinity || given === -Infinity) return { message: OUT_OF_RANGE };
     return { message: `must be ${EXPECTED[issue.expected] ?? issue.expected}, not ${kindOf(given)}` };
   }
-  if (issue.code === 'invalid_value') {
-    const choices = issue.values.map(String);
-    const near = typeof given === 'string' ? nearest(given, choices) : undefined;
-    const message = `must be one of ${choices.map(choice => `\`${choice}\``).join(', ')}`;
-    return { message, ...(near === undefined ? {} : { hint: `did you mean \`${near}\`?` }) };
+  if (issue.code === 'invalid_value') return oneOf(issue.values.map(String), given);
+  if (issue.code === 'invalid_union' && 'options' in issue && issue.options !== undefined) {
+    return given === undefined ? { message: MISSING } : oneOf(issue.options.map(String), given);
   }
   if (issue.code === 'too_big' || issue.code === 'too_small') return { message: describeSize(issue) };
   if (issue.code === 'invalid_format' && issue.format === 'datetime') return { message: A_TIME };
   return { message: issue.message.charAt(0).toLowerCase() + issue.message.slice(1) };
 }
 
+/** @param given a text that is none of the choices, or anything else */
+function oneOf(choices: readonly string[], given: unknown): Pick<Problem, 'message' | 'hint'> {
+  const near = typeof given === 'string' ? nearest(given, choices) : undefined;
+  const names = choices.map(choice => (choice === '' ? 'empty' : `\`${choice}\``));
+  const message = `must be one of ${names.join(', ')}`;
+  return { message, ...(near === undefined ? {} : { hint: `did you mean \`${near}\`?` }) };
+}
+
 function describeSize(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): string {
   const [bound, limit] = issue.code === 'too_big' ? ['at most', issue.maximum] : ['at least', issue.minimum];
-  if (issue.origin === 'string') return `must have ${bound} ${limit} characters`;
-  if (issue.origin === 'array' || issue.origin === 'set') return `must have ${bound} ${limit} elements`;
+  if (issue.origin === 'string') return `must have ${bound} ${counted(limit, 'character')}`;
+  if (issue.origin === 'array' || issue.origin === 'set')
+    return `must have ${bound} ${counted(limit, 'element')}`;
   if (limit === Number.MAX_SAFE_INTEGER || limit === Number.MIN_SAFE_INTEGER) {
     return OUT_OF_RANGE;
   }
   return `must be ${bound} ${limit}`;
+}
+
+function counted(count: number | bigint, noun: string): string {
+  return `${count} ${noun}${Number(count) === 1 ? '' : 's'}`;
 }
 
 const EXPECTED: Readonly<Record<string, string>> = {

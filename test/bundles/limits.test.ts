@@ -58,7 +58,12 @@ describe('limits.json that is refused at push', () => {
   const one = (limit: object): object => ({ limits: [{ ...BURST, ...limit }] });
   const cases: readonly (readonly [string, object, string, string | undefined])[] = [
     ['an unknown key', one({ limt: 3 }), 'unknown key `limt`', 'did you mean `limit`?'],
-    ['an unknown kind', one({ kind: 'windows' }), '`limits.0.kind`: must be `window`', undefined],
+    [
+      'an unknown kind',
+      one({ kind: 'windows' }),
+      '`limits.0.kind`: must be one of `window`',
+      'did you mean `window`?',
+    ],
     [
       'an unknown unit',
       one({ unit: 'request' }),

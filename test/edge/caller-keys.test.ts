@@ -191,7 +191,7 @@ describe('the request for a key', () => {
   test.each([
     ['without an expiry', { expiresAt: undefined }, '/expiresAt'],
     ['beyond ninety days', { expiresAt: '2099-01-01T00:00:00Z' }, '/expiresAt'],
-    ['for a model', { owner: { type: 'Model', id: 'acme/support-llm' } }, '/owner'],
+    ['for a model', { owner: { type: 'Model', id: 'acme/support-llm' } }, '/owner/type'],
     ['for nobody', { owner: { type: 'User', id: 'acme/nobody' } }, '/owner'],
     ['with a scope that narrows nothing', { scopes: [{}] }, '/scopes/0'],
     ['with a scope of no models', { scopes: [{ models: [] }] }, '/scopes/0/models'],

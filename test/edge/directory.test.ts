@@ -52,6 +52,16 @@ describe('one entity', () => {
     expect((await service.call('GET', '/v1/principals/Model/acme%2Fsupport-llm')).status).toBe(404);
   });
 
+  test('is told where to be found by a view that does not hold its type', async () => {
+    const hintOf = async (path: string) =>
+      problemOf(await service.call('GET', path)).errors.map(({ hint }) => hint);
+    expect(await hintOf('/v1/principals/Usr/acme%2Falice')).toEqual(['did you mean `User`?']);
+    expect(await hintOf('/v1/principals?type=Model')).toEqual([
+      'other types are under `/v1/entities`: `/v1/entities?type=Model`, `/v1/entities/Model/{id}`',
+    ]);
+    expect((await service.call('GET', '/v1/entities?type=Model')).status).toBe(200);
+  });
+
   test('is merged by PATCH: null removes, the rest stays', async () => {
     const path = '/v1/models/acme%2Fembed';
     const reply = await service.call('PATCH', path, {

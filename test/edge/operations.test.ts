@@ -147,6 +147,25 @@ describe('the OpenAPI document', () => {
     expect(text).not.toContain('$defs');
   });
 
+  test('describes conditions where they are looked at, and nowhere else', async () => {
+    const { paths } = document.parse((await service.call('GET', '/openapi.json')).json);
+    const operationSchema = z.looseObject({
+      parameters: z.array(z.looseObject({ name: z.string() })).default([]),
+      responses: z.record(z.string(), z.unknown()),
+    });
+    const described: string[] = [];
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, operation] of Object.entries(operations)) {
+        const { parameters, responses } = operationSchema.parse(operation);
+        const hasCondition = parameters.some(({ name }) => name === 'If-Match');
+        expect([path, method, hasCondition]).toEqual([path, method, '412' in responses]);
+        if (hasCondition) described.push(`${method} ${path}`);
+      }
+    }
+    expect(described).toContain('put /v1/models/{id}');
+    expect(described).not.toContain('put /v1/log/exports/{name}');
+  });
+
   test('lists the routes that run, and no others: undocumented methods are 405 with Allow', async () => {
     const { paths } = document.parse((await service.call('GET', '/openapi.json')).json);
     for (const template of Object.keys(paths)) {

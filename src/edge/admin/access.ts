@@ -244,7 +244,14 @@ function jsonOf(name: string, text: string): JsonValue {
       message,
       ...(hint === undefined ? {} : { hint }),
     }));
-    throw new AppError('INVALID_REQUEST', `\`?${name}\` is not JSON: ${error.message}`, { problems });
+    const [fault] = problems;
+    throw new AppError(
+      'INVALID_REQUEST',
+      `\`?${name}\` is not JSON: ${fault?.message ?? 'it cannot be read'}`,
+      {
+        problems,
+      },
+    );
   }
 }
 

@@ -21,6 +21,7 @@ import {
   route,
   type RouteDefinition,
 } from '../http/route.ts';
+import { nearest } from '../../domain/spelling.ts';
 import { invalidRequest, parseWith } from '../http/validation.ts';
 import { cursorSchema, limitSchema, pageOf } from './paging.ts';
 
@@ -239,10 +240,11 @@ function refOf(view: View, { param }: Pick<Exchange<unknown, unknown>, 'param'>)
 /** @throws AppError NOT_FOUND when the view does not hold the type. */
 function typesOf(view: View, type: string): readonly string[] {
   if (view.types === undefined || view.types.includes(type)) return [type];
+  const near = nearest(type, view.types);
+  const elsewhere = `other types are under \`/v1/entities\`: \`/v1/entities?type=${type}\`, \`/v1/entities/${type}/{id}\``;
+  const hint = near === undefined ? elsewhere : `did you mean \`${near}\`?`;
   throw new AppError('NOT_FOUND', `\`${view.base}\` holds ${view.types.join(', ')} alone`, {
-    problems: [
-      { message: `no entity of type \`${type}\` is here`, hint: `look under \`/v1/entities/${type}\`` },
-    ],
+    problems: [{ message: `no entity of type \`${type}\` is here`, hint }],
   });
 }
 

@@ -129,8 +129,9 @@ function deleteProfile(): Route {
 function nameOf(text: string): string {
   const parsed = profileNameSchema.safeParse(text);
   if (parsed.success) return parsed.data;
-  throw new AppError('PROFILE_INVALID', 'the name of the profile is none', {
-    problems: [{ message: `the name in the path ${parsed.error.issues[0]?.message ?? 'is not valid'}` }],
+  const message = parsed.error.issues[0]?.message ?? 'is not valid';
+  throw new AppError('PROFILE_INVALID', `the name of the profile ${message}`, {
+    problems: [{ pointer: '/name', message }],
   });
 }
 

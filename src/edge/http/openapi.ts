@@ -83,7 +83,7 @@ function queryParameters(query: z.ZodType | undefined, components: Components): 
   });
 }
 
-function headers({ method, path, body }: Route): Json[] {
+function headers({ method, path, body, failures }: Route): Json[] {
   const named = (name: string, description: string) => ({
     name,
     in: 'header',
@@ -96,7 +96,8 @@ function headers({ method, path, body }: Route): Json[] {
       named('Idempotency-Key', 'the same key and request give the first answer again, for 24 hours'),
     );
   }
-  if (method !== 'GET' && method !== 'POST' && path !== '/v1/keys/{id}') {
+  // only these look at conditions: a header that is described and ignored would lose somebody's write
+  if (failures.includes('PRECONDITION_FAILED')) {
     found.push(named('If-Match', 'only if the object has this `ETag`'));
     if (method === 'PUT') found.push(named('If-None-Match', '`*`: only if there is no such object'));
   }
