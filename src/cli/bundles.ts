@@ -61,7 +61,7 @@ export async function checkFolder(terminal: Terminal, folder: string, options: C
     if (bundle.manifest.layer !== 'platform') {
       const platform = await findPlatformFolder(folder, options.platform);
       terminal.err(`checking beside the platform bundle of ${printable(platform)}\n`);
-      companions.push(await openFolder(terminal, compiler, platform));
+      companions.push(requirePlatform(await openFolder(terminal, compiler, platform), platform));
     }
     const schemaText = (companions[0] ?? bundle).files[SCHEMA_FILE] ?? defaultSchemaText;
     const report = await compiler.check({ bundle, schemaText, companions, runTests: options.runTests });
@@ -180,6 +180,16 @@ export async function listLayers(
   const items = await itemsOf(client, layersSchema, '/v1/layers');
   const active = items.map(item => item.active);
   printActivations(terminal, options.output, active, items);
+}
+
+/** Beside the bundle of another tenant everything would pass that the guardrails refuse. */
+function requirePlatform(bundle: OpenedBundle, folder: string): OpenedBundle {
+  const { layer } = bundle.manifest;
+  if (layer === 'platform') return bundle;
+  throw new CliError(`\`${folder}\` holds a bundle of layer \`${layer}\`, not of the platform layer`, {
+    exitCode: EXIT.usage,
+    hint: 'name the folder of the platform bundle with --platform',
+  });
 }
 
 async function openFolder(

@@ -41,11 +41,38 @@ describe('a bundle folder', () => {
     expect(ignored).toEqual(['README.md', 'policies/a.cedar.orig']);
   });
 
-  test('does not follow links', async () => {
-    write({ 'manifest.json': MANIFEST, secret: 'x' });
-    mkdirSync(join(folder, 'policies'));
-    symlinkSync(join(folder, 'secret'), join(folder, 'policies/a.cedar'));
-    expect((await readBundleFolder(folder)).files).toEqual({});
+  test.each([
+    ['a file', 'secret', 'policies/a.cedar'],
+    ['a file of limits', 'secret', 'limits.json'],
+    ['a folder', 'elsewhere', 'policies/common'],
+    ['a folder with all policies', 'elsewhere', 'templates'],
+    ['nothing', 'gone', 'tests/a.json'],
+  ])('is refused with a link to %s, which would be left out in silence', async (_, target, path) => {
+    write({ 'manifest.json': MANIFEST, secret: 'x', 'elsewhere/b.cedar': POLICY });
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    symlinkSync(join(folder, target), join(folder, path));
+    const error: unknown = await readBundleFolder(folder).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ exitCode: EXIT.invalid, problems: [{ file: path }] });
+  });
+
+  test('names a link beside the bundle as no part of it', async () => {
+    write({ 'manifest.json': MANIFEST, 'policies/a.cedar': POLICY });
+    symlinkSync('/', join(folder, 'root'));
+    const { files, ignored } = await readBundleFolder(folder);
+    expect([Object.keys(files), ignored]).toEqual([['policies/a.cedar'], ['root']]);
+  });
+
+  test('is refused with every file that is not UTF-8, instead of with other characters', async () => {
+    write({ 'manifest.json': MANIFEST, 'policies/a.cedar': POLICY });
+    const latin = Buffer.from('// gr\xf6\xdfe\n', 'latin1');
+    for (const name of ['b', 'c']) writeFileSync(join(folder, `policies/${name}.cedar`), latin);
+    const error: unknown = await readBundleFolder(folder).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      exitCode: EXIT.invalid,
+      problems: [{ file: 'policies/b.cedar' }, { file: 'policies/c.cedar' }],
+    });
+    writeFileSync(join(folder, 'manifest.json'), latin);
+    await expect(readBundleFolder(folder)).rejects.toThrow('manifest.json` is not UTF-8 text');
   });
 
   test.each([
@@ -71,6 +98,20 @@ describe('checking without a server', () => {
   const platform = join(REPOSITORY, 'policies/platform');
   const check = (runTests: boolean, terminal = recordingTerminal()) =>
     checkFolder(terminal, folder, { output: 'json', platform, runTests });
+
+  test('refuses the bundle of a tenant in the place of the platform', async () => {
+    write({ 'manifest.json': MANIFEST, 'policies/a.cedar': POLICY });
+    const other = join(REPOSITORY, 'policies/tenants/globex');
+    const checked = checkFolder(recordingTerminal(), folder, {
+      output: 'json',
+      platform: other,
+      runTests: false,
+    });
+    await expect(checked).rejects.toMatchObject({
+      exitCode: EXIT.usage,
+      message: `\`${other}\` holds a bundle of layer \`tenant:globex\`, not of the platform layer`,
+    });
+  });
 
   test('prints the report of a good bundle', async () => {
     write({ 'manifest.json': MANIFEST, 'policies/a.cedar': POLICY });
