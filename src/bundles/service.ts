@@ -11,6 +11,7 @@ import { AppError } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry, EventKind } from '../domain/log-entry.ts';
+import { activationConflict } from './activation-conflict.ts';
 import { Activator } from './activator.ts';
 import type { BundleCompiler, BundleContent, EventRecorder, PolicyPublisher } from './pipeline.ts';
 import type { ActivationRequest, BundleStore } from './ports.ts';
@@ -144,14 +145,23 @@ export class BundleService {
   }
 
   /**
-   * Activates the bundle that was active before the present one.
-   * Rejects with AppError NOT_FOUND, NOTHING_TO_ROLL_BACK, BUNDLE_INVALID, SCHEMA_BREAKS_ACTIVE or
-   * STORE_UNAVAILABLE.
+   * Activates the bundle that was active before the present one. Two that go back from the same bundle at once would
+   * come out where they began: `expectedActive` names the bundle that is to be left.
+   * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, NOTHING_TO_ROLL_BACK, BUNDLE_INVALID, SCHEMA_BREAKS_ACTIVE
+   * or STORE_UNAVAILABLE.
    */
-  rollback(layer: LayerName, reason: string, actor: Credential): Promise<Activation> {
+  rollback(
+    layer: LayerName,
+    reason: string,
+    actor: Credential,
+    expectedActive?: Digest,
+  ): Promise<Activation> {
     return this.#activations.run(async () => {
       await this.#activator.synchronise();
       const current = this.#visibleLayer(layer, actor);
+      if (expectedActive !== undefined && expectedActive !== current.digest) {
+        throw activationConflict(layer, current.digest);
+      }
       if (current.previous === null) {
         throw new AppError('NOTHING_TO_ROLL_BACK', `layer \`${layer}\` had no bundle before the active one`);
       }

@@ -150,10 +150,11 @@ export async function activate(terminal: Terminal, digest: string, options: Acti
 }
 
 export async function rollback(terminal: Terminal, layer: string, options: ActivateOptions): Promise<void> {
+  const { reason, expectedActive } = options;
   const activation = await clientOf(terminal, options.url).fetchJson(activationSchema, {
     method: 'POST',
     path: `/v1/layers/${encodeURIComponent(layer)}/rollback`,
-    json: { reason: options.reason },
+    json: { reason, ...(expectedActive === undefined ? {} : { expectedActive }) },
   });
   printActivations(terminal, options.output, [activation], activation);
 }

@@ -145,6 +145,7 @@ function addBundles(program: Command, terminal: Terminal): void {
   withReason(withServer(program.command('rollback')))
     .description('activate the bundle that was active before')
     .argument('<layer>', 'platform or tenant:<id>')
+    .option('--expected-active <digest>', 'go back from this bundle alone: twice would be back again')
     .action(async (layer: string, options: unknown) => {
       const { rollback } = await import('./bundles.ts');
       await rollback(terminal, layer, activation.parse(options));

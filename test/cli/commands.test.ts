@@ -126,7 +126,20 @@ describe('bundles', () => {
     expect(late.code).toBe(EXIT.failure);
     const activated = await cli('activate', digest, '--reason', 'a new version');
     expect(activated.stdout).toContain('a new version');
-    const rolledBack = await cli('rollback', 'tenant:acme', '--reason', 'too early');
+    const other = `sha256:${'0'.repeat(64)}`;
+    const refused = await cli('rollback', 'tenant:acme', '--reason', 'too late', '--expected-active', other);
+    expect([refused.code, refused.stderr]).toEqual([
+      EXIT.failure,
+      expect.stringContaining('ACTIVATION_CONFLICT'),
+    ]);
+    const rolledBack = await cli(
+      'rollback',
+      'tenant:acme',
+      '--reason',
+      'too early',
+      '--expected-active',
+      digest,
+    );
     expect(rolledBack.stdout).toContain('rollback');
     const history = await cli('layers', 'tenant:acme');
     const kinds = history.stdout

@@ -175,9 +175,10 @@ describe('activation', () => {
     expect((await act(two, { expectedActive: null, reason: 'none was active' })).status).toBe(409);
     const switched = await act(two, { expectedActive: one, reason: 'better' });
     expect(switched.json).toMatchObject({ digest: two, previous: one, reason: 'better', kind: 'activate' });
-    const back = await service.call('POST', '/v1/layers/tenant%3Aacme/rollback', {
-      body: { reason: 'worse' },
-    });
+    const rollBack = (body: unknown) => service.call('POST', '/v1/layers/tenant%3Aacme/rollback', { body });
+    const worse = { reason: 'worse', expectedActive: two };
+    const [back, late] = await Promise.all([rollBack(worse), rollBack(worse)]);
+    expect([late.status, problemOf(late).code]).toEqual([409, 'ACTIVATION_CONFLICT']);
     expect(back.json).toMatchObject({ digest: one, kind: 'rollback', reason: 'worse' });
     const history = await service.call('GET', '/v1/layers/tenant:acme/history?limit=3');
     expect(history.json).toMatchObject({ items: [{ kind: 'rollback' }, { digest: two }, { digest: one }] });

@@ -66,4 +66,12 @@ export const activateSchema = z
     reason: reasonText,
   })
   .meta({ id: 'ActivateRequest' });
+export const rollbackSchema = z
+  .strictObject({
+    expectedActive: digestSchema.optional().meta({
+      description: 'digest that must be active now, from which to go back; absent: any',
+    }),
+    reason: reasonText,
+  })
+  .meta({ id: 'RollbackRequest' });
 export const reasonBodySchema = z.strictObject({ reason: reasonText }).meta({ id: 'ReasonBody' });

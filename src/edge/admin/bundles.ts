@@ -16,6 +16,7 @@ import {
   bundleSchema,
   pushResultSchema,
   reasonBodySchema,
+  rollbackSchema,
 } from './bundle-schemas.ts';
 import { cursorSchema, decodeCursor, flagSchema, limitSchema, pageFrom, pageOf } from './paging.ts';
 
@@ -197,18 +198,21 @@ function rollbackLayer(): Route {
     tag: 'bundles',
     summary: 'Activate the bundle that was active before',
     access: ['approver'],
-    body: { kind: 'json', schema: reasonBodySchema },
+    body: { kind: 'json', schema: rollbackSchema },
     answers: { 200: { description: 'the activation', schema: activationSchema } },
     failures: [
       'NOT_FOUND',
+      'ACTIVATION_CONFLICT',
       'NOTHING_TO_ROLL_BACK',
       'SCHEMA_BREAKS_ACTIVE',
       'STORE_UNAVAILABLE',
       'IDEMPOTENCY_CONFLICT',
     ],
     async handle({ services, credential, body, param }) {
-      const activation = await services.bundles.rollback(layerOf(param('layer')), body.reason, credential);
-      return { status: 200, json: activation };
+      const { expectedActive, reason } = body;
+      const layer = layerOf(param('layer'));
+      const json = await services.bundles.rollback(layer, reason, credential, expectedActive);
+      return { status: 200, json };
     },
   });
 }
