@@ -112,6 +112,7 @@ function openTar(body: Uint8Array, problems: Problem[]): Content {
       if (problem !== undefined) problems.push(problem);
     }
   }
+  contents.refuseFilesAsFolders();
   const text = contents.files.get(MANIFEST);
   contents.files.delete(MANIFEST);
   if (text === undefined) {
@@ -196,6 +197,7 @@ function openJson(body: Uint8Array, problems: Problem[]): Content {
       problems.push({ pointer, file: path, message: 'the manifest stands under `manifest`, not in `files`' });
     } else contents.addText(path, text);
   }
+  contents.refuseFilesAsFolders();
   if (root.manifest === undefined) {
     problems.push({ ...noManifest(), pointer: '/manifest' });
     return { manifest: undefined, files: contents.files };
@@ -245,6 +247,21 @@ class FileCollector {
 
   has(path: string): boolean {
     return this.#seen.has(path);
+  }
+
+  /** Programs that unpack the archive would lose the one or the other. */
+  refuseFilesAsFolders(): void {
+    for (const path of this.#seen) {
+      for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+        const folder = path.slice(0, slash);
+        if (!this.#seen.has(folder)) continue;
+        this.#problems.push({
+          file: path,
+          message: `\`${folder}\` is a file of the bundle, and the folder of \`${path}\``,
+          hint: 'rename the folder or the file',
+        });
+      }
+    }
   }
 
   addBytes(path: string, bytes: Uint8Array): void {

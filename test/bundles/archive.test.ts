@@ -129,6 +129,11 @@ describe('a tar.gz that is refused', () => {
     ],
     ['byte order mark', [MANIFEST, { ...POLICY, data: '\uFEFFpermit' }], 'byte order mark'],
     ['same name twice', [MANIFEST, POLICY, POLICY], 'holds `policies/a.cedar` twice'],
+    [
+      'file that is a folder too',
+      [MANIFEST, { ...POLICY, name: 'policies/a.cedar/b/c.cedar' }, POLICY],
+      '`policies/a.cedar` is a file of the bundle, and the folder of `policies/a.cedar/b/c.cedar`',
+    ],
     ['same name in two spellings', [MANIFEST, POLICY, { ...POLICY, name: './policies/a.cedar' }], 'twice'],
     ['file with a final slash', [MANIFEST, { ...POLICY, name: 'policies/a.cedar/' }], 'ends with a slash'],
     ['folder with contents', [MANIFEST, { name: 'policies/', type: '5', data: 'x' }], 'has contents'],
