@@ -33,7 +33,7 @@ export function placeMessage(message: CedarMessage, place: TextPlace): Problem {
 const NOISE = [
   /^failed to parse (?:policy|template|policies|schema)(?: set)? from string: /,
   /^error parsing schema: /,
-  /^for policy `[^`]*`, /,
+  /^for policy `[^`]*`[,:] /,
 ];
 
 function toOneLine(text: string): string {

@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { MAX_POLICIES, type PolicyLink } from '../../src/cedar/policy-draft.ts';
-import { MAX_REPORTED_PROBLEMS } from '../../src/cedar/validate.ts';
+import { checkPolicies, MAX_REPORTED_PROBLEMS } from '../../src/cedar/validate.ts';
 import type { LayerName } from '../../src/domain/ids.ts';
+import { schemaForTest, shippedSchemaText } from '../pdp/shipped-schema.ts';
 import { annotated, Gate } from './layer-sources.ts';
 
 const gate = new Gate();
@@ -22,6 +23,19 @@ function link(parts: Partial<PolicyLink> = {}): PolicyLink {
     ...parts,
   };
 }
+
+it('names no policy by the number that cedar-wasm gave it', () => {
+  const schema = schemaForTest(
+    shippedSchemaText().replace('entity Role in [Role];', 'entity Role enum ["acme/r"];'),
+  );
+  const text = annotated(
+    'permit(principal in AI::Role::"acme/s", action == AI::Action::"generate", resource);',
+  );
+  const policies = [{ path: 'policies/a.cedar', text }];
+  const result = checkPolicies({ layer: 'platform', schema, policies, templates: [], links: [] }, gate.wasm);
+  const [message] = result.ok ? [] : result.problems.map(problem => problem.message);
+  expect(message).toMatch(/^entity `AI::Role::"acme\/s"` is of an enumerated entity type/);
+});
 
 describe('places of problems', () => {
   const bad = `@id("b") @reason("r") ${P} when { principal.nothing == 1 };`;
