@@ -44,7 +44,7 @@ forbid (principal, action in Duramen::Action::"WholeLog", resource)
 when { !principal.everyTenant };
 
 @id("whole-service")
-@reason("this concerns whoever comes through a gateway, and the key is limited to some tenants")
+@reason("this concerns every tenant, and the key is limited to some")
 forbid (principal, action in Duramen::Action::"WholeService", resource)
 when { !principal.everyTenant };
 

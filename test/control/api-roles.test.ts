@@ -28,8 +28,8 @@ const WHOLE_LOG = [
   'deleteLogExport',
 ];
 
-/** Routes that concern whoever comes through a gateway. */
-const WHOLE_SERVICE = ['listPepProfiles', 'getPepProfile', 'putPepProfile', 'deletePepProfile'];
+/** Routes about what concerns every tenant. */
+const WHOLE_SERVICE = ['listPepProfiles', 'getPepProfile', 'putPepProfile', 'deletePepProfile', 'metrics'];
 
 const routes = makeRoutes('test').filter(({ access }) => access !== 'public');
 const managed = routes.filter(({ access }) => access !== 'pep');

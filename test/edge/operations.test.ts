@@ -70,6 +70,15 @@ test('/metrics counts decisions and requests, with no principal or model in any 
   expect(text).not.toMatch(/alice|support-llm/);
 });
 
+test('/metrics, which names layers, policies and limits of every tenant, is for keys of every tenant', async () => {
+  const ofOne = await service.call('GET', '/metrics', { key: await service.makeKey(['admin'], ['acme']) });
+  expect(ofOne.status).toBe(403);
+  expect(ofOne.text).toContain('TENANT_NOT_ALLOWED');
+  expect(ofOne.text).not.toContain('globex');
+  const ofAll = await service.call('GET', '/metrics', { key: await service.makeKey(['load']) });
+  expect(ofAll.text).toContain('name="tenant:globex"');
+});
+
 test('/v1/status shows layers, revisions and the log, to a credential of one tenant its own layer alone', async () => {
   const { json } = await service.call('GET', '/v1/status');
   expect(json).toMatchObject({
