@@ -9,7 +9,7 @@ import { NAMESPACE } from '../domain/names.ts';
 import type { LimitDefinition, LimitMatch, LimitsFile } from '../domain/limit-definition.ts';
 import { nearest } from '../domain/spelling.ts';
 import { actionNames } from '../limits/charges/layer-limits.ts';
-import { parseNetwork } from '../limits/charges/network-address.ts';
+import { parseNetwork } from '../domain/network-address.ts';
 import type { LimitsSource } from './layout.ts';
 
 /** Dimensions of a pool that is shared between tenants: it must not be told apart by who asks. */

@@ -2,11 +2,11 @@
  * What the credential of a caller is limited to, beside the policies. Invariant: it can only object: a request that it
  * lets pass is decided by the same policies as any other, and what it cannot place is out of reach.
  */
-import { isInRange, parseIp } from '../cedar/extension-ip.ts';
 import type { CallerKeyScope, CallerNarrowing } from '../domain/caller-key.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import type { JsonValue } from '../domain/json.ts';
 import { NAMESPACE, tenantPrefix } from '../domain/names.ts';
+import { isWithin, parseAddress, parseNetwork } from '../domain/network-address.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { Parties } from './parties.ts';
 import { PARTITION_ACTIONS, qualify } from './plan.ts';
@@ -36,15 +36,18 @@ export function objectToReach(
   return cause;
 }
 
-/** Whether an address is in one of the networks; none are no limit, and where there are some, no address is in none. */
+/**
+ * Whether an address is in one of the networks; none are no limit, and where there are some, no address is in none. An
+ * IPv4 address in IPv6, as gateways that listen for both write it, is the IPv4 address, and a network is no address.
+ */
 export function allowsAddress(networks: readonly string[], address: JsonValue | undefined): boolean {
   if (networks.length === 0) return true;
-  const given = typeof address === 'string' ? parseIp(address) : undefined;
+  const given = typeof address === 'string' ? parseAddress(address) : undefined;
   if (given === undefined) return false;
   return networks.some(text => {
     // one that cannot be read allows nothing
-    const network = parseIp(text);
-    return network !== undefined && isInRange(given, network);
+    const network = parseNetwork(text);
+    return network !== undefined && isWithin(given, network);
   });
 }
 
@@ -100,10 +103,10 @@ function isModel(
   );
 }
 
-/** Whose data is used, who is represented, and who owns what is named; undefined where an owner is not known. */
+/** Whose data is used, who is represented, and who owns what is named, agents too; undefined where that is not known. */
 function* touchedTenants(
   { directory }: Snapshot,
-  { onBehalfOf, partitions, tools, outputs }: DecisionRequest,
+  { onBehalfOf, partitions, tools, outputs, via }: DecisionRequest,
   { tenant, resource, resourceEntity }: Parties,
 ): Generator<string | undefined> {
   yield tenant;
@@ -113,4 +116,6 @@ function* touchedTenants(
   for (const { id } of partitions ?? []) yield ownerOf(qualify('DataPartition', id));
   for (const { id } of tools ?? []) yield ownerOf(qualify('Tool', id));
   for (const { id } of outputs ?? []) yield ownerOf(qualify('OutputSink', id));
+  if (via === undefined) return;
+  for (const id of [via.agent, ...via.chain]) yield ownerOf(qualify('Agent', id));
 }

@@ -33,6 +33,15 @@ const WRITE = { partitions: [{ id: 'acme/payments', access: 'write' as const }] 
 const TOOL = { tools: [{ id: 'acme/refund' }] };
 const OUTPUT = { outputs: [{ id: 'acme/s3-reports', path: 'a.csv', classification: 1 }] };
 
+const delegatedTo = (agent: string, ...others: string[]) => ({
+  agent,
+  chain: [agent, ...others],
+  depth: others.length + 1,
+  scopes: [],
+  expires: '2099-01-01T00:00:00Z',
+  humanApproved: false,
+});
+
 const WITHIN: Readonly<Record<string, readonly [DecisionRequestInput, CallerKeyScope]>> = {
   'the action': [PLAIN, { actions: ['generate'] }],
   'a group of actions': [PLAIN, { actions: ['Inference'] }],
@@ -43,6 +52,7 @@ const WITHIN: Readonly<Record<string, readonly [DecisionRequestInput, CallerKeyS
   'a group above a version': [{ ...ALICE, ...model('acme/fraud@3') }, { modelGroups: ['acme/risk'] }],
   'a model or a group': [PLAIN, { models: ['acme/embed'], modelGroups: ['acme/shared'] }],
   'the tenant': [PLAIN, { tenants: ['acme'] }],
+  'the tenant of the agent': [{ ...PLAIN, via: delegatedTo('acme/copilot') }, { tenants: ['acme'] }],
   'a partition with its action': [{ ...PLAIN, ...READ }, { actions: ['generate', 'readPartition'] }],
   'a tool with its action': [{ ...PLAIN, ...TOOL }, { actions: ['generate', 'callTool'] }],
   'an output with its action': [{ ...PLAIN, ...OUTPUT }, { actions: ['generate', 'writeOutput'] }],
@@ -121,6 +131,16 @@ const BEYOND: Readonly<Record<string, readonly [DecisionRequestInput, CallerKeyS
     { tenants: ['acme'] },
     'scope_tenant',
   ],
+  'an agent of another tenant': [
+    { ...PLAIN, via: delegatedTo('globex/dispatcher') },
+    { tenants: ['acme'] },
+    'scope_tenant',
+  ],
+  'an agent of another tenant further up the chain': [
+    { ...PLAIN, via: delegatedTo('acme/copilot', 'globex/dispatcher') },
+    { tenants: ['acme'] },
+    'scope_tenant',
+  ],
   'a tool whose owner nobody knows': [
     { ...PLAIN, tools: [{ id: 'nobodys' }] },
     { tenants: ['acme'] },
@@ -179,7 +199,16 @@ test.each([
   [['2001:db8::/32'], '2001:db9::1', false],
   [['0.0.0.0/0'], '::1', false],
   [['::/0'], '10.0.0.1', false],
-  [['::ffff:0:0/96'], '10.0.0.1', false],
+  [['::ffff:0:0/96'], '10.0.0.1', true],
+  [['::ffff:0:0/96'], '2001:db8::1', false],
+  [['10.0.0.0/8'], '::ffff:10.0.0.1', true],
+  [['10.0.0.0/8'], '::FFFF:a00:1', true],
+  [['10.0.0.0/8'], '::ffff:11.0.0.1', false],
+  [['10.0.0.0/8'], '::10.0.0.1', false],
+  [['::/0'], '::ffff:10.0.0.1', false],
+  [['10.0.0.0/8'], '10.0.0.1/32', false],
+  [['10.0.0.0/8'], '10.0.0.0/8', false],
+  [['10.0.0.0/8'], '::ffff:10.0.0.1%eth0', false],
   [['10.0.0.0/8'], undefined, false],
   [['10.0.0.0/8'], '', false],
   [['10.0.0.0/8'], '10.0.0.1 ', false],

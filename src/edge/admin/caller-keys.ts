@@ -1,6 +1,5 @@
 /** Routes of callers' keys. Invariant: the text of a key is in the answer that made it and nowhere else. */
 import { z } from 'zod';
-import { parseIp } from '../../cedar/extension-ip.ts';
 import {
   callerKeyLimitsShape,
   type CallerKeyUse,
@@ -11,6 +10,7 @@ import {
 import { timestamp } from '../../domain/clock.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type EntityRef, entityRefSchema, idSchema } from '../../domain/ids.ts';
+import { parseNetwork } from '../../domain/network-address.ts';
 import { KEY_STATES } from '../../identity/caller-keys/key-filter.ts';
 import type { ListedCallerKey } from '../../identity/caller-keys/key-listing.ts';
 import type { MadeCallerKey } from '../../identity/caller-keys/key-service.ts';
@@ -34,7 +34,7 @@ const requestSchema = z
     description: keylessText(MAX_TEXT).default(''),
     ...limits,
     networks: networks.refine(
-      given => given.every(network => parseIp(network) !== undefined),
+      given => given.every(network => parseNetwork(network) !== undefined),
       'must be addresses or networks such as `10.0.0.0/8`',
     ),
     notBefore: time.optional(),

@@ -7,7 +7,7 @@ import type { LimitFacts } from '../../domain/limit-facts.ts';
 import type { LimitDefinition, LimitDimension } from '../../domain/limit-definition.ts';
 import type { KeyNote } from '../../domain/limit.ts';
 import { GROUP_PREFIX } from './model-class.ts';
-import { addressKey, UNKNOWN_ADDRESS } from './network-address.ts';
+import { addressKey, UNKNOWN_ADDRESS } from '../../domain/network-address.ts';
 import { modelName } from './price-book.ts';
 
 /** What a request has of a dimension; undefined: nothing, and the limit is not for it. */

@@ -6,7 +6,7 @@ import type { EntityRef } from '../../domain/ids.ts';
 import type { LimitFacts, ModelFacts } from '../../domain/limit-facts.ts';
 import { type LimitMatch, refKey } from '../../domain/limit-definition.ts';
 import { groupKey, type ModelClassTest, modelKey } from './model-class.ts';
-import { isWithin, parseAddress, parseNetwork } from './network-address.ts';
+import { isWithin, parseAddress, parseNetwork } from '../../domain/network-address.ts';
 
 /** What of a request a test looks at. */
 export type FactPart = 'principal' | 'tenant' | 'model' | 'operation' | 'address' | 'key' | 'pep';

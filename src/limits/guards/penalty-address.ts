@@ -2,7 +2,7 @@
  * How an address is called when it is blocked. Invariant: one name for all spellings of what counts as one address: an
  * IPv4 address, or the /64 of an IPv6 address, since whoever has one address of it has them all.
  */
-import { parseAddress } from '../charges/network-address.ts';
+import { parseAddress } from '../../domain/network-address.ts';
 
 /** Groups of 16 bits of a /64. */
 const NETWORK_GROUPS = 4;

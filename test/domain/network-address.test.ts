@@ -2,12 +2,7 @@
 import { BlockList, isIP } from 'node:net';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  addressKey,
-  isWithin,
-  parseAddress,
-  parseNetwork,
-} from '../../../src/limits/charges/network-address.ts';
+import { addressKey, isWithin, parseAddress, parseNetwork } from '../../src/domain/network-address.ts';
 
 describe('parseAddress', () => {
   test.each([

@@ -1,6 +1,6 @@
 /**
- * Addresses as limits count and match them. Invariant: an address has one form whatever way it was written; an IPv4
- * address in IPv6 (`::ffff:192.0.2.1`) is the IPv4 address, so that nobody has two addresses.
+ * Addresses as limits count and match them, and as networks of keys hold them. Invariant: an address has one form
+ * whatever way it was written; an IPv4 address in IPv6 (`::ffff:192.0.2.1`) is the IPv4 address, so that nobody has two.
  */
 
 /** What is counted together when the address of a caller is not known or cannot be read. */
