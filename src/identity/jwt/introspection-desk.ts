@@ -89,8 +89,13 @@ export class IntrospectionDesk<T> {
         authorization: basic(clientId, secret),
       };
       const found = judge(await this.#documents.read({ url, rules, form }));
-      const answers = found.value === undefined ? this.#refused : this.#accepted;
-      keep(answers, key, { found, until: this.#clock.monotonic() + cacheSeconds * 1000 });
+      const isAccepted = found.value !== undefined;
+      // what was found before has ended: left where it is, it would stand before the new answer
+      (isAccepted ? this.#refused : this.#accepted).delete(key);
+      keep(isAccepted ? this.#accepted : this.#refused, key, {
+        found,
+        until: this.#clock.monotonic() + cacheSeconds * 1000,
+      });
       return found;
     } catch (error) {
       if (!(error instanceof DocumentError)) throw error;

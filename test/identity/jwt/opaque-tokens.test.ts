@@ -287,6 +287,20 @@ describe('an issuer', () => {
     expect(asked(scene)).toBe(MAX_IN_FLIGHT);
   });
 
+  test('is not asked again for a while about a token that it ended, nor about one that it took after all', async () => {
+    const scene = await start();
+    answers(scene, active(scene));
+    expect(causeOf(await scene.opaque(TOKEN))).toBe(ACCEPTED);
+    scene.clock.advance(30_000);
+    answers(scene, { active: false });
+    for (let at = 0; at < 5; at += 1) expect(causeOf(await scene.opaque(TOKEN))).toBe('inactive');
+    expect(asked(scene)).toBe(2);
+    scene.clock.advance(30_000);
+    answers(scene, active(scene));
+    for (let at = 0; at < 5; at += 1) expect(causeOf(await scene.opaque(TOKEN))).toBe(ACCEPTED);
+    expect(asked(scene)).toBe(3);
+  });
+
   test('is not asked again about a token that it refused, and invented tokens push out no real one', async () => {
     let questions = 0;
     const scene = await start({
