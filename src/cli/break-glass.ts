@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
+import { holdsKey } from '../domain/keyless-text.ts';
 import { MAX_HOURS, MAX_REASON, requestBreakGlass } from '../wiring/break-glass.ts';
 import { readPepper } from '../wiring/data-folder.ts';
 import { readConfig } from './config.ts';
@@ -25,6 +26,9 @@ export function breakGlass(terminal: Terminal, options: BreakGlassOptions): void
     throw new CliError(`--reason must be one line of 1 to ${MAX_REASON} characters`, {
       exitCode: EXIT.usage,
     });
+  }
+  if (holdsKey(reason)) {
+    throw new CliError('--reason must not contain a key: it stays in the log', { exitCode: EXIT.usage });
   }
   const hours = /^\d{1,2}$/.test(options.hours) ? Number(options.hours) : 0;
   if (hours < 1 || hours > MAX_HOURS) {

@@ -19,17 +19,6 @@ const MAX_NETWORK_TEXT = 43;
 /** Most OAuth scopes of one key, as many as a request may carry. */
 const MAX_OAUTH_SCOPES = 64;
 
-/** The start of anything that is, or pretends to be, a key of this service. */
-const KEY_TEXT = /dm[nc]_[0-9A-Za-z]{4}/;
-
-/** Free text that is stored and logged: it must not hold a key. */
-export function keylessText(maxLength: number) {
-  return z
-    .string()
-    .max(maxLength)
-    .refine(text => !KEY_TEXT.test(text), 'must not contain a key: it is stored and logged');
-}
-
 const names = z.array(idSchema).min(1).max(MAX_NAMES).optional();
 
 const callerKeyScopeSchema = z

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type CallerRules, callerRulesSchema } from './caller-rules.ts';
 import type { ClientCertificate } from './client-certificate.ts';
 import { idSchema } from './ids.ts';
+import { keylessText } from './keyless-text.ts';
 
 export const ROLES = [
   'pep',
@@ -24,7 +25,7 @@ export const keyRequestSchema = z
   .strictObject({
     roles: z.array(roleSchema).min(1).max(ROLES.length),
     tenants: z.array(idSchema).min(1).max(256).optional(),
-    description: z.string().max(256).default(''),
+    description: keylessText(256).default(''),
     expiresAt: z.iso.datetime({ offset: true }).optional(),
     /** Whether a `pep` key may assert `auth` in /decide. */
     mayAssert: z.boolean().default(true),

@@ -21,7 +21,8 @@ const SECRET_FIELDS = [
   'keyPepper',
 ];
 /** A key in the middle of a message or a stack (identity/key-format.ts), any bearer token, any signed token. */
-const SECRET_IN_TEXT = /dmn_[0-9A-Za-z]+_[0-9A-Za-z]+|(?<=\bbearer )[^\s"'\\]+|\beyJ[\w-]+\.[\w-]+\.[\w-]+/gi;
+const SECRET_IN_TEXT =
+  /dm[nc]_[0-9A-Za-z]+_[0-9A-Za-z]+|(?<=\bbearer )[^\s"'\\]+|\beyJ[\w-]+\.[\w-]+\.[\w-]+/gi;
 
 /** @param destination where lines go: stderr in the service. */
 export function makeLogger(level: string, clock: Clock, destination: DestinationStream): Logger {

@@ -12,11 +12,13 @@ function capture(write: (log: ReturnType<typeof makeLogger>) => void): string {
 }
 
 const { token } = makeKey(randomBytes);
+const { token: callerKey } = makeKey(randomBytes, 'dmc');
 const signed = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';
 const bearer = 'canary-of-a-bootstrap-key-0123456789';
 
 const places: [name: string, write: (log: ReturnType<typeof makeLogger>) => void][] = [
   ['in the message', log => log.info(`got ${token} from a client`)],
+  ['of a caller in the message', log => log.info(`got ${callerKey} from a client`)],
   ['in a header field', log => log.info({ headers: { authorization: `Bearer ${bearer}` } }, 'request')],
   [
     'in a nested header field',
@@ -36,6 +38,7 @@ const places: [name: string, write: (log: ReturnType<typeof makeLogger>) => void
 test.each(places)('a secret %s is redacted', (_name, write) => {
   const text = capture(write);
   expect(text).not.toContain(token);
+  expect(text).not.toContain(callerKey);
   expect(text).not.toContain(bearer);
   expect(text).not.toContain(signed);
   expect(text).toContain(REDACTED);

@@ -161,7 +161,10 @@ describe('the command', () => {
     { reason: ' ' },
     { reason: 'a\nb' },
     { reason: 'x'.repeat(501) },
-  ])('refuses %j', options => expect(() => request(options)).toThrow(/must be (?:one line|a number)/));
+    { reason: 'instead of dmn_0123456789abcdef' },
+  ])('refuses %j', options =>
+    expect(() => request(options)).toThrow(/must (?:be (?:one line|a number)|not contain a key)/),
+  );
 
   test('makes nothing where there is no store: another pepper would be useless', () => {
     rmSync(join(folder, 'pepper'));

@@ -8,6 +8,7 @@ import { HASH_PATTERN } from '../../domain/decision-request.ts';
 import { ownerByName } from '../../directory/tenancy.ts';
 import { idSchema } from '../../domain/ids.ts';
 import type { JsonValue } from '../../domain/json.ts';
+import { keylessText } from '../../domain/keyless-text.ts';
 import { type Route, route } from '../http/route.ts';
 import type { InputClaim } from '../http/services.ts';
 import { hashOfJson, hashOfText } from './input-hash.ts';
@@ -42,11 +43,7 @@ const claimSchema = z
 const erasureSchema = z
   .strictObject({
     principal: z.strictObject({ type: z.enum(PRINCIPAL_TYPES), id: idSchema }),
-    reason: z
-      .string()
-      .min(1)
-      .max(MAX_REASON)
-      .meta({ description: 'stays in the log: a ticket, never a name' }),
+    reason: keylessText(MAX_REASON).min(1).meta({ description: 'stays in the log: a ticket, never a name' }),
     legalBasis: z
       .string()
       .min(1)

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { digestSchema, manifestSchema } from '../../domain/bundle.ts';
 import { layerNameSchema } from '../../domain/ids.ts';
+import { keylessText } from '../../domain/keyless-text.ts';
 
 const problemSchema = z
   .strictObject({
@@ -57,7 +58,7 @@ export const activationSchema = z
   })
   .meta({ id: 'Activation' });
 
-const reasonText = z.string().max(1024).default('');
+const reasonText = keylessText(1024).default('');
 export const activateSchema = z
   .strictObject({
     expectedActive: digestSchema.nullable().optional().meta({

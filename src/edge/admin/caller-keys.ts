@@ -3,13 +3,13 @@ import { z } from 'zod';
 import {
   callerKeyLimitsShape,
   type CallerKeyUse,
-  keylessText,
   ownerSchema,
   REVOCATION_CAUSES,
 } from '../../domain/caller-key.ts';
 import { timestamp } from '../../domain/clock.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type EntityRef, entityRefSchema, idSchema } from '../../domain/ids.ts';
+import { keylessText } from '../../domain/keyless-text.ts';
 import { parseNetwork } from '../../domain/network-address.ts';
 import { KEY_STATES } from '../../identity/caller-keys/key-filter.ts';
 import type { ListedCallerKey } from '../../identity/caller-keys/key-listing.ts';

@@ -4,7 +4,8 @@ import { MAX_ACTION_LENGTH } from '../../domain/decision-request.ts';
 import { entityRefSchema, idSchema } from '../../domain/ids.ts';
 import { limitKindSchema, limitUnitSchema } from '../../domain/limit.ts';
 import { limitResultSchema } from '../../domain/limit-answer.ts';
-import { parseAddress } from '../../limits/charges/network-address.ts';
+import { keylessText } from '../../domain/keyless-text.ts';
+import { parseAddress } from '../../domain/network-address.ts';
 import { LimitResults } from '../../limits/limit-results.ts';
 import {
   DEFAULT_ACTION,
@@ -74,7 +75,7 @@ const resetSchema = z
     key: idSchema.optional(),
     pep: idSchema.optional(),
     limitSets: z.array(z.string().max(MAX_TEXT)).max(MAX_SETS).default([]),
-    reason: z.string().min(1).max(MAX_TEXT).meta({ description: 'stays in the log; must not name a person' }),
+    reason: keylessText(MAX_TEXT).min(1).meta({ description: 'stays in the log; must not name a person' }),
   })
   .meta({ id: 'LimitReset', description: 'what `limit` has counted for such a call is forgotten' });
 

@@ -7,6 +7,7 @@ import { entityKey, entityRef } from '../../decision-log/subject-name.ts';
 import { timestamp } from '../../domain/clock.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type EntityRef, entityRefSchema } from '../../domain/ids.ts';
+import { keylessText } from '../../domain/keyless-text.ts';
 import { type Penalty, PENALTY_KINDS } from '../../limits/guards/penalties.ts';
 import { listedAddress } from '../../limits/guards/penalty-address.ts';
 import type { PenaltyPosition } from '../../limits/guards/penalty-service.ts';
@@ -34,7 +35,7 @@ const liftSchema = z
   .strictObject({
     principal: entityRefSchema.optional(),
     address: z.string().min(1).max(64).optional(),
-    reason: z.string().min(1).max(256),
+    reason: keylessText(256).min(1),
   })
   .refine(
     ({ principal, address }) => (principal === undefined) !== (address === undefined),

@@ -1,6 +1,7 @@
 /** Routes of revoked tokens. Invariant: a revocation that was answered counts for every later decision. */
 import { z } from 'zod';
 import { AppError } from '../../domain/errors.ts';
+import { keylessText } from '../../domain/keyless-text.ts';
 import { REVOCATION_KINDS, type Revocation } from '../../identity/ports.ts';
 import { type Route, route } from '../http/route.ts';
 import { cursorSchema, limitSchema, pageOf } from './paging.ts';
@@ -11,8 +12,8 @@ const requestSchema = z
   .strictObject({
     issuer: z.string().min(1).max(64).meta({ description: 'name of the issuer in the configuration' }),
     kind: kindSchema.meta({ description: '`token`: one by its `jti`; else all that were issued until now' }),
-    value: z.string().min(1).max(256).meta({ description: '`jti`, `sub` or id of the client' }),
-    reason: z.string().max(256).default(''),
+    value: keylessText(256).min(1).meta({ description: '`jti`, `sub` or id of the client' }),
+    reason: keylessText(256).default(''),
   })
   .meta({ id: 'RevocationRequest' });
 
