@@ -217,11 +217,13 @@ function valueProblem(
   const name = setting?.name ?? path.join('.');
   const source = given.get(name)?.source ?? 'default';
   const { message } = wordsOf(issue, root);
-  const range = setting === undefined || setting.range === '' ? undefined : `allowed: ${setting.range}`;
   // of a list of objects the place inside it: `identity.issuers[0].audiences`
   const inside = path
     .slice(setting?.path.length ?? path.length)
     .map(part => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`));
+  // the range is that of the setting, not of what lies inside
+  const isWhole = inside.length === 0 && setting !== undefined && setting.range !== '';
+  const range = isWhole ? `allowed: ${setting.range}` : undefined;
   return {
     message: `\`${name}${inside.join('')}\` from ${source}: ${message}`,
     ...(range === undefined ? {} : { hint: range }),

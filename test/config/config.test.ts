@@ -108,6 +108,14 @@ describe('refusals', () => {
     expect(message).toContain('log.level');
   });
 
+  test('the range of a setting is not told of what lies inside of it', () => {
+    const profile = (given: object) => JSON.stringify([{ name: 'edge', kind: 'envoy', ...given }]);
+    const small = refusal({ DURAMEN_PEP_PROFILES: profile({ maxBodyBytes: 5 }) });
+    expect(small).toContain('`pepProfiles[0].maxBodyBytes` from DURAMEN_PEP_PROFILES: must be at least 1024');
+    expect(small).not.toContain('allowed:');
+    expect(refusal({ DURAMEN_PEP_PROFILES: '7' })).toContain('allowed: at most 256');
+  });
+
   test('a refused secret is not repeated in the message', () => {
     expect(refusal({ DURAMEN_BOOTSTRAP_KEY: 'hunter2-canary' })).not.toContain('canary');
   });
