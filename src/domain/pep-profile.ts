@@ -66,6 +66,11 @@ const path = z
   .string()
   .max(512)
   .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'must be a path without a slash at its end');
+/** Servers of the protocol stand below a slash, too, and send those who leave it out elsewhere. */
+const mcpPath = z
+  .string()
+  .max(512)
+  .regex(/^(\/[A-Za-z0-9._~-]+)+\/?$/, 'must be a path such as `/mcp` or `/mcp/`');
 const host = z
   .string()
   .max(253)
@@ -196,7 +201,7 @@ const fields = {
   dialects: z.array(z.enum(DIALECT_FAMILIES)).max(DIALECT_FAMILIES.length).default([]),
   pathPrefix: z.union([z.literal(''), path]).default(''),
   mcp: z
-    .array(z.strictObject({ path, server: idSchema, trustsHeaders: z.boolean().default(false) }))
+    .array(z.strictObject({ path: mcpPath, server: idSchema, trustsHeaders: z.boolean().default(false) }))
     .max(256)
     .default([]),
   models: z

@@ -20,6 +20,7 @@ const READ_KEYS: readonly string[] = [
   'from',
   'lora_name',
   'agent',
+  'agent_reference',
   'stream',
   'max_tokens',
   'max_completion_tokens',

@@ -92,6 +92,11 @@ const MEDIA_KEYS: readonly string[] = [
   'file_url',
 ];
 
+/** Whether a key names media. */
+export function isMediaKey(key: string): boolean {
+  return MEDIA_KEYS.includes(key.toLowerCase());
+}
+
 /** Content parts that name their kind by a key: Gemini in two spellings, Bedrock. */
 const KEYED_PARTS: ClassTable = {
   text: 'text',
@@ -169,7 +174,10 @@ function typeOfUntyped(part: JsonObject): string {
 
 /** Whether a part refers to content that the upstream holds. */
 function holdsStored(part: JsonObject): boolean {
-  return ['file_id', 'file', 'source', 'image_url'].some(key => {
+  // an image that was made earlier stands there by its id; Gemini's media by the address of an upload
+  if (part['type'] === 'image_generation_call' && !has(part, 'result')) return true;
+  if (typeof part['uri'] === 'string') return true;
+  return ['file_id', 'file', 'source', 'image_url', 'output'].some(key => {
     const value = part[key];
     return key === 'file_id' ? typeof value === 'string' : isJsonObject(value) && has(value, 'file_id');
   });
@@ -226,12 +234,44 @@ export function readInstances(value: JsonValue, facts: Facts, depth = 8): void {
   else if (typeof value !== 'object' || value === null) facts.classes.add('tabular');
   else if (depth === 0) facts.classes.add('unknown');
   else if (isList(value)) for (const item of value) readInstances(item, facts, depth - 1);
-  else {
+  else if (isJsonObject(value) && !readMediaInstance(value, facts)) {
     for (const [key, item] of Object.entries(value)) {
       const isBytes = (key === 'b64' || key === 'bytesBase64Encoded') && typeof item === 'string';
       if (isBytes) facts.media('file', item.length);
       else readInstances(item, facts, depth - 1);
     }
+  }
+}
+
+/** Media of a model of Vertex: bytes with their type, or the address of an object in a bucket. */
+function readMediaInstance(value: JsonObject, facts: Facts): boolean {
+  const isStored = ['gcsUri', 'gcs_uri', 'fileUri', 'file_uri'].some(key => typeof value[key] === 'string');
+  const isMedia = isStored || ['bytesBase64Encoded', 'data'].some(key => typeof value[key] === 'string');
+  const type = value['mimeType'] ?? value['mime_type'];
+  if (!isMedia || (typeof type !== 'string' && !isStored)) return false;
+  facts.media(typeof type === 'string' ? classOfType(type.toLowerCase()) : 'unknown', mediaLength(value));
+  if (isStored) facts.classes.add('stored');
+  return true;
+}
+
+/** Members of a generation that are no input, or are texts. */
+const GENERATION_KEYS: ReadonlySet<string> = new Set([
+  'id',
+  'text_input',
+  'parameters',
+  'sampling_parameters',
+  'bad_words',
+  'stop_words',
+  'stop',
+]);
+
+/** Triton makes a tensor of each member of a generation: those that are no numbers bring input of their own. */
+export function readGenerated(body: JsonObject, facts: Facts): void {
+  for (const [key, value] of Object.entries(body)) {
+    if (GENERATION_KEYS.has(key) || value === null || typeof value === 'number' || typeof value === 'boolean')
+      continue;
+    const kind = /image|pixel/i.test(key) ? 'image' : /audio/i.test(key) ? 'audio' : 'unknown';
+    facts.media(/video/i.test(key) ? 'video' : kind, mediaLength(value));
   }
 }
 

@@ -164,7 +164,9 @@ export const OVERRIDES: ReadonlySet<string> = new Set([
 ]);
 /** Portkey takes its whole routing from the client; these two headers alone change none. */
 const PORTKEY = /^x-portkey-(?!trace-id$|metadata$)/;
-const MODEL_HEADER = /(?:^|-)(?:v?models?|modelid|modelname|deployment|fallbacks?)(?:-|$)/;
+/** With `adapter` those of SageMaker, by which vLLM replaces the model of the body. */
+const MODEL_HEADER =
+  /(?:^|-)(?:v?models?|modelid|modelname|deployment|fallbacks?)(?:-|$)|(?:^|-)adapter(?:-(?:id|identifier|alias|name))?$/;
 const UPSTREAM_HEADER = /(?:^|-)(?:target|upstream|custom|api|base)-(?:url|base|host|uri)$/;
 
 /** Headers in which a model may stand, and those that may not be there at all. */
@@ -179,14 +181,22 @@ export class HeaderModels {
       if (kind === 'override') {
         refuse('INPUT_REJECTED', `the header \`${name}\` would change where the request goes`);
       }
+      if (kind === 'alias') {
+        refuse('INPUT_REJECTED', `the header \`${name}\` could be taken for one that says what is asked`);
+      }
       if (taken.includes(name)) continue;
       for (const value of headers.all(name)) models.mention(`the header \`${name}\``, value);
     }
   }
 }
 
-function classOfHeader(name: string): 'override' | 'model' | 'other' {
+/** Headers that the dialects read: a lax reader takes another spelling for them, too. */
+const READ_HEADER =
+  /^(?:content-(?:type|encoding|length)|transfer-encoding|inference-header-content-length|(?:mcp|x-amzn-sagemaker)-.+)$/;
+
+function classOfHeader(name: string): 'override' | 'alias' | 'model' | 'other' {
   const folded = foldHeaderName(name);
+  if (folded !== name && READ_HEADER.test(folded)) return 'alias';
   if (OVERRIDES.has(folded) || PORTKEY.test(folded) || UPSTREAM_HEADER.test(folded)) return 'override';
   return MODEL_HEADER.test(folded) ? 'model' : 'other';
 }

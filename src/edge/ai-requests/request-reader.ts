@@ -68,9 +68,9 @@ export class AiRequestReader {
   read(request: GatewayRequest, boundModel?: string): Understanding {
     let dialect: string | undefined;
     try {
-      const target = parseTarget(request.target);
-      if (request.headers.size > MAX_HEADERS) refuse('INPUT_REJECTED', `more than ${MAX_HEADERS} headers`);
       const endpoint = this.#endpointOf(request.target);
+      const target = parseTarget(request.target, endpoint?.path.endsWith('/'));
+      if (request.headers.size > MAX_HEADERS) refuse('INPUT_REJECTED', `more than ${MAX_HEADERS} headers`);
       if (endpoint !== undefined) {
         dialect = 'mcp';
         return { understood: true, request: this.#readMcp(request, target, endpoint) };

@@ -23,13 +23,13 @@ export interface RequestTarget {
   readonly parameters: readonly (readonly [name: string, value: string])[];
 }
 
-/** @throws RequestRefused INPUT_REJECTED */
-export function parseTarget(target: string): RequestTarget {
+/** @param mayEndInSlash whether the operator wrote the path with a slash at its end. @throws RequestRefused INPUT_REJECTED */
+export function parseTarget(target: string, mayEndInSlash = false): RequestTarget {
   if (target.length > MAX_TARGET_LENGTH) reject(`is longer than ${MAX_TARGET_LENGTH} characters`);
   if (!target.startsWith('/')) reject('is no absolute path');
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
-  const segments = path.slice(1).split('/');
+  const segments = path.slice(1, mayEndInSlash && path.length > 1 ? -1 : undefined).split('/');
   if (segments.length > 1 || segments[0] !== '') segments.forEach(checkSegment);
   return { segments, parameters: mark === -1 ? [] : parseQuery(target.slice(mark + 1)) };
 }

@@ -65,6 +65,14 @@ export function nameOfServer(server: JsonObject, keys: readonly string[]): strin
   return `mcp:${place}`;
 }
 
+/** The servers of Anthropic's messages. @throws RequestRefused */
+export function readRemoteServers(body: JsonObject, facts: Facts): void {
+  for (const server of objectsAt(body, 'mcp_servers')) {
+    facts.check(server);
+    facts.tool('mcp', nameOfServer(server, ['url']));
+  }
+}
+
 const PLACE = /^[A-Za-z0-9_.:/@-]{1,196}$/;
 /** Credentials in a URL, which would be written down with the name. */
 const USER_INFO = /^[^/]*\/\/[^/]*@/;

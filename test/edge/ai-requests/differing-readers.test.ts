@@ -5,7 +5,16 @@
 import { describe, expect, test } from 'vitest';
 import type { AiRequest } from '../../../src/edge/ai-requests/ai-request.ts';
 import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
-import { formOf, lineOf, readerFor, type Refused, refusedCases, requestOf } from './sample.ts';
+import {
+  formOf,
+  grpcOf,
+  lineOf,
+  messageOf,
+  readerFor,
+  type Refused,
+  refusedCases,
+  requestOf,
+} from './sample.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -57,6 +66,20 @@ const MODELS: readonly Refused[] = [
   ['azure-openai', 'a deployment of a source of data', DEPLOYMENT, { messages: M, data_sources: [{ type: 'azure_search', parameters: { embedding_dependency: { type: 'deployment_name', deployment_name: 'dear' } } }] }, 'INPUT_REJECTED'],
   ['openai', 'a model of a tool of the upstream', 'POST /v1/responses', { model: 'm', input: 'x', tools: [{ type: 'future', settings: { model: 'dear' } }] }, 'INPUT_REJECTED'],
   ['vertex', 'keys of two vendors', RAW, { anthropic_version: 'x', max_tokens: 1, max_completion_tokens: 99, messages: M }, 'INPUT_REJECTED'],
+  ['vllm', 'an adapter in a header, which takes the place of the model', 'POST /invocations', OK, 'MODEL_AMBIGUOUS', { 'x-amzn-sagemaker-adapter-identifier': 'dear' }],
+  ['vllm', 'an adapter in a header alone', 'POST /invocations', { messages: M }, 'MODEL_UNKNOWN', { 'x-amzn-sagemaker-adapter-identifier': 'cheap' }],
+  ['azure-openai', 'an agent in the place of the model', 'POST /openai/v1/responses', { model: 'cheap', input: 'x', agent: { type: 'agent_reference', name: 'a' } }, 'MODEL_UNKNOWN'],
+  ['azure-openai', 'a reference to an agent', 'POST /openai/v1/responses', { model: 'cheap', input: 'x', agent_reference: { name: 'a' } }, 'MODEL_UNKNOWN'],
+  ['ollama', 'a model from a file of the server', 'POST /api/create', { name: 'cheap', path: '/tmp/Modelfile' }, 'MODEL_UNKNOWN'],
+  ['ollama', 'a model from a file, in capitals', 'POST /api/create', { name: 'cheap', Path: '/tmp/Modelfile' }, 'MODEL_UNKNOWN'],
+  ['ollama', 'a model that another server runs', 'POST /api/create', { model: 'cheap', remote_host: 'https://evil' }, 'MODEL_UNKNOWN'],
+  ['triton', 'an input in shared memory', 'POST /v2/models/m/infer', { inputs: [{ name: 'x', shape: [1], datatype: 'FP32', parameters: { shared_memory_region: 'theirs' } }] }, 'INPUT_REJECTED'],
+  ['triton', 'an output into shared memory', 'POST /v2/models/m/infer', { inputs: [{ name: 'x', shape: [1], datatype: 'FP32', data: [1] }], outputs: [{ name: 'y', parameters: { shared_memory_region: 'theirs' } }] }, 'INPUT_REJECTED'],
+  ['open-inference', 'an input in shared memory over gRPC', 'POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[1, 'cheap'], [5, messageOf([[1, 'x'], [4, messageOf([[1, 'shared_memory_region'], [2, 'x']])]])]]), 'INPUT_REJECTED'],
+  ['open-inference', 'an output into shared memory over gRPC', 'POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[1, 'cheap'], [6, messageOf([[1, 'y'], [2, messageOf([[1, 'shared_memory_region']])]])], [6, messageOf([[1, 'z']])]]), 'INPUT_REJECTED'],
+  ['sagemaker', 'a selector that a lax reader sees', 'POST /endpoints/e/invocations', 'x', 'INPUT_REJECTED', { x_amzn_sagemaker_target_variant: 'blue' }],
+  ['openai', 'a type of the body that a lax reader sees', CHAT, OK, 'INPUT_REJECTED', { content_type: 'application/x-www-form-urlencoded' }],
+  ['openai', 'the name of a tool that a lax reader sees', 'POST /mcp', { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'safe' } }, 'INPUT_REJECTED', { mcp_name: 'dear' }],
   ['vertex', 'instances beside a message', RAW, { anthropic_version: 'x', instances: [], messages: M }, 'INPUT_REJECTED'],
   ['openai', 'a line inside of a line of a batch', 'POST /v1/files', formOf([['purpose', 'batch'], ['file', TWO_LINES, 'application/jsonl']]).body, 'BODY_UNREADABLE', formOf([]).headers],
   ['gemini', 'a method in the query', 'GET /v1beta/tunedModels/t?$httpMethod=DELETE', undefined, 'INPUT_REJECTED'],
@@ -127,6 +150,9 @@ describe('the tools are those that the upstream takes', () => {
     ['a server by its URL (interactions)', 'gemini', 'POST /v1beta/interactions', { model: 'm', input: 'x', tools: [{ type: 'mcp_server', name: 'safe', url: 'https://evil.example' }] }, ['mcp:https://evil.example']],
     ['functions that the input loads', 'openai', 'POST /v1/responses', { model: 'm', input: [{ type: 'tool_search_output', tools: [{ type: 'function', name: 'danger' }] }] }, ['danger']],
     ['a tool in its other spelling', 'gemini', 'POST /v1beta/models/m:generateContent', { contents: [], tools: [{ google_search: {} }] }, ['googleSearch']],
+    ['tools of a model of Amazon', 'bedrock', 'POST /model/m/invoke', { messages: [{ role: 'user', content: [{ text: 'x' }] }], toolConfig: { tools: [{ systemTool: { name: 'nova_grounding' } }, { toolSpec: { name: 'f' } }] } }, ['f', 'nova_grounding']],
+    ['a server of a model of Anthropic', 'bedrock', 'POST /model/m/invoke', { anthropic_version: 'x', messages: M, mcp_servers: [{ type: 'url', url: 'https://evil.example', name: 'safe' }] }, ['mcp:https://evil.example']],
+    ['tools of an agent of Databricks', 'mlflow', 'POST /serving-endpoints/m/invocations', { input: [{ role: 'user', content: 'x' }], tools: [{ type: 'web_search' }] }, ['web_search']],
     ['the list of a server', 'openai', 'POST /v1/responses', { model: 'm', input: [{ type: 'mcp_list_tools', server_label: 'a', tools: [{ name: 'x y' }] }] }, []],
   ])('%s', (_name, family, line, body, tools) => {
     expect(read(family, line, body).tools.map(({ name }) => name).sort()).toEqual(tools);
@@ -158,10 +184,30 @@ describe('the input is of the classes that the upstream finds', () => {
     ['pairs to score', 'vllm', 'POST /score', { model: 'm', data_1: 'x', data_2: { content: [{ type: 'image_url', image_url: { url: 'https://x' } }] } }, ['image', 'text']],
     ['vectors for a prompt', 'vllm', 'POST /v1/completions', { model: 'm', prompt_embeds: 'gAJ9' }, ['tensor']],
     ['data for a plugin', 'vllm', 'POST /pooling', { model: 'm', data: { url: 'https://x' } }, ['unknown']],
+    ['an image of an earlier turn by its id', 'openai', 'POST /v1/responses', { model: 'm', input: [{ type: 'image_generation_call', id: 'ig_1' }] }, ['image', 'stored']],
+    ['a picture of the screen by its id', 'openai', 'POST /v1/responses', { model: 'm', input: [{ type: 'computer_call_output', call_id: 'c', output: { type: 'computer_screenshot', file_id: 'f' } }] }, ['image', 'stored']],
+    ['an upload by its address (interactions)', 'gemini', 'POST /v1beta/interactions', { model: 'm', input: [{ type: 'image', uri: 'https://x/files/1' }] }, ['image', 'stored']],
+    ['an earlier interaction in camel case', 'gemini', 'POST /v1beta/interactions', { model: 'm', input: 'x', previousInteractionId: 'i' }, ['stored', 'text']],
+    ['a body of a vendor that is not known', 'vertex', RAW, { inputs: 'x' }, ['unknown']],
+    ['an image in a bucket (Vertex)', 'vertex', 'POST /v1/projects/p/locations/l/publishers/google/models/veo:predictLongRunning', { instances: [{ prompt: 'x', image: { gcsUri: 'gs://b/i', mimeType: 'image/png' } }] }, ['image', 'stored', 'text']],
+    ['bytes of an image (Vertex)', 'vertex', 'POST /v1/projects/p/locations/l/publishers/google/models/imagen:predict', { instances: [{ prompt: 'x', image: { bytesBase64Encoded: 'iVBO', mimeType: 'image/png' } }] }, ['image', 'text']],
+    ['an image beside a text (Triton)', 'triton', 'POST /v2/models/m/generate', { text_input: 'x', image: 'iVBO', max_tokens: 9 }, ['image', 'text']],
+    ['a tensor that is not known (Triton)', 'triton', 'POST /v2/models/m/generate', { text_input: 'x', multi_modal_data: { x: 'iVBO' } }, ['text', 'unknown']],
+    ['words to stop at (Triton)', 'triton', 'POST /v2/models/m/generate', { text_input: 'x', bad_words: '', stop_words: ['a'], stream: false }, ['text']],
+    ['an image for an agent (Databricks)', 'mlflow', 'POST /serving-endpoints/m/invocations', { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'data:x' }] }] }, ['image', 'text']],
+    ['texts and tokens to embed (Databricks)', 'mlflow', 'POST /serving-endpoints/m/invocations', { input: ['x', [1, 2]] }, ['text', 'tokens']],
+    ['an image in Markdown (TGI)', 'huggingface', 'POST /generate', { model: 'tgi', inputs: 'See ![](https://x/i.png)' }, ['image', 'text']],
+    ['documents (Cohere)', 'cohere', 'POST /v2/chat', { ...OK, documents: ['x', { id: 'd', data: { title: 'x', text: 'y' } }] }, ['text']],
+    ['older documents (Cohere)', 'cohere', 'POST /v1/chat', { model: 'm', message: 'x', documents: [{ title: 'x', snippet: 'y' }] }, ['text']],
+    ['a document with an image (Cohere)', 'cohere', 'POST /v2/chat', { ...OK, documents: [{ data: { image_url: 'https://x' } }] }, ['text', 'unknown']],
+    ['a conversation that the upstream keeps (Cohere)', 'cohere', 'POST /v1/chat', { model: 'm', message: 'x', conversation_id: 'c' }, ['stored', 'text']],
     ['a session', 'openai', 'GET /v1/realtime?model=m', undefined, ['unknown']],
     ['an input in a bucket', 'sagemaker', 'POST /endpoints/e/async-invocations', undefined, ['stored', 'text'], { 'content-type': 'text/plain', 'x-amzn-sagemaker-inputlocation': 's3://b/i' }],
   ])('%s', (_name, family, line, body, classes, headers) => {
-    expect(read(family, line, body, headers).inputClasses).toEqual(classes);
+    const reader = readerFor([family]);
+    const bound = family === 'huggingface' ? 'm' : undefined;
+    const understanding = reader.read(requestOf(line, body, headers), bound);
+    expect(understanding).toMatchObject({ request: { inputClasses: classes } });
   });
 });
 
@@ -179,4 +225,17 @@ describe('the bound of the output is that of the upstream', () => {
     const body = { text_input: 'x', parameters: { max_tokens: 1 }, sampling_parameters: '{"max_tokens":99}' };
     expect(read('triton', 'POST /v2/models/m/generate', body).params.maxOutputTokens).toBe(99);
   });
+});
+
+test('an endpoint of MCP may stand below a slash, where the operator says so', () => {
+  const slashed = { path: '/mcp/', server: 'acme/wiki', trustsHeaders: false };
+  const reader = readerFor(['openai'], { mcp: [slashed, { ...slashed, path: '/plain' }] });
+  const ask = (target: string) =>
+    lineOf(reader.read(requestOf(`POST ${target}`, { jsonrpc: '2.0', id: 1, method: 'ping' })));
+  expect(ask('/mcp/')).toBe('mcp.session callTool');
+  expect(ask('/mcp/?model=a')).toBe('mcp.session callTool');
+  expect(ask('/mcp')).toMatch(/^MODEL_UNKNOWN/);
+  for (const target of ['/mcp//', '//mcp/', '/plain/', '/v1/chat/completions/']) {
+    expect(ask(target)).toMatch(/^INPUT_REJECTED: .*empty segment/);
+  }
 });

@@ -110,14 +110,19 @@ export function formOf(
   };
 }
 
-/** One gRPC frame around a protobuf message of text fields. */
-export function grpcOf(fields: readonly (readonly [number: number, text: string | Uint8Array])[]): Buffer {
-  const message = Buffer.concat(
+/** A protobuf message of length-delimited fields. */
+export function messageOf(fields: readonly (readonly [number: number, text: string | Uint8Array])[]): Buffer {
+  return Buffer.concat(
     fields.map(([number, value]) => {
       const bytes = Buffer.from(value);
       return Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
     }),
   );
+}
+
+/** One gRPC frame around such a message. */
+export function grpcOf(fields: Parameters<typeof messageOf>[0]): Buffer {
+  const message = messageOf(fields);
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
   return Buffer.concat([head, message]);

@@ -4,7 +4,7 @@ import { refuse } from '../ai-request.ts';
 import type { DialectRow } from '../dialect.ts';
 import { type Facts, flagAt, has, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
 import { readTypedContent } from '../input-classes.ts';
-import { nameOfServer } from '../tools.ts';
+import { readRemoteServers } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
 
 const MODEL_KEYS: ReadonlySet<string> = new Set(OPENAI_MODEL_KEYS);
@@ -68,10 +68,7 @@ export function readMessage(body: JsonObject, facts: Facts): void {
     if (type !== 'custom') facts.checkNested(tool);
     facts.tool(type === 'custom' ? 'function' : 'server', tool['name']);
   }
-  for (const server of objectsAt(body, 'mcp_servers')) {
-    facts.check(server);
-    facts.tool('mcp', nameOfServer(server, ['url']));
-  }
+  readRemoteServers(body, facts);
   if (has(body, 'container')) facts.classes.add('stored');
 }
 

@@ -9,7 +9,7 @@ import { refuse } from '../ai-request.ts';
 import type { DialectRow } from '../dialect.ts';
 import { countAt, type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
 import { readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
-import { readTools } from '../tools.ts';
+import { readRemoteServers, readTools } from '../tools.ts';
 import { readMessages, readModels } from './openai.ts';
 
 const BOUNDS = ['max_tokens', 'max_tokens_to_sample', 'max_gen_len', 'maxTokens', 'max_new_tokens'] as const;
@@ -99,6 +99,9 @@ function readInvoke(body: JsonObject, facts: Facts): void {
   }
   if (facts.classes.size === 0) facts.classes.add('unknown');
   readTools(body, facts);
+  readRemoteServers(body, facts);
+  // the models of Amazon take the tools of Converse
+  readToolConfig(body, facts);
 }
 
 function readConverse(body: JsonObject, facts: Facts): void {
@@ -123,8 +126,14 @@ function readConverse(body: JsonObject, facts: Facts): void {
       );
     }
   }
-  const tools = objectAt(body, 'toolConfig');
-  for (const tool of tools === undefined ? [] : objectsAt(tools, 'tools')) readTool(tool, facts);
+  readToolConfig(body, facts);
+}
+
+function readToolConfig(body: JsonObject, facts: Facts): void {
+  const config = objectAt(body, 'toolConfig');
+  if (config === undefined) return;
+  facts.check(config);
+  for (const tool of objectsAt(config, 'tools')) readTool(tool, facts);
 }
 
 function readTool(tool: JsonObject, facts: Facts): void {

@@ -1,9 +1,10 @@
 /** The Cohere API. Its first version picks a model where none is named: here that is a model unknown. */
-import type { JsonObject } from '../../../domain/json.ts';
+import { isJsonObject } from '../../../domain/decision-request.ts';
+import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import type { Operation } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, listAt, numberAt, objectsAt, textAt } from '../facts.ts';
-import { readTexts, readTypedContent } from '../input-classes.ts';
+import { countAt, type Facts, flagAt, has, isList, listAt, numberAt, objectsAt, textAt } from '../facts.ts';
+import { isMediaKey, readTexts, readTypedContent } from '../input-classes.ts';
 import { nameOfTool } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
 
@@ -35,7 +36,9 @@ function readChat(body: JsonObject, facts: Facts): void {
   readTextRequest(body, facts);
   readMessages(body, facts);
   for (const turn of objectsAt(body, 'chat_history')) readTypedContent(turn['message'], facts);
-  for (const document of listAt(body, 'documents')) readTexts(document, facts);
+  for (const document of listAt(body, 'documents')) facts.classes.add(isText(document) ? 'text' : 'unknown');
+  // the turns of a conversation that the upstream keeps
+  if (has(body, 'conversation_id')) facts.classes.add('stored');
   for (const tool of objectsAt(body, 'tools')) {
     facts.check(tool);
     facts.tool('function', nameOfTool(tool, 'function', facts));
@@ -43,6 +46,18 @@ function readChat(body: JsonObject, facts: Facts): void {
   for (const connector of objectsAt(body, 'connectors')) {
     facts.tool('server', `connector:${textAt(connector, 'id') ?? ''}`);
   }
+}
+
+/** Documents are texts, or objects of any keys whose values are texts: Cohere hands them to the model as they are. */
+function isText(value: JsonValue): boolean {
+  if (typeof value === 'string') return !/^data:/i.test(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (isList(value)) return value.every(isText);
+  return (
+    isJsonObject(value) &&
+    Object.keys(value).every(key => !isMediaKey(key)) &&
+    Object.values(value).every(isText)
+  );
 }
 
 function readTextRequest(body: JsonObject, facts: Facts): void {

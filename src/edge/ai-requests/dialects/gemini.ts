@@ -267,6 +267,7 @@ function readRaw(body: JsonObject, facts: Facts): void {
   if (has(body, 'anthropic_version')) readMessage(body, facts);
   else if (has(body, 'instances')) readPredict(body, facts);
   else readChat(body, facts);
+  if (facts.classes.size === 0) facts.classes.add('unknown');
 }
 
 /** Keys that only one of the formats has. */
@@ -287,7 +288,7 @@ function readInteraction(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['model']);
   facts.stream = flagAt(body, 'stream');
   readTypedContent(body['input'], facts);
-  if (has(body, 'previous_interaction_id')) facts.classes.add('stored');
+  if (has(body, either(body, 'previousInteractionId')[0])) facts.classes.add('stored');
   for (const tool of objectsAt(body, 'tools')) {
     const type = textAt(tool, 'type') ?? '';
     if (type === 'mcp_server') readServer(tool, facts);
@@ -297,6 +298,6 @@ function readInteraction(body: JsonObject, facts: Facts): void {
       facts.tool('server', camelCase(type));
     }
   }
-  const config = objectAt(body, 'generation_config');
+  const config = objectAt(body, either(body, 'generationConfig')[0]);
   if (config !== undefined) readConfig(config, facts);
 }

@@ -15,6 +15,16 @@ const FIXED32 = 5;
 /** Most fields of one message at its top level. */
 const MAX_FIELDS = 10_000;
 
+/** Parameter by which a tensor lies in memory of the server, where anyone's may lie. */
+export const SHARED_MEMORY = 'shared_memory_region';
+/** Fields of a call that hold tensors, and the field of their parameters. */
+const TENSORS: readonly (readonly [field: number, parameters: number])[] = [
+  [5, 4],
+  [6, 2],
+];
+/** Fields that are looked at, of which all are kept. */
+const ALL_KEPT = 6;
+
 /** The parameter `unload_dependents: false`, which Triton's own client always sends. */
 const NO_DEPENDENTS = Buffer.from('\n\x11unload_dependents\x12\x02\x08\x00', 'latin1');
 
@@ -49,7 +59,19 @@ function readMessage(bytes: Uint8Array, facts: Facts, method: string, input: Inp
   }
   if (model === '') refuse('MODEL_UNKNOWN', 'the message names no model');
   facts.models.name('the message', version === '' ? model : `${model}@${version}`);
-  if (input !== undefined) facts.media(input, bytes.byteLength);
+  if (input === undefined) return;
+  facts.media(input, bytes.byteLength);
+  for (const [field, place] of TENSORS) {
+    for (const tensor of fields.get(field) ?? []) {
+      const names = (readFields(tensor).get(place) ?? []).flatMap(entry => readFields(entry).get(1) ?? []);
+      if (names.some(name => Buffer.from(name).toString('latin1') === SHARED_MEMORY)) refuseSharedMemory();
+    }
+  }
+}
+
+/** What lies there was not shown, and may be another tenant's. */
+export function refuseSharedMemory(): never {
+  refuse('INPUT_REJECTED', 'a tensor lies in shared memory of the server, which nobody here sees');
 }
 
 /** The only message of a unary call (gRPC over HTTP/2, "Length-Prefixed-Message"). */
@@ -79,7 +101,9 @@ function readFields(message: Uint8Array): ReadonlyMap<number, readonly Uint8Arra
     else if (wire === FIXED32) reader.take(4);
     else if (wire === BYTES) {
       const bytes = reader.take(reader.varint());
-      fields.set(number, [...(number <= 3 ? (fields.get(number) ?? []) : []), bytes]);
+      const known = fields.get(number);
+      if (known === undefined || number > ALL_KEPT) fields.set(number, [bytes]);
+      else known.push(bytes);
     } else refuse('BODY_UNREADABLE', 'the message has a field of an unknown kind');
   }
   return fields;

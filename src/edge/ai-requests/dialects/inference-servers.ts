@@ -8,10 +8,12 @@ import { parseBodyJson } from '../json-text.ts';
 import type { DialectRow } from '../dialect.ts';
 import { type Facts, flagAt, has, objectAt, objectsAt, textAt } from '../facts.ts';
 import type { HeaderList } from '../header-list.ts';
-import { readInstances, readTexts } from '../input-classes.ts';
+import { readGenerated, readInstances, readTexts } from '../input-classes.ts';
 import { isModelKey } from '../model-names.ts';
+import { readLoadedTools } from '../tools.ts';
 import { isJsonObject } from '../../../domain/decision-request.ts';
-import { openAiRows, readChat } from './openai.ts';
+import { refuseSharedMemory, SHARED_MEMORY } from './inference-grpc.ts';
+import { openAiRows, readChat, readResponses } from './openai.ts';
 
 /** Where versions stand, and the name that comes of it. */
 const KSERVE_NAMES = [
@@ -203,6 +205,9 @@ function readInfer(bytes: Uint8Array, facts: Facts, headers: HeaderList): void {
     facts.check(input);
     facts.classes.add(textAt(input, 'datatype') === 'BYTES' ? 'unknown' : 'tensor');
   }
+  for (const tensor of [...inputs, ...objectsAt(body, 'outputs')]) {
+    if (Object.hasOwn(objectAt(tensor, 'parameters') ?? {}, SHARED_MEMORY)) refuseSharedMemory();
+  }
 }
 
 function readGenerate(body: JsonObject, facts: Facts): void {
@@ -210,6 +215,7 @@ function readGenerate(body: JsonObject, facts: Facts): void {
   readTexts(body['text_input'], facts);
   const parameters = objectAt(body, 'parameters');
   if (parameters !== undefined) facts.check(parameters);
+  readGenerated(body, facts);
   const sampling = samplingOf(body, facts);
   for (const place of [body, parameters, sampling].filter(one => one !== undefined)) {
     facts.bound(place, ['max_tokens', 'max_new_tokens']);
@@ -248,6 +254,10 @@ function readFrame(body: JsonObject, facts: Facts): void {
     facts.operation = 'generate';
     readTexts(body['prompt'], facts);
     readChat(body, facts);
+  } else if (key === 'input') {
+    readTexts(body['input'], facts);
+    readLoadedTools(body['input'], facts);
+    readResponses({ ...body, input: null }, facts);
   } else readInstances(body[key] ?? null, facts);
   facts.models.name('the body', body['model']);
 }

@@ -97,7 +97,15 @@ function readManaged(body: JsonObject, facts: Facts): void {
     if (has(body, key)) facts.models.add(`\`${key}\``, body[key] ?? null);
   }
   if (has(body, 'modelfile')) refuse('MODEL_UNKNOWN', 'a `modelfile` names the model that it starts from');
+  for (const [key, value] of Object.entries(body)) {
+    if (value !== null && ELSEWHERE.has(key.normalize('NFKC').toLowerCase())) {
+      refuse('MODEL_UNKNOWN', `\`${key}\` takes the model from a place that is not decided`);
+    }
+  }
 }
+
+/** A Modelfile on the server, as older versions take it, and another server that runs the model. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['path', 'remote_host', 'remote_model']);
 
 /** Keys of the management have no meaning for inference, so that one who reads them differs from Ollama. */
 function refuseManagement(body: JsonObject): void {

@@ -212,8 +212,12 @@ export function readMessages(body: JsonObject, facts: Facts): void {
 }
 
 /** The Responses API. A stored prompt brings its own model and tools, which nobody here sees. */
-function readResponses(body: JsonObject, facts: Facts): void {
+export function readResponses(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
+  // Microsoft Foundry runs an agent in the place of the model
+  if (has(body, 'agent') || has(body, 'agent_reference')) {
+    refuse('MODEL_UNKNOWN', 'an agent decides about the model and the tools');
+  }
   readSampling(body, facts, ['max_output_tokens']);
   if (has(body, 'prompt')) refuse('MODEL_UNKNOWN', 'a stored prompt decides about the model and the tools');
   readTypedContent(body['input'], facts);

@@ -2,7 +2,7 @@
  * vLLM, and the servers of Hugging Face. vLLM takes the name of a LoRA adapter for a model; Hugging Face serves
  * one model, which only the operator's route can name.
  */
-import type { JsonObject } from '../../../domain/json.ts';
+import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type Operation, refuse } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
 import { countAt, type Facts, flagAt, has, objectAt, promptsIn } from '../facts.ts';
@@ -66,7 +66,26 @@ export function huggingFaceRows(): DialectRow[] {
       stream: true,
     },
     ...openAiRows('huggingface').filter(({ dialect }) => /\.(?:chat|completions|embeddings)$/.test(dialect)),
-  ].map(row => ({ ...row, bodyModel: 'mentioned' as const, anyModels: PLACEHOLDERS }));
+  ].map(row => ({
+    ...row,
+    ...(row.body.kind === 'json' ? { body: { kind: 'json', read: withImages(row.body.read) } } : {}),
+    bodyModel: 'mentioned' as const,
+    anyModels: PLACEHOLDERS,
+  }));
+}
+
+/** TGI takes an image in Markdown, `![](https://…)`, out of any text, and fetches it. */
+function withImages(read: BodyReader): BodyReader {
+  return (body, facts) => {
+    read(body, facts);
+    if (showsImage(body)) facts.media('image');
+  };
+}
+
+function showsImage(value: JsonValue): boolean {
+  if (typeof value === 'string') return value.includes('![](');
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).some(showsImage);
 }
 
 function rowOf(family: string, [name, path, operation, read]: Entry): DialectRow {

@@ -1,12 +1,12 @@
 /** Requests of Cohere, Ollama, vLLM, Hugging Face and of the servers of numbers and tables; and MCP. */
-import { formOf, grpcOf, type Sample } from '../sample.ts';
+import { formOf, grpcOf, messageOf, type Sample } from '../sample.ts';
 
 const HI = [{ role: 'user', content: 'hi' }];
 
 // biome-ignore format: one request a line
 export const COHERE_SAMPLES: readonly Sample[] = [
   ['POST /v2/chat', { model: 'command-a', messages: HI, stream: true }, 'cohere.chat generate command-a', { stream: true }],
-  ['POST /v2/chat', { model: 'command-a', messages: HI, documents: ['d', { id: '1', data: { text: 'x' } }], max_tokens: 4 }, 'cohere.chat generate command-a', { max: 4, classes: ['text', 'unknown'] }],
+  ['POST /v2/chat', { model: 'command-a', messages: HI, documents: ['d', { id: '1', data: { text: 'x' } }], max_tokens: 4 }, 'cohere.chat generate command-a', { max: 4, classes: ['text'] }],
   ['POST /v2/chat', { model: 'command-a', messages: HI, tools: [{ type: 'function', function: { name: 'f' } }] }, 'cohere.chat generate command-a', { tools: ['function:f'] }],
   ['POST /v1/chat', { model: 'command-r', message: 'hi', chat_history: [{ role: 'USER', message: 'x' }], connectors: [{ id: 'web-search' }] }, 'cohere.chat generate command-r', { tools: ['server:connector:web-search'] }],
   ['POST /v1/chat', { model: 'command-r', message: 'hi', tools: [{ name: 'f', description: 'd' }] }, 'cohere.chat generate command-r', { tools: ['function:f'] }],
@@ -127,8 +127,8 @@ export const OPEN_INFERENCE_SAMPLES: readonly Sample[] = [
   ['POST /v2/models/llm/generate_stream', { text_input: 'x', max_tokens: 7 }, 'open-inference.generate-stream generate llm', { stream: true, max: 7 }],
   ['GET /v2/models/iris', undefined, 'open-inference.model invoke iris'],
   ['GET /v2/models/iris/versions/2/ready', undefined, 'open-inference.ready invoke iris@2'],
-  ['POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[1, 'iris'], [5, 'tensor']]), 'open-inference.grpc-ModelInfer predict iris', { headers: { 'content-type': 'application/grpc' }, classes: ['tensor'] }],
-  ['POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[5, 't'], [2, '4'], [1, 'iris'], [5, 't']]), 'open-inference.grpc-ModelInfer predict iris@4'],
+  ['POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[1, 'iris'], [5, messageOf([[1, 'x']])]]), 'open-inference.grpc-ModelInfer predict iris', { headers: { 'content-type': 'application/grpc' }, classes: ['tensor'] }],
+  ['POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[5, messageOf([[1, 'x']])], [2, '4'], [1, 'iris'], [5, messageOf([[1, 'x']])]]), 'open-inference.grpc-ModelInfer predict iris@4'],
   ['POST /inference.GRPCInferenceService/ModelMetadata', grpcOf([[1, 'iris']]), 'open-inference.grpc-ModelMetadata invoke iris'],
   ['POST /inference.GRPCInferenceService/RepositoryModelUnload', grpcOf([[2, 'iris']]), 'open-inference.grpc-RepositoryModelUnload retire iris'],
 ];
