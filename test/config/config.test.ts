@@ -109,11 +109,13 @@ describe('refusals', () => {
   });
 
   test('the range of a setting is not told of what lies inside of it', () => {
-    const profile = (given: object) => JSON.stringify([{ name: 'edge', kind: 'envoy', ...given }]);
-    const small = refusal({ DURAMEN_PEP_PROFILES: profile({ maxBodyBytes: 5 }) });
+    const profile = { name: 'edge', kind: 'envoy' };
+    const given = [{ ...profile, maxBodyBytes: 5 }];
+    const small = refusal({ DURAMEN_PEP_PROFILES: JSON.stringify(given) });
     expect(small).toContain('`pepProfiles[0].maxBodyBytes` from DURAMEN_PEP_PROFILES: must be at least 1024');
     expect(small).not.toContain('allowed:');
-    expect(refusal({ DURAMEN_PEP_PROFILES: '7' })).toContain('allowed: at most 256');
+    const many = Array.from({ length: 257 }, (_, at) => ({ ...profile, name: `p${at}` }));
+    expect(refusal({ DURAMEN_PEP_PROFILES: JSON.stringify(many) })).toContain('allowed: at most 256');
   });
 
   test('a refused secret is not repeated in the message', () => {
