@@ -171,6 +171,34 @@ function protects(name: GatewayName, showsBody: boolean): void {
     }
   });
 
+  test('hands on the decision though `Connection` names its headers, and no name that the client wrote', async () => {
+    const headers = {
+      ...ALICE,
+      connection: 'close, X-Duramen-Principal, x-duramen-model, x-duramen-decision-id',
+      'x-user': 'acme/bob',
+    };
+    expect((await send({ path: PREDICT, headers, body: '{}' })).status).toBe(200);
+    const [received] = upstream.take();
+    expect(received?.headers).toMatchObject({
+      'x-duramen-model': 'acme/support-llm',
+      'x-duramen-principal': 'User::acme/alice',
+      'x-duramen-tenant': 'acme',
+    });
+    expect(received?.headers['x-duramen-decision-id']).toMatch(/^[0-9a-f-]{36}$/);
+    // a server behind drops what this header names
+    expect(received?.headers['connection'] ?? '').not.toMatch(/duramen/i);
+    expect(received?.headers['x-user']).toBeUndefined();
+  });
+
+  test('upgrades no connection in secret', async () => {
+    const headers = { ...ALICE, connection: 'upgrade, x-duramen-model', upgrade: 'h2c' };
+    const reply = await send({ path: PREDICT, headers, body: '{}' });
+    const received = upstream.take();
+    expect(reply.status).toBe(received.length === 0 ? 403 : 200);
+    // a gateway takes the header away, or shows it and is denied
+    expect(received.flatMap(one => one.headers['upgrade'] ?? [])).toEqual([]);
+  });
+
   test('forwards no path but the one that was decided', async () => {
     for (const path of [
       '/predictions/x/../acme%2Fsupport-llm',
