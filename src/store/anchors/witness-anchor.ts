@@ -95,6 +95,9 @@ export class WitnessAnchor implements AnchorTarget {
       case 409:
         return this.#heldSize(size, contentType, body);
       case 422:
+        // no history contradicts the empty tree, so this is something else than a fork
+        if (Math.min(this.#cosigned, size) === 0)
+          throw new Error('the witness answered 422 to a request without a proof');
         throw new AnchorConflict(
           this.name,
           this.#cosigned,

@@ -154,6 +154,7 @@ describe('a refusal that is no conflict', () => {
       answer(409, '0\n', { 'content-type': 'text/x.tlog.size' }),
       /409 and has 0/,
     ],
+    ['a first checkpoint that it does not accept', answer(422, ''), /422 to a request without a proof/],
     ['a success without a signature', answer(200, ''), /malformed/],
     ['a success with something else', answer(200, 'thanks\n'), /malformed/],
     ['an answer without end', (_, response) => endless(response), /more than 16384 bytes/],
