@@ -194,6 +194,22 @@ describe('a start is refused, with what to do,', () => {
     expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged/);
   });
 
+  test('when a shard was emptied', () => {
+    seed();
+    truncateSync(newestShard(folder));
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*is damaged: .*restore all of it from a backup/);
+  });
+
+  test('when what outlives the entries is gone', () => {
+    seed();
+    const archive = join(folder, 'log', 'tiles.db');
+    rmSync(archive);
+    expect(refusal()).toMatch(/LOG_UNAVAILABLE.*tiles\.db` is missing, .*restore it from a backup/);
+    expect(existsSync(archive)).toBe(false);
+    writeFileSync(archive, '');
+    expect(refusal()).toBe('it started');
+  });
+
   test('when a leaf was changed behind its hash', () => {
     seed();
     const file = newestShard(folder);

@@ -68,7 +68,8 @@ export function checkShard(db: Database, { first }: Pick<ShardName, 'first'>): S
       .map(({ key, value }) => [key, value]),
   );
   const format = meta.get('format') ?? '';
-  if (!/^[1-9]\d{0,3}$/.test(format) || Number(format) > LEAF_VERSION) throw newerFormat(db.name, format);
+  if (!/^[1-9]\d{0,3}$/.test(format)) throw new Error('it does not say which format its leaves have');
+  if (Number(format) > LEAF_VERSION) throw newerFormat(db.name, format);
   return {
     origin: meta.get('origin') ?? '',
     verifierKey: meta.get('verifierKey'),
@@ -100,7 +101,7 @@ function checkTail(db: Database, first: number): number {
 function newerFormat(file: string, format: string): AppError {
   return new AppError(
     'LOG_UNAVAILABLE',
-    `the decision log \`${file}\` has leaves of format \`${format || 'unknown'}\`, this version writes ` +
+    `the decision log \`${file}\` has leaves of format \`${format}\`, this version writes ` +
       `\`${LEAF_VERSION}\`: start the version that made it`,
   );
 }

@@ -3,12 +3,13 @@
  * the newest one agrees with its tree and its signed checkpoint, and the key is the one of this log; else nothing is
  * opened, repaired or signed.
  */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import { Frontier } from '../../decision-log/frontier.ts';
 import type { SignedCheckpoint } from '../../decision-log/ports.ts';
 import type { Ed25519Signer } from '../../decision-log/signed-note.ts';
+import { AppError } from '../../domain/errors.ts';
 import { LEAF_VERSION } from '../../domain/log-entry.ts';
 import { LogArchive } from './log-archive.ts';
 import { damagedLog } from './log-check.ts';
@@ -67,6 +68,7 @@ export function startLog(options: StartOptions): StartedLog {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     removeDrafts(path);
     file = join(path, ARCHIVE_FILE);
+    requireArchive(options.folder, file);
     archive = LogArchive.open(options.folder, options.archiveMigrations, options.at);
     finishPruning(options.folder, archive);
     file = join(options.folder, FORMER_FILE);
@@ -95,6 +97,16 @@ export function startLog(options: StartOptions): StartedLog {
     archive?.close();
     throw damagedLog(file, error);
   }
+}
+
+/** It is made before the first shard: without it, what exports hold back, or the tree of removed shards, was lost. */
+function requireArchive(folder: string, file: string): void {
+  if (existsSync(file) || listShards(folder).length === 0) return;
+  throw new AppError(
+    'LOG_UNAVAILABLE',
+    `\`${file}\` is missing, and there are shards beside it: restore it from a backup; if there is none and no shard ` +
+      'was ever removed, make an empty file of this name, and register the exports again that retention waits for',
+  );
 }
 
 /** The first shard of a log, and its key. */

@@ -246,7 +246,7 @@ function explain(error: unknown, file: string): unknown {
 
 function damaged(file: string, text: string, cause?: unknown): AppError {
   return unavailable(
-    `the database \`${file}\` is damaged: ${text}: restore a backup, or move the file away to start empty`,
+    `the database \`${file}\` is damaged: ${text}: restore a backup, or move the file away and make an empty one of its name to begin anew`,
     cause,
   );
 }
