@@ -158,7 +158,7 @@ function portsOf(
 function problemsOf(state: StateStore, log: LogClient, reader: QueryClient): Stores['problems'] {
   return {
     state: () => (state.healthy ? undefined : 'the state store is restarting'),
-    log: () => (log.healthy ? undefined : log.status),
+    log: () => log.problem,
     query: () => (reader.healthy ? undefined : 'the query index is restarting'),
   };
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { MAX_BATCH_ENTRIES } from '../../src/store/sqlite/log-batch.ts';
 import { MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES } from '../../src/store/sqlite/log-queue.ts';
 import { decisionEntry, entryId, eventEntry } from '../decision-log/entries.ts';
+import { midweekClock } from '../decision-log/midweek-clock.ts';
 import { makeFolder, openBoth, openLog, until } from '../store/sqlite/sqlite-log.ts';
 
 let folder: string;
@@ -20,6 +21,23 @@ beforeEach(() => {
 afterEach(() => {
   process.off('worker', collect);
   rmSync(folder, { recursive: true, force: true });
+});
+
+test('a disk that does not answer is a problem while it lasts, though nothing has failed', async () => {
+  let now = 0;
+  const clock = { ...midweekClock, monotonic: () => now };
+  const log = await openLog(folder, { clock });
+  const waiting = log.append(decisionEntry(0));
+  now = 5_000;
+  expect(log.problem).toBeUndefined();
+  now = 6_500;
+  expect([log.problem, log.healthy]).toEqual([
+    expect.stringMatching(/waited for 6 s .*the disk hangs/),
+    true,
+  ]);
+  await waiting;
+  expect(log.problem).toBeUndefined();
+  await log.close();
 });
 
 test('a writer that dies mid-batch rejects what waits, restarts, and continues behind what is durable', async () => {

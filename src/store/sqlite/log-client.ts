@@ -28,6 +28,8 @@ const RESTART_MAX_MS = 5_000;
 const PROBE_MS = 1_000;
 /** How long `close` waits for the writer's thread to end, in milliseconds. */
 const CLOSE_WAIT_MS = 10_000;
+/** Longest wait of an entry for the disk before the log counts as stuck, in seconds. */
+const MAX_UNFLUSHED_SECONDS = 5;
 /** Seconds for Retry-After. */
 const RETRY_SECONDS = 1;
 
@@ -116,6 +118,14 @@ export class LogClient implements DecisionLog {
   /** Why it is not healthy, or `ok`. */
   get status(): string {
     return this.healthy ? 'ok' : this.detail;
+  }
+
+  /** What stands against sending traffic: `status`, or a disk that takes entries and does not answer. Undefined: nothing. */
+  get problem(): string | undefined {
+    if (!this.healthy) return this.detail;
+    const { oldestUnflushedSeconds } = this.statistics;
+    if (oldestUnflushedSeconds <= MAX_UNFLUSHED_SECONDS) return undefined;
+    return `an entry has waited for ${Math.floor(oldestUnflushedSeconds)} s to be on the disk: the disk hangs, or is far too slow`;
   }
 
   get statistics(): LogStatistics {
