@@ -53,6 +53,8 @@ describe('a full disk', () => {
       [false],
     ]);
     expect(small.size).toBe(taken.length);
+    await expect(small.append(decisionEntry(998))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
+    expect(health).toEqual([false]);
     // Nothing grows for a probe, so the log finds out by itself that it can be written.
     await until(() => small.healthy);
     await expect(small.append(decisionEntry(999))).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
@@ -76,6 +78,10 @@ describe('a full disk', () => {
       const { taken, error } = await fill(log, 1);
       expect(error).toMatchObject({ code: 'LOG_UNAVAILABLE' });
       expect(messageOf(error)).toContain('free some disk space');
+      await expect(reader.decisions({ filters: {}, limit: 1, order: 'desc' })).rejects.toMatchObject({
+        code: 'STORE_UNAVAILABLE',
+        message: 'no room is left to index the newest entries of the decision log: free some disk space',
+      });
       rmSync(ballast);
       await until(() => log.healthy);
       expect(await log.append(decisionEntry(5_000))).toMatchObject({ index: taken.length + 1 });

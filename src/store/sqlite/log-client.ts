@@ -356,10 +356,12 @@ export class LogClient implements DecisionLog {
   }
 
   private decline(phase: 'failing' | 'down' | 'fatal', detail: string): void {
+    const isNews = this.phase !== phase || this.detail !== detail;
     this.detail = detail;
     if (this.phase === 'closing' || this.phase === 'closed') return;
     this.phase = phase;
-    this.options.observer?.onHealth?.(false, detail);
+    // every batch meets a full disk anew: said once, or it floods what gathers the service's own log
+    if (isNews) this.options.observer?.onHealth?.(false, detail);
     if (phase === 'fatal') this.options.observer?.onFatal?.(detail);
   }
 

@@ -110,11 +110,18 @@ export class QueryService {
     return indexer.next;
   }
 
-  /** Runs on the index; when SQLite finds it damaged, replaces it and asks the caller to come back. */
+  /** Runs on the index; when SQLite finds it damaged, replaces it and asks the caller to come back, as for a full disk. */
   private guarded<T>(run: () => T): T {
     try {
       return run();
     } catch (error) {
+      if (isFull(error)) {
+        throw new AppError(
+          'STORE_UNAVAILABLE',
+          'no room is left to index the newest entries of the decision log: free some disk space',
+          { retryAfterSeconds: 1, cause: error },
+        );
+      }
       if (!isDamage(error)) throw error;
       this.replace(error.message);
       throw new AppError('NOT_READY', 'the index of the decision log was damaged and is built anew', {
@@ -181,6 +188,10 @@ function openIndex(db: Database, leaves: LeafSource): OpenIndex {
   const search = new QuerySearch(db, leaves);
   const pruner = new QueryPruner(db, leaves, () => indexer.forgetTerms());
   return { db, indexer, search, pruner };
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_FULL');
 }
 
 function isDamage(error: unknown): error is Error {
