@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Config } from './config/settings.ts';
 import { EventRelay } from './decision-log/event-relay.ts';
+import { changesOf, type StoreAges } from './decision-log/store-ages.ts';
 import { type Clock, type IdSource, timestamp } from './domain/clock.ts';
 import type { Services } from './edge/http/services.ts';
 import { SnapshotHolder } from './pdp/snapshot.ts';
@@ -29,7 +30,7 @@ import { continueRequest } from './wiring/log-succession.ts';
 import { assembleProfiles } from './wiring/pep-profiles.ts';
 import { assemblePolicy, startPolicyThreads } from './wiring/policy.ts';
 import { readRecordedAnswers } from './wiring/recorded-answers.ts';
-import { refuseOlderState } from './wiring/state-age.ts';
+import { refuseOlderStores } from './wiring/store-ages.ts';
 import { openStores, type Stores } from './wiring/stores.ts';
 import { tickShape } from './wiring/tick-shape.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
@@ -87,7 +88,8 @@ async function start(
   const core = makeCore(config, dependencies);
   const { clock, logger, certificates, version } = core;
   const { stores, anchors, threads, plane, recorded } = await openFolder(core, cleanup);
-  await refuseOlderState(stores);
+  await refuseOlderStores(stores);
+  await stores.subjects.makeMonthKeys();
   const events = await startEvents(stores, logger, cleanup);
   const control = assembleControl({ ...core, log: stores.log, plane });
   cleanup.add(() => control.close());
@@ -160,8 +162,8 @@ async function openFolder(core: ReturnType<typeof makeCore>, cleanup: Cleanup) {
   const plane = readControlPlane(config.control, clock, onFailure, recorded);
   const stores = await opening;
   // before anything is written to the log or served from it
-  const { log, tree, reader, verifierKey } = stores;
-  const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
+  const { ages, log, tree, reader, verifierKey } = stores;
+  const anchors = await openAnchors({ ...core, ages, log, tree, reader, verifierKey, waiting });
   cleanup.add(() => anchors.close());
   return { stores, anchors, threads, plane, recorded };
 }
@@ -189,9 +191,12 @@ async function openListeners(
 }
 
 /** Brings events that were left over into the log, and those to come. */
-async function startEvents({ outbox, log }: Stores, logger: Logger, cleanup: Cleanup): Promise<Events> {
-  const relay = new EventRelay(outbox, log, error =>
-    logger.warn({ err: error }, 'administrative events wait for the decision log'),
+async function startEvents({ ages, outbox, log }: Stores, logger: Logger, cleanup: Cleanup): Promise<Events> {
+  const relay = new EventRelay(
+    outbox,
+    () => changesOf(ages),
+    log,
+    error => logger.warn({ err: error }, 'administrative events wait for the decision log'),
   );
   cleanup.add(() => relay.close());
   await relay.start();
@@ -204,12 +209,12 @@ async function goLive(
     readonly config: Config;
     readonly version: string;
   },
-  { retention }: Stores,
+  { ages, retention }: Stores,
   anchors: Anchors,
   events: Events,
   cleanup: Cleanup,
 ): Promise<void> {
-  const mark = lifecycleMarks(events, core.clock, core.ids, core.version);
+  const mark = lifecycleMarks({ ...core, ages, events });
   await mark('service.start');
   cleanup.add(() => mark('service.stop'));
   await anchors.start();
@@ -223,14 +228,25 @@ async function goLive(
 }
 
 /** Writes the start and the stop of the service into the decision log. */
-function lifecycleMarks(events: Events, clock: Clock, ids: IdSource, version: string) {
-  return (kind: 'service.start' | 'service.stop') =>
-    events.record({
+function lifecycleMarks(parts: {
+  readonly ages: StoreAges;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly version: string;
+}) {
+  const { ages, events, clock, ids, version } = parts;
+  return async (kind: 'service.start' | 'service.stop') => {
+    // a database that has failed is no reason not to say that the service stops
+    const stores = await changesOf(ages).catch(() => undefined);
+    await events.record({
       kind,
       id: ids.next(),
       time: clock.now(),
       actor: 'system',
       subject: 'service',
       details: { version },
+      ...(stores === undefined ? {} : { stores }),
     });
+  };
 }

@@ -3,7 +3,7 @@
  * after it is durable in the log; after a crash it is appended again under the same id, and readers count it once.
  */
 import { AppError } from '../domain/errors.ts';
-import type { EventEntry } from '../domain/log-entry.ts';
+import type { EventEntry, StoreChanges } from '../domain/log-entry.ts';
 import { checkEvent } from './leaf.ts';
 import type { DecisionLog, Outbox } from './ports.ts';
 
@@ -14,6 +14,7 @@ const RELAY_RETRY_MS = 1_000;
 
 export class EventRelay {
   private readonly outbox: Outbox;
+  private readonly changes: () => Promise<StoreChanges | undefined>;
   private readonly log: Pick<DecisionLog, 'append'>;
   private readonly onError: (error: unknown) => void;
   private running: Promise<void> | undefined;
@@ -21,9 +22,18 @@ export class EventRelay {
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
-  /** @param onError hears of failures in the background; those of `flush` go to its caller */
-  constructor(outbox: Outbox, log: Pick<DecisionLog, 'append'>, onError: (error: unknown) => void) {
+  /**
+   * @param changes what the databases have, for the entries to name
+   * @param onError hears of failures in the background; those of `flush` go to its caller
+   */
+  constructor(
+    outbox: Outbox,
+    changes: () => Promise<StoreChanges | undefined>,
+    log: Pick<DecisionLog, 'append'>,
+    onError: (error: unknown) => void,
+  ) {
     this.outbox = outbox;
+    this.changes = changes;
     this.log = log;
     this.onError = onError;
   }
@@ -71,7 +81,10 @@ export class EventRelay {
       for (;;) {
         const events = await this.outbox.pending(RELAY_CHUNK);
         if (events.length === 0) return;
-        await Promise.all(events.map(event => this.log.append(fitting(event))));
+        // asked behind the events, so that it covers the change of each
+        const stores = await this.changes();
+        const named = stores === undefined ? {} : { stores };
+        await Promise.all(events.map(event => this.log.append({ ...fitting(event), ...named })));
         // Durable in the log from here. A crash before the next line repeats the events, which is harmless.
         await this.outbox.acknowledge(events.map(({ id }) => id));
       }

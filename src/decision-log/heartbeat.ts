@@ -3,13 +3,15 @@
  * was not running or that entries are missing. Invariant: nothing waits for a heartbeat, least of all the shutdown.
  */
 import type { Clock, IdSource } from '../domain/clock.ts';
-import type { EventEntry } from '../domain/log-entry.ts';
+import type { EventEntry, StoreChanges } from '../domain/log-entry.ts';
 import type { AnchorStatus } from './anchor-publisher.ts';
 import type { DecisionLog } from './ports.ts';
 import type { Timers } from './timers.ts';
 
 /** Longest name of an anchor in an entry, in characters: all of them together stay far below a leaf's limit. */
 const MAX_NAME = 200;
+/** How long a beat waits for what the databases have, in milliseconds. */
+const CHANGES_WAIT_MS = 5_000;
 
 export interface HeartbeatOptions {
   readonly log: Pick<DecisionLog, 'append' | 'size'>;
@@ -18,6 +20,8 @@ export interface HeartbeatOptions {
   readonly timers: Timers;
   readonly ids: IdSource;
   readonly anchors: () => readonly AnchorStatus[];
+  /** What the databases have, for the entry to name. Its failure costs the entry that and nothing else. */
+  readonly changes: () => Promise<StoreChanges>;
   /** Hears of entries that the log refused. */
   readonly onRefused: (error: unknown) => void;
 }
@@ -58,12 +62,31 @@ export class Heartbeat {
 
   #beat(): void {
     const { log, onRefused } = this.#options;
-    log.append(this.#entry()).catch(onRefused);
+    this.#changes()
+      .then(async stores => {
+        // stopped meanwhile
+        if (this.#cancel !== undefined) await log.append(this.#entry(stores));
+      })
+      .catch(onRefused);
   }
 
-  #entry(): EventEntry {
+  /** A database that is long in answering, such as one that is rewritten, does not hold up the beat. */
+  async #changes(): Promise<StoreChanges | undefined> {
+    const late = Promise.withResolvers<undefined>();
+    const cancel = this.#options.timers.after(CHANGES_WAIT_MS, () => late.resolve(undefined));
+    try {
+      return await Promise.race([this.#options.changes(), late.promise]);
+    } catch {
+      return undefined;
+    } finally {
+      cancel();
+    }
+  }
+
+  #entry(stores: StoreChanges | undefined): EventEntry {
     const { log, clock, ids, everySeconds, anchors } = this.#options;
     return {
+      ...(stores === undefined ? {} : { stores }),
       kind: 'log.heartbeat',
       id: ids.next(),
       time: clock.now(),

@@ -78,12 +78,14 @@ export function refuseLargeLeaf(): never {
 
 /** What a pseudonym can add to the length of a leaf. */
 const PSEUDONYM_ROOM = 64;
+/** What the numbers of changes can add to it. */
+const STORES_ROOM = 96;
 
 /** @throws AppError INVALID_REQUEST when no leaf can hold the event */
 export function checkEvent(event: EventEntry): void {
   const { actor, details, id, kind, subject, tenant, time } = event;
   const text = canonicalJson({ actor, details, id, kind, subject, tenant, time, v: LEAF_VERSION });
-  if (Buffer.byteLength(text) > MAX_LEAF_BYTES - PSEUDONYM_ROOM) refuseLargeLeaf();
+  if (Buffer.byteLength(text) > MAX_LEAF_BYTES - PSEUDONYM_ROOM - STORES_ROOM) refuseLargeLeaf();
 }
 
 /** The leaf of one entry; who has many keeps a LeafWriter. @throws as `LeafWriter.write` */
@@ -271,8 +273,13 @@ export class LeafWriter {
   #event(entry: EventEntry): string {
     const { actor, details, id, kind, tenant, time } = entry;
     const subject = this.#safeKey(entry.subject, time);
-    return canonicalJson({ actor, details, id, kind, subject, tenant, time, v: LEAF_VERSION });
+    const stores = storesPart(entry);
+    return canonicalJson({ actor, details, id, kind, stores, subject, tenant, time, v: LEAF_VERSION });
   }
+}
+
+function storesPart({ stores }: EventEntry): JsonObject | undefined {
+  return stores === undefined ? undefined : { state: stores.state, subjects: stores.subjects };
 }
 
 /** Parts of a request that are written before it, each as the text of its members. */

@@ -143,6 +143,14 @@ export class MonthKeyring {
     }));
   }
 
+  /** Other keys for the names of every retained month: nothing leads to a name that was made before. */
+  otherNames(random: (size: number) => Uint8Array): readonly MonthKey[] {
+    return [...this.#nameKeys.keys()].map(month => ({
+      kid: kidOf('', month),
+      key: random(NAMES_KEY_BYTES),
+    }));
+  }
+
   #keyFor(tenant: string, month: string): NamedKey {
     const keys = this.#digestKeys.get(month);
     const own = keys?.get(tenant) ?? keys?.get('');

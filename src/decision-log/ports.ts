@@ -271,6 +271,8 @@ export interface Erasure {
   readonly pseudonym?: Uint8Array;
   /** Keys that take the place of those of the same `kid`, which are lost with it. */
   readonly unregistered: readonly MonthKey[];
+  /** Its entity lives and stays with all that is about it: only the pseudonym is forgotten. */
+  readonly stays?: boolean;
 }
 
 /** What an erasure removed, and where else the state names the principal. */
@@ -304,10 +306,12 @@ export interface SubjectStore {
   /**
    * Forgets a principal: its subject, every earlier state of its entity and the kept answers that name it, and puts
    * `event` into the outbox, with `erased` added to its details. Once begun it is finished, also after a crash.
-   * Rejects with AppError PRINCIPAL_EXISTS while the entity lives, LOG_UNAVAILABLE while the outbox holds an event
-   * that names it; then nothing has changed.
+   * Rejects with AppError PRINCIPAL_EXISTS while the entity lives and does not stay, LOG_UNAVAILABLE while the outbox
+   * holds an event that names it; then nothing has changed.
    */
   erase(erasure: Erasure, event: EventEntry): Promise<ErasedTraces>;
+  /** Puts other keys of names in the place of those of the same `kid`, which are destroyed. */
+  replaceNameKeys(keys: readonly MonthKey[]): Promise<void>;
 }
 
 /** Who stands behind the pseudonyms of leaves. */

@@ -44,19 +44,19 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
     this.#options = options;
   }
 
-  /** A registry that is loaded. Rejects as the store. */
+  /** A registry that is loaded and has its keys. Rejects as the store. */
   static async open(options: SubjectRegistryOptions): Promise<SubjectRegistry> {
     const registry = new SubjectRegistry(options);
     await registry.load();
+    await registry.makeMonthKeys();
     return registry;
   }
 
-  /** Loads everything, once, and makes the shared keys of this month and the next. Rejects as the store. */
+  /** Loads everything, once, and changes nothing: `makeMonthKeys` is to follow. Rejects as the store. */
   async load(): Promise<void> {
     const { store } = this.#options;
     for await (const chunk of store.load()) this.#table.add(chunk);
     this.#months.add(await store.monthKeys());
-    await this.makeMonthKeys();
   }
 
   /** Registered principals. */
@@ -144,10 +144,12 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
   /**
    * Forgets a principal. Rejects as `SubjectStore.erase`; an erasure that failed halfway may be asked for again.
    * @param describe the event, given the pseudonym; undefined: the principal was never registered
+   * @param stays its entity lives and stays, under another pseudonym from here on
    */
   erase(
     principal: EntityRef,
     describe: (pseudonym: string | undefined) => EventEntry,
+    stays = false,
   ): Promise<ErasedTraces & { readonly event: EventEntry }> {
     return this.#inTurn(async () => {
       const entity = entityKey(principal);
@@ -157,13 +159,24 @@ export class SubjectRegistry implements LeafPrivacy, SubjectResolver {
       const erasure = {
         principal,
         unregistered,
+        stays,
         ...(pseudonym === undefined ? {} : { pseudonym: pseudonymBytes(pseudonym) }),
       };
       const traces = await this.#options.store.erase(erasure, event);
       // Point of no return: nothing in the store leads from the pseudonym to the principal any more.
       this.#table.remove(entity);
       this.#months.add({ input: [], unregistered });
+      if (stays) await this.#add([entity]);
       return { ...traces, event };
+    });
+  }
+
+  /** Forgets every name of principals that were never registered: those erased may be among them. Rejects as the store. */
+  forgetNames(): Promise<void> {
+    return this.#inTurn(async () => {
+      const unregistered = this.#months.otherNames(this.#options.random);
+      await this.#options.store.replaceNameKeys(unregistered);
+      this.#months.add({ input: [], unregistered });
     });
   }
 

@@ -109,6 +109,12 @@ export const EVENT_KINDS = [
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
+/** How often the databases beside the log had been changed when an entry was appended. */
+export interface StoreChanges {
+  readonly state: number;
+  readonly subjects: number;
+}
+
 /** An administrative change or an event of the service itself. */
 export interface EventEntry {
   readonly kind: EventKind;
@@ -122,6 +128,8 @@ export interface EventEntry {
   /** What it concerns: an entity key, a bundle digest, a layer, a key id. */
   readonly subject: string;
   readonly details: JsonObject;
+  /** Absent where it was not asked for. A start refuses databases that have less. */
+  readonly stores?: StoreChanges;
 }
 
 export type LogEntry = DecisionEntry | EventEntry;

@@ -29,6 +29,7 @@ import {
   recordedSuccession,
   successionDetails,
 } from '../decision-log/succession.ts';
+import { changesOf, type StoreAges } from '../decision-log/store-ages.ts';
 import type { Timers } from '../decision-log/timers.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { AppError, messageOf } from '../domain/errors.ts';
@@ -56,6 +57,7 @@ export interface AnchorParts {
   readonly verifierKey: string;
   readonly tree: LogTree;
   readonly reader: Pick<LogReader, 'leaf'>;
+  readonly ages: Pick<StoreAges, 'read'>;
   /** A request for a new log, which this log answers. */
   readonly waiting: NewLogRequest | undefined;
 }
@@ -217,7 +219,7 @@ function publishing(
   missing: readonly string[],
   kept: CosignedCheckpoint | undefined,
 ): Anchors {
-  const { config, clock, ids, log, logger, metrics } = parts;
+  const { ages, config, clock, ids, log, logger, metrics } = parts;
   const broken = Promise.withResolvers<string>();
   const publisher = new AnchorPublisher({
     log,
@@ -238,6 +240,7 @@ function publishing(
     timers: PROCESS_TIMERS,
     ids,
     anchors: () => publisher.status,
+    changes: () => changesOf(ages),
     onRefused: error => logger.warn({ err: error }, 'a heartbeat could not be logged'),
   });
   return {

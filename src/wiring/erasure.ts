@@ -3,6 +3,8 @@
  * the log and the answer say about it does not name it; the call may be repeated until it succeeds; what the log says
  * is forgotten is forgotten again when a restored store knows it.
  */
+import { join } from 'node:path';
+import type { Config } from '../config/settings.ts';
 import type { LoggedLeaf, LogReader, Page } from '../decision-log/ports.ts';
 import { entityRef } from '../decision-log/subject-name.ts';
 import type { SubjectRegistry } from '../decision-log/subject-registry.ts';
@@ -15,14 +17,17 @@ import type { EntityRef } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
 import type { ErasedPrincipal, ErasureRequest } from '../edge/http/services.ts';
 import { mayActFor } from '../identity/authority.ts';
+import { formerErasures } from '../store/sqlite/former-erasures.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Events } from './events.ts';
+import { RETIRED_FOLDER } from './log-succession.ts';
 import type { Policy } from './policy.ts';
 import type { Stores } from './stores.ts';
 
 interface EraserParts {
   readonly directory: Pick<DirectoryService, 'delete' | 'whileAbsent'>;
-  readonly registry: Pick<SubjectRegistry, 'erase' | 'resolve'>;
+  readonly registry: Pick<SubjectRegistry, 'erase' | 'forgetNames' | 'resolve'>;
+  readonly former: FormerErasures;
   readonly log: Pick<LogReader, 'decisions' | 'events'>;
   readonly events: Pick<Events, 'announce'>;
   readonly clock: Clock;
@@ -30,8 +35,16 @@ interface EraserParts {
   readonly logger: Logger;
 }
 
+/** What logs tell that this one took the place of. */
+interface FormerErasures {
+  /** Subjects of their erasures, unless a start with this log has repeated these. */
+  due(): Promise<readonly string[]>;
+  done(): Promise<void>;
+}
+
 /** The eraser of a service. */
 export function makeEraser(parts: {
+  readonly config: Pick<Config, 'dataDir'>;
   readonly stores: Stores;
   readonly policy: Policy;
   readonly events: Events;
@@ -39,12 +52,22 @@ export function makeEraser(parts: {
   readonly ids: IdSource;
   readonly logger: Logger;
 }): Eraser {
-  const { stores, policy, events, clock, ids, logger } = parts;
-  const { registry } = stores.subjects;
+  const { config, stores, policy, events, clock, ids, logger } = parts;
+  const { ages, subjects } = stores;
+  const { registry } = subjects;
   return new Eraser({
     directory: policy.directory,
     registry,
     log: stores.reader,
+    former: {
+      async due() {
+        if (!(await ages.erasuresDue())) return [];
+        return formerErasures(join(config.dataDir, RETIRED_FOLDER), (file, error) =>
+          logger.error({ file, err: error }, 'erasures in a log that was set aside cannot be repeated'),
+        );
+      },
+      done: () => ages.erasuresRepeated(),
+    },
     events,
     clock,
     ids,
@@ -96,26 +119,38 @@ export class Eraser {
   }
 
   async #repeat(): Promise<void> {
+    const { former, registry } = this.#parts;
+    const erasedBefore = await former.due();
+    // whom these were about, no entry tells
+    if (erasedBefore.includes(UNREGISTERED)) await registry.forgetNames();
+    await this.#forgetAgain(erasedBefore);
+    for await (const pseudonyms of this.#erasedPages()) await this.#forgetAgain(pseudonyms);
+    await former.done();
+  }
+
+  /** Forgets those of erased principals whom the store knows. */
+  async #forgetAgain(pseudonyms: readonly string[]): Promise<void> {
     const { registry, events, logger } = this.#parts;
-    for await (const pseudonyms of this.#erasedPages()) {
-      for (const [pseudonym, entity] of await registry.resolve(pseudonyms)) {
-        const principal = entityRef(entity);
-        const request = { principal, reason: REPEATED, deleteEntity: false };
-        const about = { pseudonym, tenant: ownerByName(principal), entityDeleted: false };
-        try {
-          const { event } = await registry.erase(principal, () => this.#event(request, about, SYSTEM));
-          await events.announce(event);
-        } catch (error) {
-          if (!(error instanceof AppError) || error.code !== 'PRINCIPAL_EXISTS') throw error;
-          logger.error(
-            { pseudonym },
-            'an erased principal is in the directory again, restored: erase it again',
-          );
-          continue;
-        }
+    for (const [pseudonym, entity] of await registry.resolve(pseudonyms)) {
+      const principal = entityRef(entity);
+      const request = { principal, reason: REPEATED, deleteEntity: false };
+      const about = { pseudonym, tenant: ownerByName(principal), entityDeleted: false };
+      const describe = () => this.#event(request, about, SYSTEM);
+      try {
+        const { event } = await registry.erase(principal, describe);
+        await events.announce(event);
         logger.warn(
           { pseudonym },
           'an erasure was repeated: the store that knew the principal is a restored one',
+        );
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'PRINCIPAL_EXISTS') throw error;
+        // who is in the directory may be somebody else by now, whom the former entries are not about either
+        const { event } = await registry.erase(principal, describe, true);
+        await events.announce(event);
+        logger.error(
+          { pseudonym },
+          'an erased principal is in the directory again, under another pseudonym: erase it again if it was restored',
         );
       }
     }

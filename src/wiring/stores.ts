@@ -8,6 +8,7 @@ import type {
   LogTree,
   Outbox,
 } from '../decision-log/ports.ts';
+import type { StoreAges } from '../decision-log/store-ages.ts';
 import type { DirectoryStore } from '../directory/ports.ts';
 import { type Clock, timestamp } from '../domain/clock.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
@@ -50,6 +51,7 @@ export interface Stores {
   readonly penalties: PenaltyStore;
   readonly revocations: RevocationStore;
   readonly outbox: Outbox;
+  readonly ages: StoreAges;
   readonly idempotency: IdempotencyStore;
   readonly log: DecisionLog;
   readonly reader: LogReader;
@@ -149,10 +151,18 @@ function portsOf(
   state: StateStore,
 ): Pick<
   Stores,
-  'bundles' | 'keys' | 'callerKeys' | 'profiles' | 'penalties' | 'revocations' | 'outbox' | 'idempotency'
+  | 'bundles'
+  | 'keys'
+  | 'callerKeys'
+  | 'profiles'
+  | 'penalties'
+  | 'revocations'
+  | 'outbox'
+  | 'ages'
+  | 'idempotency'
 > {
-  const { bundles, keys, callerKeys, profiles, penalties, revocations, outbox, idempotency } = state;
-  return { bundles, keys, callerKeys, profiles, penalties, revocations, outbox, idempotency };
+  const { bundles, keys, callerKeys, profiles, penalties, revocations, outbox, ages, idempotency } = state;
+  return { bundles, keys, callerKeys, profiles, penalties, revocations, outbox, ages, idempotency };
 }
 
 function problemsOf(state: StateStore, log: LogClient, reader: QueryClient): Stores['problems'] {

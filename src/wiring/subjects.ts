@@ -40,7 +40,7 @@ export class Subjects {
   #stop: () => void = () => undefined;
   #upkeep: Promise<void> = Promise.resolve();
 
-  /** Knows nobody before `load` has resolved. */
+  /** Knows nobody before `load` has resolved, and can name nobody unknown before `makeMonthKeys` has. */
   constructor(parts: SubjectParts) {
     const { store, clock, random, logger } = parts;
     this.#parts = parts;
@@ -54,9 +54,14 @@ export class Subjects {
     this.directory = registering(parts.directory, this.registry);
   }
 
-  /** Loads the registry, once. Rejects as the store. */
+  /** Loads the registry, once, and changes nothing. Rejects as the store. */
   load(): Promise<void> {
     return this.registry.load();
+  }
+
+  /** See `SubjectRegistry.makeMonthKeys`. */
+  makeMonthKeys(): Promise<void> {
+    return this.registry.makeMonthKeys();
   }
 
   /** Says which context keys are personal: those configured, and those of the schema at the time of a decision. */

@@ -158,6 +158,21 @@ function describeErasure(state: () => OpenState): void {
     expect(await state().outbox.pending(10)).toEqual([]);
   });
 
+  test('`erase` of a principal that stays forgets its subject, and nothing that is about it', async () => {
+    const answered = await state().subjects.erase({ ...erasure, stays: true }, event('e', 'audit.erase'));
+    expect(answered).toMatchObject({ revisions: 0, answers: 0 });
+    expect([...(await kept(state())).keys()]).toEqual([BOB_KEY]);
+    for (const revision of [1, 2]) expect(await state().directory.at(ALICE, revision)).toBeDefined();
+    expect(await state().idempotency.find('k', 'about')).toBeDefined();
+    expect((await state().outbox.pending(10)).map(({ id }) => id)).toEqual(['e']);
+  });
+
+  test('`replaceNameKeys` puts keys in the place of others, and adds none', async () => {
+    await state().subjects.addMonthKeys({ input: [], unregistered: [namesKey('2026-11', 1)] }, AT);
+    await state().subjects.replaceNameKeys([namesKey('2026-11', 9), namesKey('2020-01', 9)]);
+    expect(marks((await state().subjects.monthKeys()).unregistered)).toEqual({ '/2026-11': 9 });
+  });
+
   test('`erase` waits for events that name the principal, and changes nothing', async () => {
     await commit(state(), [remove(ALICE.id)], 'removed');
     const tx = await state().directory.begin();

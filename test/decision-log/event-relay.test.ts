@@ -31,7 +31,9 @@ function setUp() {
     if (gate.refusing) throw new AppError('LOG_UNAVAILABLE', 'refused by the test');
     return log.append(entry);
   };
-  const relay = new EventRelay(outbox, { append }, error => void errors.push(error));
+  let asked = 0;
+  const changes = async () => ({ state: (asked += 1), subjects: 7 });
+  const relay = new EventRelay(outbox, changes, { append }, error => void errors.push(error));
   const logged = async () =>
     (await log.events({ limit: 1_000, order: 'asc' })).items.map(({ content }) => content['id']);
   return { outbox, log, relay, gate, errors, logged };
@@ -45,6 +47,19 @@ describe('EventRelay', () => {
     await relay.flush();
     expect(await logged()).toEqual(Array.from({ length: count }, (_, at) => entryId(at)));
     expect(outbox.events).toEqual([]);
+  });
+
+  test('each event names what the databases have when it is appended', async () => {
+    const { outbox, log, relay } = setUp();
+    outbox.events.push(eventEntry(1));
+    await relay.flush();
+    outbox.events.push(eventEntry(2));
+    await relay.flush();
+    const { items } = await log.events({ limit: 10, order: 'asc' });
+    expect(items.map(({ content }) => content['stores'])).toEqual([
+      { state: 1, subjects: 7 },
+      { state: 2, subjects: 7 },
+    ]);
   });
 
   test('a flush covers what is in the outbox when it is called, also while another flush runs', async () => {

@@ -2,10 +2,16 @@
 import { describe, expect, test } from 'vitest';
 import type { AnchorStatus } from '../../src/decision-log/anchor-publisher.ts';
 import { Heartbeat } from '../../src/decision-log/heartbeat.ts';
-import type { EventEntry, LogEntry } from '../../src/domain/log-entry.ts';
+import type { EventEntry, LogEntry, StoreChanges } from '../../src/domain/log-entry.ts';
 import { ManualTime } from './manual-time.ts';
 
-function setUp(append: (entry: LogEntry) => Promise<void> = async () => undefined, everySeconds = 60) {
+const CHANGES = { state: 12, subjects: 3 };
+
+function setUp(
+  append: (entry: LogEntry) => Promise<void> = async () => undefined,
+  everySeconds = 60,
+  changes: () => Promise<StoreChanges> = async () => CHANGES,
+) {
   const time = new ManualTime();
   const entries: EventEntry[] = [];
   const refused: unknown[] = [];
@@ -35,6 +41,7 @@ function setUp(append: (entry: LogEntry) => Promise<void> = async () => undefine
     timers: time,
     ids: { next: () => `id-${ids++}` },
     anchors: () => anchors,
+    changes,
     onRefused: error => refused.push(error),
   });
   return { time, entries, refused, heartbeat };
@@ -53,7 +60,7 @@ describe('a heartbeat', () => {
     expect(new Set(entries.map(({ id }) => id)).size).toBe(4);
   });
 
-  test('says how large the log was, how often it beats, and how old each anchor is', async () => {
+  test('says how large the log was, how often it beats, how old each anchor is, and what the databases have', async () => {
     const { time, entries, heartbeat } = setUp();
     heartbeat.start();
     await time.advance(60_000);
@@ -64,6 +71,7 @@ describe('a heartbeat', () => {
         time: Date.UTC(2026, 10, 20, 12, 1),
         actor: 'system',
         subject: 'log',
+        stores: CHANGES,
         details: {
           size: 41,
           everySeconds: 60,
@@ -84,6 +92,17 @@ describe('a heartbeat', () => {
     heartbeat.start();
     await time.advance(30_000);
     expect([entries.length, refused.length]).toEqual([3, 3]);
+  });
+
+  test.each([
+    ['fail', () => Promise.reject(new Error('the store is restarting'))],
+    ['are long in coming', () => new Promise<StoreChanges>(() => undefined)],
+  ])('comes without the numbers of databases when they %s', async (_what, changes) => {
+    const { time, entries, refused, heartbeat } = setUp(undefined, 60, changes);
+    heartbeat.start();
+    await time.advance(70_000);
+    expect(entries.map(({ kind, stores }) => [kind, stores])).toEqual([['log.heartbeat', undefined]]);
+    expect(refused).toEqual([]);
   });
 
   test('that hangs holds up neither the next one nor the stop', async () => {

@@ -258,8 +258,10 @@ describe('a leaf', () => {
 describe('checkEvent', () => {
   test('takes an event that a leaf can hold and refuses one that is too long', () => {
     const sized = (length: number) => eventEntry(1, { details: { text: 'x'.repeat(length) } });
-    const room = MAX_LEAF_BYTES - 64 - Buffer.byteLength(leafText(sized(0)));
-    checkEvent(sized(room - 64));
+    const room = MAX_LEAF_BYTES - 64 - 96 - Buffer.byteLength(leafText(sized(0)));
+    checkEvent(sized(room));
+    const stores = { state: Number.MAX_SAFE_INTEGER, subjects: Number.MAX_SAFE_INTEGER };
+    expect(leafText({ ...sized(room), stores }).length).toBeLessThanOrEqual(MAX_LEAF_BYTES - 64);
     expect(() => checkEvent(sized(room + 64))).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }));
   });
 });
@@ -277,7 +279,8 @@ describe('schema/log-entry.schema.json', () => {
 
   test('describes every kind of event', () => {
     for (const kind of EVENT_KINDS) {
-      expect(schema.safeParse(JSON.parse(leafText(eventEntry(1, { kind })))).success).toBe(true);
+      const entry = eventEntry(1, { kind, stores: { state: 1, subjects: 0 } });
+      expect(schema.safeParse(JSON.parse(leafText(entry))).success).toBe(true);
     }
   });
 

@@ -37,6 +37,7 @@ function open(other: Partial<SubjectStore> = {}): Promise<SubjectRegistry> {
       addMonthKeys: keys => store.addMonthKeys(keys),
       dropMonthKeys: before => store.dropMonthKeys(before),
       erase: (erasure, entry) => store.erase(erasure, entry),
+      replaceNameKeys: keys => store.replaceNameKeys(keys),
       ...other,
     },
     clock: { now: () => now, monotonic: () => now },

@@ -64,9 +64,10 @@ async function open(
   const waiting = await continueRequest(folder, config.log.signingKey);
   const stores = await openStores(folder, midweekClock, randomBytes, logger, metrics, config.log);
   cleanup.add(() => stores.close());
-  const { log, tree, reader, verifierKey } = stores;
+  await stores.subjects.makeMonthKeys();
+  const { ages, log, tree, reader, verifierKey } = stores;
   const core = { config, clock: midweekClock, ids, logger, metrics };
-  const anchors = await openAnchors({ ...core, log, tree, reader, verifierKey, waiting });
+  const anchors = await openAnchors({ ...core, ages, log, tree, reader, verifierKey, waiting });
   cleanup.add(() => anchors.close());
   await anchors.start();
   const mark = (kind: EventKind): EventEntry => ({

@@ -18,7 +18,12 @@ function scene() {
   const log = new MemoryLog('duramen.local/test');
   const quarantine = new Quarantine();
   const logger = makeLogger('silent', clock, { write: () => undefined });
-  const relay = new EventRelay(new MemoryOutbox(), log, () => undefined);
+  const relay = new EventRelay(
+    new MemoryOutbox(),
+    async () => undefined,
+    log,
+    () => undefined,
+  );
   const keeper = new QuarantineKeeper(quarantine, new Events(relay, log, logger), clock, countedIds());
   const index = new PolicyIndexBuilder(new Map()).build();
   quarantine.add([{ name: 'tenant:acme', digest: 'sha256:aa', index, sources: {} }]);

@@ -21,11 +21,16 @@ let registry: SubjectRegistry;
 let log: MemoryLog;
 let lines: string[];
 let announced: string[];
+/** Subjects of erasures in former logs. */
+let former: string[];
+let isDone: boolean;
 
 beforeEach(async () => {
   state = new MemoryState();
   lines = [];
   announced = [];
+  former = [];
+  isDone = false;
   registry = await SubjectRegistry.open({
     store: state.subjects,
     clock: CLOCK,
@@ -45,6 +50,12 @@ function eraser(events: Pick<MemoryLog, 'decisions' | 'events'> = log): Eraser {
       whileAbsent: (_ref, work) => work(),
     },
     registry,
+    former: {
+      due: async () => former,
+      done: async () => {
+        isDone = true;
+      },
+    },
     log: events,
     events: { announce: async ({ id }) => void announced.push(id) },
     clock: CLOCK,
@@ -73,7 +84,27 @@ test('an erasure in the log is repeated for whom the store knows again, and for 
   expect(announced).toHaveLength(1);
 });
 
-test('a principal that lives again is left to the operator, who is told', async () => {
+test('erasures of logs before this one are repeated as well, once', async () => {
+  const pseudonym = registry.subject(MARY)?.pseudonym ?? '';
+  former = ['p:AAAAAAAAAAAAAAAAAAAAAA', pseudonym];
+  await eraser().repeat();
+  expect(registry.subject(MARY)).toBeUndefined();
+  expect(registry.subject(BOB)).toBeDefined();
+  expect((await state.outbox.pending(10)).map(({ subject }) => subject)).toEqual([pseudonym]);
+  expect(isDone).toBe(true);
+});
+
+test('where a log before this one forgot somebody unregistered, no name of theirs is found any more', async () => {
+  const name = registry.unregistered('AI::User::"stranger"', NOW);
+  expect(await registry.pseudonymsOf('User', 'stranger')).toContain(name);
+  former = ['unregistered'];
+  await eraser().repeat();
+  expect(await registry.pseudonymsOf('User', 'stranger')).not.toContain(name);
+  expect(registry.unregistered('AI::User::"stranger"', NOW)).not.toBe(name);
+});
+
+test('a principal that lives again gets another pseudonym, and the operator is told', async () => {
+  const pseudonym = registry.subject(MARY)?.pseudonym;
   const tx = await state.directory.begin();
   const body = { attributes: {}, parents: [], tags: {}, status: 'active' } as const;
   await tx.write([{ ref: REF, body }]);
@@ -82,7 +113,10 @@ test('a principal that lives again is left to the operator, who is told', async 
   await logErasureOf(MARY);
   await logErasureOf(BOB);
   await eraser().repeat();
+  expect(registry.subject(MARY)?.pseudonym).not.toBe(pseudonym);
   expect(registry.subject(MARY)).toBeDefined();
+  expect(await registry.resolve([pseudonym ?? ''])).toEqual(new Map());
+  expect(await state.directory.at(REF, 1)).toBeDefined();
   expect(registry.subject(BOB)).toBeUndefined();
   expect(lines.filter(line => line.includes('in the directory again'))).toHaveLength(1);
   expect(lines.join()).not.toContain('acme/mary');
@@ -92,6 +126,7 @@ test('an index that cannot answer yet does not stop the service, and is reported
   const events = () => Promise.reject(new AppError('NOT_READY', 'the index catches up'));
   await eraser({ events, decisions: query => log.decisions(query) }).repeat();
   expect(lines.join()).toContain('could not be looked into');
+  expect(isDone).toBe(false);
 });
 
 test('who cannot be found in the log by name for now is told as unknown', async () => {

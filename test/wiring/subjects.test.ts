@@ -35,6 +35,7 @@ async function open(directory: DirectoryStore = state.directory): Promise<Subjec
     logger,
   });
   await subjects.load();
+  await subjects.makeMonthKeys();
   return subjects;
 }
 

@@ -75,6 +75,10 @@ const loggedEventSchema = z
     subject: z.string(),
     tenant: z.string().optional(),
     details: z.record(z.string(), z.unknown()),
+    stores: z
+      .object({ state: z.int(), subjects: z.int() })
+      .optional()
+      .meta({ description: 'changes that `state.db` and `subjects.db` had when it was appended' }),
   })
   .meta({ id: 'LoggedEvent' });
 

@@ -79,10 +79,14 @@ export class MemorySubjectStore implements SubjectStore {
     return dropped;
   }
 
-  async erase({ principal, unregistered }: Erasure, event: EventEntry): Promise<ErasedTraces> {
+  async replaceNameKeys(keys: readonly MonthKey[]): Promise<void> {
+    for (const { kid, key } of keys) if (this.#unregistered.has(kid)) this.#unregistered.set(kid, key);
+  }
+
+  async erase({ principal, unregistered, stays }: Erasure, event: EventEntry): Promise<ErasedTraces> {
     const { outbox, directory, bundles, callerKeys, idempotency, penalties } = this.#stores;
     const text = JSON.stringify(principal.id);
-    if (directory.isLive(principal)) {
+    if (stays !== true && directory.isLive(principal)) {
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first');
     }
     if (outbox.names(principal.id)) {
@@ -91,11 +95,15 @@ export class MemorySubjectStore implements SubjectStore {
         'an event about the principal waits for the decision log: try again',
       );
     }
-    for (const { kid, key } of unregistered)
-      if (this.#unregistered.has(kid)) this.#unregistered.set(kid, key);
-    const erased = { revisions: directory.forget(principal), answers: idempotency.forget(text) };
-    callerKeys.forgetOwner(principal);
-    penalties.forget('principal', entityKey(principal));
+    await this.replaceNameKeys(unregistered);
+    const erased =
+      stays === true
+        ? { revisions: 0, answers: 0 }
+        : { revisions: directory.forget(principal), answers: idempotency.forget(text) };
+    if (stays !== true) {
+      callerKeys.forgetOwner(principal);
+      penalties.forget('principal', entityKey(principal));
+    }
     this.#subjects.delete(entityKey(principal));
     outbox.add({ ...event, details: { ...event.details, erased } });
     return { ...erased, namedBy: { entities: directory.naming(text), bundles: bundles.naming(text) } };

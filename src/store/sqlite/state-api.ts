@@ -1,6 +1,7 @@
 /** The calls that cross from the main thread to the state worker, typed once for both sides. */
 import type { ActivationRequest } from '../../bundles/ports.ts';
-import type { ErasedTraces, Erasure, MonthKeys, SubjectChunk } from '../../decision-log/ports.ts';
+import type { ErasedTraces, Erasure, MonthKey, MonthKeys, SubjectChunk } from '../../decision-log/ports.ts';
+import type { StoreAge, StoreName } from '../../decision-log/store-ages.ts';
 import type { Activation, StoredBundle } from '../../domain/bundle.ts';
 import type { CallerKeyUse } from '../../domain/caller-key.ts';
 import type { ApiKey } from '../../domain/credential.ts';
@@ -58,11 +59,17 @@ export interface StateApi {
   outboxPending(limit: number): readonly EventEntry[];
   outboxAcknowledge(ids: readonly string[]): void;
 
+  ages(): Readonly<Record<StoreName, StoreAge>>;
+  ageAdopt(store: StoreName, log: string, seen: number): void;
+  erasuresDue(): boolean;
+  erasuresRepeated(): void;
+
   subjectsLoad(after: string): LoadedSubjects;
   subjectsAdd(subjects: SubjectChunk, at: number): SubjectChunk;
   subjectsMonthKeys(): MonthKeys;
   subjectsAddMonthKeys(keys: MonthKeys, at: number): MonthKeys;
   subjectsDropMonthKeys(before: string): number;
+  subjectsReplaceNameKeys(keys: readonly MonthKey[]): void;
   subjectsErase(erasure: Erasure, event: EventEntry): ErasedTraces;
 
   answerFind(credential: string, key: string): StoredAnswer | undefined;

@@ -4,6 +4,7 @@
  */
 import type { BundleStore } from '../../bundles/ports.ts';
 import type { Outbox, SubjectChunk, SubjectStore } from '../../decision-log/ports.ts';
+import type { StoreAges } from '../../decision-log/store-ages.ts';
 import type { DirectoryStore, EntityWrite } from '../../directory/ports.ts';
 import type { EntityRecord } from '../../domain/entity.ts';
 import { AppError } from '../../domain/errors.ts';
@@ -39,6 +40,7 @@ export class StateStore {
   readonly outbox: Outbox;
   readonly idempotency: IdempotencyStore;
   readonly subjects: SubjectStore;
+  readonly ages: StoreAges;
   /** Names of migrations of a newer version that this version can live with; worth a warning. */
   readonly newerMigrations: readonly string[];
   readonly #rpc: RpcClient<StateApi>;
@@ -80,6 +82,12 @@ export class StateStore {
       acknowledge: ids => rpc.call('outboxAcknowledge', ids),
     };
     this.subjects = subjectStore(rpc);
+    this.ages = {
+      read: () => rpc.call('ages'),
+      adopt: (store, log, seen) => rpc.call('ageAdopt', store, log, seen),
+      erasuresDue: () => rpc.call('erasuresDue'),
+      erasuresRepeated: () => rpc.call('erasuresRepeated'),
+    };
     this.idempotency = {
       find: (credential, key) => rpc.call('answerFind', credential, key),
       save: (credential, key, answer, now) => rpc.call('answerSave', credential, key, answer, now),
@@ -155,6 +163,7 @@ function subjectStore(rpc: RpcClient<StateApi>): SubjectStore {
     addMonthKeys: (keys, at) => rpc.call('subjectsAddMonthKeys', keys, at),
     dropMonthKeys: before => rpc.call('subjectsDropMonthKeys', before),
     erase: (erasure, event) => rpc.call('subjectsErase', erasure, event),
+    replaceNameKeys: keys => rpc.call('subjectsReplaceNameKeys', keys),
   };
 }
 

@@ -4,9 +4,10 @@
  * files hold no byte of what was erased.
  */
 import type { Statement } from 'better-sqlite3';
-import type { ErasedTraces, Erasure } from '../../decision-log/ports.ts';
+import type { ErasedTraces, Erasure, MonthKey } from '../../decision-log/ports.ts';
 import { entityKey, isPrincipalType } from '../../decision-log/subject-name.ts';
 import { AppError } from '../../domain/errors.ts';
+import type { EntityRef } from '../../domain/ids.ts';
 import type { EventEntry } from '../../domain/log-entry.ts';
 import type { AnswerTable } from './state-idempotency.ts';
 import type { StateDatabase } from './state-database.ts';
@@ -62,19 +63,23 @@ export class ErasureTable {
     state.compact();
   }
 
-  erase({ principal, pseudonym, unregistered }: Erasure, event: EventEntry): ErasedTraces {
-    const { state, subjects, outbox, answers } = this.#tables;
+  /** See `SubjectStore.replaceNameKeys`. */
+  replaceNameKeys(keys: readonly MonthKey[]): void {
+    const { subjectsFile, subjects } = this.#tables;
+    subjects.replaceUnregistered(keys);
+    subjectsFile.compact();
+  }
+
+  erase({ principal, pseudonym, unregistered, stays }: Erasure, event: EventEntry): ErasedTraces {
+    const { state, subjects, outbox } = this.#tables;
     const { type, id } = principal;
     if (!isPrincipalType(type)) throw new Error('only principals are erased');
-    const name = `${type} ${id}`;
-    this.#refuse(name, id);
+    if (stays !== true) this.#refuseLive(`${type} ${id}`);
+    this.#refuseNamed(id);
     subjects.replaceUnregistered(unregistered);
     const traces = state.write(() => {
       this.#begin.run(pseudonym ?? null);
-      const revisions = this.#history.run(name).changes;
-      this.#callerKeys.run(name);
-      this.#penalties.run(entityKey(principal));
-      const removed = { revisions, answers: answers.forget(quoted(id)) };
+      const removed = stays === true ? { revisions: 0, answers: 0 } : this.#remove(principal);
       outbox.add({ ...event, details: { ...event.details, erased: removed } });
       return { ...removed, namedBy: this.#namedBy(...quoted(id)) };
     });
@@ -83,12 +88,25 @@ export class ErasureTable {
     return traces;
   }
 
-  #refuse(name: string, id: string): void {
+  /** Everything about a principal that is not in the directory, in the transaction of the caller. */
+  #remove(principal: EntityRef): Pick<ErasedTraces, 'revisions' | 'answers'> {
+    const { type, id } = principal;
+    const name = `${type} ${id}`;
+    const revisions = this.#history.run(name).changes;
+    this.#callerKeys.run(name);
+    this.#penalties.run(entityKey(principal));
+    return { revisions, answers: this.#tables.answers.forget(quoted(id)) };
+  }
+
+  #refuseLive(name: string): void {
     if (this.#live.get(name) !== undefined) {
       throw new AppError('PRINCIPAL_EXISTS', 'the principal is in the directory: delete it first', {
         problems: [{ message: 'the directory has it', hint: '`"deleteEntity": true` or `--delete-entity`' }],
       });
     }
+  }
+
+  #refuseNamed(id: string): void {
     if (this.#tables.outbox.names(quoted(id))) {
       throw new AppError(
         'LOG_UNAVAILABLE',

@@ -1,6 +1,7 @@
 /** The state store's side in the worker: state.db and subjects.db, all their tables behind `StateApi`. */
 import { MAX_ANSWERS } from '../../identity/ports.ts';
 import type { Service } from './rpc.ts';
+import { AgeTable } from './state-age.ts';
 import type { StateApi } from './state-api.ts';
 import { BundleTables } from './state-bundles.ts';
 import { CallerKeyTables } from './state-caller-keys.ts';
@@ -31,7 +32,7 @@ function serviceOf(
   subjectsFile: StateDatabase,
   { maxAnswers = MAX_ANSWERS }: StateFolder,
 ): Service<StateApi> {
-  const outbox = new OutboxTable(state);
+  const outbox = new OutboxTable(state, new AgeTable(state));
   const directory = new DirectoryTables(state, outbox);
   const bundles = new BundleTables(state, outbox);
   const revocations = new RevocationTable(state, outbox);
@@ -76,14 +77,32 @@ function serviceOf(
       penaltyList: () => penalties.list(),
       penaltySave: (penalty, endedBefore, event) => penalties.save(penalty, endedBefore, event),
       penaltyRemove: (kind, id, event) => penalties.remove(kind, id, event),
-      outboxPending: limit => outbox.pending(limit),
-      outboxAcknowledge: ids => outbox.acknowledge(ids),
-
+      ...outboxCalls(outbox),
+      ...ageCalls(outbox, subjects),
       ...subjectCalls(subjects, erasures),
 
       answerFind: (credential, key) => answers.find(credential, key),
       answerSave: (credential, key, answer, now) => answers.save(credential, key, answer, now),
     },
+  };
+}
+
+function outboxCalls(outbox: OutboxTable): Pick<StateApi, 'outboxPending' | 'outboxAcknowledge'> {
+  return {
+    outboxPending: limit => outbox.pending(limit),
+    outboxAcknowledge: ids => outbox.acknowledge(ids),
+  };
+}
+
+type AgeCalls = Pick<StateApi, 'ages' | 'ageAdopt' | 'erasuresDue' | 'erasuresRepeated'>;
+
+function ageCalls(outbox: OutboxTable, subjects: SubjectTables): AgeCalls {
+  const ages = { state: outbox.age, subjects: subjects.age };
+  return {
+    ages: () => ({ state: ages.state.read(), subjects: ages.subjects.read() }),
+    ageAdopt: (store, log, seen) => ages[store].adopt(log, seen),
+    erasuresDue: () => subjects.erasuresDue(),
+    erasuresRepeated: () => subjects.erasuresRepeated(),
   };
 }
 
@@ -94,6 +113,7 @@ type SubjectCalls = Pick<
   | 'subjectsMonthKeys'
   | 'subjectsAddMonthKeys'
   | 'subjectsDropMonthKeys'
+  | 'subjectsReplaceNameKeys'
   | 'subjectsErase'
 >;
 
@@ -104,6 +124,7 @@ function subjectCalls(subjects: SubjectTables, erasures: ErasureTable): SubjectC
     subjectsMonthKeys: () => subjects.monthKeys(),
     subjectsAddMonthKeys: (months, at) => subjects.addMonthKeys(months, at),
     subjectsDropMonthKeys: before => subjects.dropMonthKeys(before),
+    subjectsReplaceNameKeys: keys => erasures.replaceNameKeys(keys),
     subjectsErase: (erasure, event) => erasures.erase(erasure, event),
   };
 }

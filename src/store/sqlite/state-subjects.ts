@@ -6,6 +6,7 @@ import type { Statement } from 'better-sqlite3';
 import type { MonthKey, MonthKeys, SubjectChunk } from '../../decision-log/ports.ts';
 import { entityId } from '../../decision-log/subject-name.ts';
 import { tenantPrefix } from '../../domain/names.ts';
+import { AgeTable } from './state-age.ts';
 import type { StateDatabase } from './state-database.ts';
 
 /** Subjects of one chunk. */
@@ -30,19 +31,25 @@ export interface LoadedSubjects {
   readonly next: string | undefined;
 }
 
-/** Tables `subject`, `input_key` and `unregistered_key`. */
+/** Tables `subject`, `input_key`, `unregistered_key` and `age`. */
 export class SubjectTables {
+  readonly age: AgeTable;
   readonly #database: StateDatabase;
   readonly #page: Statement<[string, number], SubjectRow>;
   readonly #find: Statement<[string], SubjectRow>;
   readonly #insert: Statement<[string, Uint8Array, string, Uint8Array, number]>;
   readonly #delete: Statement<[Uint8Array]>;
+  readonly #due: Statement<[], { due: number }>;
+  readonly #repeated: Statement<[]>;
   readonly #input: KeyTable;
   readonly #unregistered: KeyTable;
 
   constructor(database: StateDatabase) {
     const { db } = database;
     this.#database = database;
+    this.age = new AgeTable(database);
+    this.#due = db.prepare('SELECT repeated IS NOT log AS due FROM age');
+    this.#repeated = db.prepare('UPDATE age SET repeated = log');
     this.#page = db.prepare(
       'SELECT entity, pseudonym, key FROM subject WHERE entity > ? ORDER BY entity LIMIT ?',
     );
@@ -75,6 +82,7 @@ export class SubjectTables {
         const kept = this.#find.get(entity);
         if (kept !== undefined) known.push(kept);
       });
+      if (known.length < entities.length) this.age.grow();
       return toChunk(known);
     });
   }
@@ -84,23 +92,42 @@ export class SubjectTables {
   }
 
   addMonthKeys({ input, unregistered }: MonthKeys, at: number): MonthKeys {
-    return this.#database.write(() => ({
-      input: this.#input.add(input, at),
-      unregistered: this.#unregistered.add(unregistered, at),
-    }));
+    return this.#database.write(() => {
+      this.age.grow();
+      return { input: this.#input.add(input, at), unregistered: this.#unregistered.add(unregistered, at) };
+    });
   }
 
   dropMonthKeys(before: string): number {
-    return this.#database.write(() => this.#input.drop(before) + this.#unregistered.drop(before));
+    return this.#database.write(() => {
+      const dropped = this.#input.drop(before) + this.#unregistered.drop(before);
+      if (dropped > 0) this.age.grow();
+      return dropped;
+    });
   }
 
   replaceUnregistered(keys: readonly MonthKey[]): void {
-    this.#database.write(() => this.#unregistered.replace(keys));
+    this.#database.write(() => {
+      this.#unregistered.replace(keys);
+      this.age.grow();
+    });
   }
 
   /** Forgetting again changes nothing. */
   forget(pseudonym: Uint8Array): void {
-    this.#database.write(() => this.#delete.run(pseudonym));
+    this.#database.write(() => {
+      this.#delete.run(pseudonym);
+      this.age.grow();
+    });
+  }
+
+  /** See `StoreAges.erasuresDue`. */
+  erasuresDue(): boolean {
+    return this.#database.read(() => this.#due.get()?.due === 1);
+  }
+
+  erasuresRepeated(): void {
+    this.#database.write(() => this.#repeated.run());
   }
 }
 
