@@ -2,6 +2,7 @@
  * A decision as a pure function of (snapshot, request): plan, evaluate each check, combine. Invariant: it
  * reads no clock, no store and no randomness, so that the same snapshot and request decide the same again.
  */
+import { shortName } from '../cedar/data.ts';
 import type { EvaluationRequest } from '../cedar/types.ts';
 import type { CheckResult, LevelResult, Obligation, Reason, Revision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
@@ -12,6 +13,7 @@ import type { Level } from '../domain/reason.ts';
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { EntityUid, RecordValue } from '../domain/value.ts';
 import { timestamp } from '../domain/clock.ts';
+import { orMeant } from '../domain/spelling.ts';
 import { type CheckOutcome, evaluateCheck, layersFor, refuse } from './check.ts';
 import { buildContexts } from './context.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
@@ -125,7 +127,7 @@ export function decideCheck(
   const { action, resource } = check;
   const { principal } = parties;
   if (!action.principalTypes.has(principal.type) || !action.resourceTypes.has(resource.type)) {
-    return object(check, misfit(check, principal));
+    return object(check, misfit(snapshot, check, principal));
   }
   const objection = objectToResource(snapshot, resource, entity, parties.tenant);
   if (objection !== undefined) return object(check, objection);
@@ -151,14 +153,14 @@ export function questionOf(
   return { principal, action: action.uid, resource, context, entities };
 }
 
-function misfit({ action, resource }: PlannedCheck, principal: EntityUid): Objection {
-  const [role, uid] = action.principalTypes.has(principal.type)
-    ? ['resource', resource]
-    : ['principal', principal];
-  return {
-    code: 'UNKNOWN_ACTION',
-    message: `action \`${action.uid.id}\` does not apply to ${role} type ${uid.type}`,
-  };
+function misfit(snapshot: Snapshot, { action, resource }: PlannedCheck, principal: EntityUid): Objection {
+  const [role, uid, types] = action.principalTypes.has(principal.type)
+    ? ['resource', resource, action.resourceTypes]
+    : ['principal', principal, action.principalTypes];
+  const message = snapshot.schema.entityTypes.has(uid.type)
+    ? `action \`${action.uid.id}\` does not apply to ${role} type ${uid.type}`
+    : `there is no type \`${shortName(uid.type)}\`${orMeant(shortName(uid.type), [...types].map(shortName))}`;
+  return { code: 'UNKNOWN_ACTION', message };
 }
 
 function object(check: PlannedCheck, objection: Objection): CheckOutcome {
@@ -181,7 +183,7 @@ function decideUnknownAction(
     request.action,
     parties.resource,
     'UNKNOWN_ACTION',
-    `there is no action \`${request.action}\``,
+    `there is no action \`${request.action}\`${orMeant(request.action, snapshot.planner.actions.keys())}`,
   );
   return {
     decision: combine({

@@ -2,10 +2,12 @@
  * Whether the parties of a request exist and may act at all, before any policy is asked. Invariant: an unknown,
  * disabled or suspended party denies every check, whatever the policies say.
  */
+import { shortName } from '../cedar/data.ts';
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { NAMESPACE } from '../domain/names.ts';
 import type { ReasonCode } from '../domain/reason.ts';
+import { orMeant } from '../domain/spelling.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { Parties } from './parties.ts';
 import { qualify } from './plan.ts';
@@ -17,6 +19,7 @@ export interface Objection {
   readonly message: string;
 }
 
+const PRINCIPAL_TYPES = ['User', 'Service', 'Agent'];
 const TENANT_TYPE = `${NAMESPACE}::Tenant`;
 
 /** The first objection to the request as a whole: to its principal, its tenants and its agents. */
@@ -27,7 +30,7 @@ export function objectToRequest(
 ): Objection | undefined {
   const { principal, principalEntity, tenant, tenantEntity } = parties;
   if (principalEntity === undefined) {
-    return { code: 'UNKNOWN_PRINCIPAL', message: `there is no principal \`${nameOf(principal)}\`` };
+    return { code: 'UNKNOWN_PRINCIPAL', message: missingPrincipal(snapshot, principal) };
   }
   if (principalEntity.status === 'disabled') {
     return { code: 'PRINCIPAL_DISABLED', message: `principal \`${nameOf(principal)}\` is disabled` };
@@ -93,7 +96,13 @@ function objectToAgents(
   return undefined;
 }
 
+function missingPrincipal({ schema }: Snapshot, principal: EntityUid): string {
+  if (schema.entityTypes.has(principal.type)) return `there is no principal \`${nameOf(principal)}\``;
+  const type = shortName(principal.type);
+  return `there is no type \`${type}\`${orMeant(type, PRINCIPAL_TYPES)}`;
+}
+
 /** `User acme/alice`: how messages name an entity. */
 function nameOf(uid: EntityUid): string {
-  return `${uid.type.slice(NAMESPACE.length + 2)} ${uid.id}`;
+  return `${shortName(uid.type)} ${uid.id}`;
 }
