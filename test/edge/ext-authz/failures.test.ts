@@ -82,7 +82,8 @@ describe('profiles', () => {
     ['a network without tenants', { authentication: { kind: 'network', networks: ['10.0.0.0/8'] } }],
     ['no network', { authentication: { kind: 'network', networks: [], tenants: '*' } }],
     ['a host with a wildcard inside', { hosts: { 'a.*.example': { tenant: 'acme' } } }],
-    ['an endpoint with a slash at its end', { mcp: [{ path: '/mcp/', server: 'x' }] }],
+    ['an endpoint with two slashes at its end', { mcp: [{ path: '/mcp//', server: 'x' }] }],
+    ['a prefix with a slash at its end', { pathPrefix: '/ai/' }],
     ['an unknown dialect', { dialects: ['everything'] }],
     ['a model that is no id', { models: { a: 'b c' } }],
   ])('refuse %s', (_, extra) => {
