@@ -21,9 +21,10 @@ export function bars(
   http: HttpFigures | undefined,
 ): readonly Bar[] {
   const { microseconds, growth, speedup, wasmMicroseconds } = inProcess;
-  const median = microseconds[1_000] ?? Number.NaN;
+  const [thousand, most] = [microseconds[1_000] ?? Number.NaN, microseconds[10_000] ?? Number.NaN];
   const list: Bar[] = [
-    bar('three-level decision at 1,000 policies, median', `${median.toFixed(2)} µs`, '≤ 20 µs', median <= 20),
+    bar('three-level decision at 10,000 policies, median', `${most.toFixed(2)} µs`, '≤ 20 µs', most <= 20),
+    bar('the same at 1,000 policies over 50 tenants', `${thousand.toFixed(2)} µs`, 'reported', undefined),
     bar('time at 10,000 policies / at 10', growth.toFixed(3), '≤ 1.1', growth <= 1.1),
     bar(
       'cedar-wasm over the whole set / compiled, 1,000 policies',
