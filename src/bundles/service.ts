@@ -12,6 +12,7 @@ import type { LayerName } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry, EventKind } from '../domain/log-entry.ts';
 import { activationConflict } from './activation-conflict.ts';
+import { type ActiveConditions, isAsExpected, requireActive } from './active-conditions.ts';
 import { Activator } from './activator.ts';
 import type { BundleCompiler, BundleContent, EventRecorder, PolicyPublisher } from './pipeline.ts';
 import type { ActivationRequest, BundleStore } from './ports.ts';
@@ -39,7 +40,7 @@ export interface PushResult {
   readonly isNew: boolean;
 }
 
-export interface ActivateRequest {
+export interface ActivateRequest extends ActiveConditions {
   /** null: no bundle may be active; undefined: whatever is. */
   readonly expectedActive?: Digest | null | undefined;
   readonly reason: string;
@@ -124,7 +125,7 @@ export class BundleService {
 
   /**
    * Makes a stored bundle the active one of its layer. Activating what is active already changes nothing.
-   * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED,
+   * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, PRECONDITION_FAILED, BUNDLE_INVALID, BUNDLE_TESTS_FAILED,
    * SCHEMA_BREAKS_ACTIVE or STORE_UNAVAILABLE.
    */
   async activate(digest: Digest, request: ActivateRequest, actor: Credential): Promise<Activation> {
@@ -133,12 +134,11 @@ export class BundleService {
     const { layer } = bundle.manifest;
     this.#options.guard.activate('activate', layer, bundle.pushedBy, actor);
     const active = this.#activator.activations.get(layer)?.digest ?? null;
-    if (active !== digest && (expected === undefined || expected === active)) {
-      await this.#activator.rehearse(bundle);
-    }
+    if (active !== digest && isAsExpected(active, request)) await this.#activator.rehearse(bundle);
     return this.#activations.run(async () => {
       await this.#activator.synchronise();
       const current = this.#activator.activations.get(layer);
+      requireActive(layer, current?.digest ?? null, request);
       if (current?.digest === digest && (expected === undefined || expected === digest)) return current;
       return await this.#switchTo(bundle, 'activate', expected, request.reason, actor);
     });
@@ -147,18 +147,20 @@ export class BundleService {
   /**
    * Activates the bundle that was active before the present one. Two that go back from the same bundle at once would
    * come out where they began: `expectedActive` names the bundle that is to be left.
-   * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, NOTHING_TO_ROLL_BACK, BUNDLE_INVALID, SCHEMA_BREAKS_ACTIVE
-   * or STORE_UNAVAILABLE.
+   * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, PRECONDITION_FAILED, NOTHING_TO_ROLL_BACK, BUNDLE_INVALID,
+   * SCHEMA_BREAKS_ACTIVE or STORE_UNAVAILABLE.
    */
   rollback(
     layer: LayerName,
     reason: string,
     actor: Credential,
-    expectedActive?: Digest,
+    conditions: ActiveConditions & { readonly expectedActive?: Digest | undefined } = {},
   ): Promise<Activation> {
+    const { expectedActive } = conditions;
     return this.#activations.run(async () => {
       await this.#activator.synchronise();
       const current = this.#visibleLayer(layer, actor);
+      requireActive(layer, current.digest, conditions);
       if (expectedActive !== undefined && expectedActive !== current.digest) {
         throw activationConflict(layer, current.digest);
       }

@@ -193,6 +193,86 @@ describe('activation', () => {
     expect(events.json).toMatchObject({ items: [{ tenant: 'acme', actor: 'bootstrap' }] });
   });
 
+  describe('with conditional headers', () => {
+    const tag = (digest: string | undefined) => `"${digest}"`;
+    const act = (digest: string | undefined, headers: Record<string, string>, body: object = {}) =>
+      service.call('POST', `/v1/bundles/${digest}/activate`, { body, headers });
+    const rollBack = (headers: Record<string, string>) =>
+      service.call('POST', '/v1/layers/tenant:acme/rollback', { body: {}, headers });
+    async function two(name: string): Promise<[string, string]> {
+      const [one, other] = [await push(bundle(`${name}-1`)), await push(bundle(`${name}-2`))];
+      return [pushed.parse(one.json).digest, pushed.parse(other.json).digest];
+    }
+    const activeDigest = async () =>
+      z
+        .object({ items: z.tuple([z.object({ digest: z.string() })]) })
+        .parse((await service.call('GET', '/v1/layers/tenant:acme/history?limit=1')).json).items[0].digest;
+
+    test('changes nothing when another bundle is active than If-Match names', async () => {
+      const [one, other] = await two('match');
+      const first = await act(one, {});
+      expect(first.headers.get('etag')).toBe(tag(one));
+      for (const stale of [tag(NOTHING), tag(other)]) {
+        const reply = await act(other, { 'if-match': stale });
+        expect([reply.status, problemOf(reply).code]).toEqual([412, 'PRECONDITION_FAILED']);
+        expect(problemOf(reply).detail).toContain(one);
+        expect((await rollBack({ 'if-match': stale })).status).toBe(412);
+      }
+      expect(await activeDigest()).toBe(one);
+      const next = await act(other, { 'if-match': `${tag(NOTHING)}, ${first.headers.get('etag')}` });
+      expect([next.status, next.headers.get('etag')]).toEqual([200, tag(other)]);
+      const back = await rollBack({ 'if-match': tag(other) });
+      expect([back.status, back.headers.get('etag')]).toEqual([200, tag(one)]);
+      expect((await rollBack({ 'if-match': '*' })).headers.get('etag')).toBe(tag(other));
+    });
+
+    test('of two who name the same bundle one activates', async () => {
+      const [one, other] = await two('race');
+      const held = { 'if-match': tag(await activeDigest()) };
+      const statuses = (await Promise.all([act(one, held), act(other, held)])).map(({ status }) => status);
+      expect(statuses.sort((left, right) => left - right)).toEqual([200, 412]);
+    });
+
+    test('holds `expectedActive` beside If-Match, and what is active already against both', async () => {
+      const [one, other] = await two('both');
+      expect((await act(one, {})).status).toBe(200);
+      expect((await act(other, { 'if-match': tag(one) }, { expectedActive: other })).status).toBe(409);
+      expect((await act(one, { 'if-match': tag(other) })).status).toBe(412);
+      expect((await act(one, { 'if-match': tag(one) })).status).toBe(200);
+    });
+
+    test('If-None-Match is for a layer without a bundle', async () => {
+      const policy = `permit (principal in AI::Tenant::"initech", action == AI::Action::"useTenant", resource == AI::Tenant::"initech");`;
+      const fresh = pushed.parse((await push(bundle('fresh', 'tenant:initech', policy))).json).digest;
+      expect((await act(fresh, { 'if-match': '*' })).status).toBe(412);
+      expect((await act(fresh, { 'if-none-match': '*' })).status).toBe(200);
+      expect((await act(fresh, { 'if-none-match': '*' })).status).toBe(412);
+    });
+
+    test.each(['5', '"5"', 'W/"sha256:00"', NOTHING, `${tag(NOTHING)},`])(
+      'refuses If-Match: %s',
+      async value => {
+        const [one] = await two('form');
+        expect((await act(one, { 'if-match': value })).status).toBe(400);
+        expect((await rollBack({ 'if-match': value })).status).toBe(400);
+      },
+    );
+
+    test('an Idempotency-Key stands for one condition', async () => {
+      const [one, other] = await two('idempotent');
+      expect((await act(one, {})).status).toBe(200);
+      const key = { 'idempotency-key': 'conditional-activation' };
+      expect((await act(other, { ...key, 'if-match': tag(one) })).status).toBe(200);
+      expect((await act(other, { ...key, 'if-match': tag(one) })).headers.get('idempotency-replayed')).toBe(
+        'true',
+      );
+      for (const headers of [{}, { 'if-match': tag(NOTHING) }]) {
+        const reply = await act(other, { ...key, ...headers });
+        expect([reply.status, problemOf(reply).code]).toEqual([409, 'IDEMPOTENCY_CONFLICT']);
+      }
+    });
+  });
+
   test('of an unknown digest is 404, of no digest 400', async () => {
     const body = { reason: '' };
     expect((await service.call('POST', `/v1/bundles/${NOTHING}/activate`, { body })).status).toBe(404);

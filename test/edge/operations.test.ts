@@ -172,7 +172,22 @@ describe('the OpenAPI document', () => {
       }
     }
     expect(described).toContain('put /v1/models/{id}');
+    expect(described).toContain('post /v1/bundles/{digest}/activate');
     expect(described).not.toContain('put /v1/log/exports/{name}');
+  });
+
+  test.each([
+    ['POST', '/v1/bundles?activate=true'],
+    ['POST', '/v1/keys'],
+    ['DELETE', '/v1/keys/0123456789'],
+    ['POST', '/v1/directory/import'],
+    ['PUT', '/v1/log/exports/copy'],
+  ])('of %s %s: a condition that nobody looks at is refused', async (method, path) => {
+    for (const name of ['If-Match', 'If-None-Match']) {
+      const reply = await service.call(method, path, { headers: { [name]: '"1"' } });
+      expect([reply.status, problemOf(reply).code]).toEqual([400, 'INVALID_REQUEST']);
+      expect(reply.text).toContain(`does not look at \`${name}\``);
+    }
   });
 
   test('lists the routes that run, and no others: undocumented methods are 405 with Allow', async () => {

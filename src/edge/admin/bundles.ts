@@ -1,13 +1,14 @@
 /** Routes of bundles and layers. Invariant: a push answers with the digest under which the bundle is found. */
 import { z } from 'zod';
-import { type Digest, digestSchema } from '../../domain/bundle.ts';
+import { type ActiveConditions, bundleTag, parseBundleTags } from '../../bundles/active-conditions.ts';
+import { type Activation, type Digest, digestSchema } from '../../domain/bundle.ts';
 import type { BundleView } from '../../bundles/service.ts';
 import type { Credential } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
 import { type LayerName, layerNameSchema } from '../../domain/ids.ts';
 import { mayActOnLayer } from '../../identity/authority.ts';
 import { requireType } from '../http/request-body.ts';
-import { type Route, route } from '../http/route.ts';
+import { type Answer, type Exchange, type Route, route } from '../http/route.ts';
 import type { Services } from '../http/services.ts';
 import { parseWith } from '../http/validation.ts';
 import {
@@ -26,6 +27,16 @@ const READ = ['author', 'approver', 'auditor'] as const;
 /** Keys in cursors: the name of a layer, the sequence of an activation. */
 const LAYER = /^(platform|tenant:[!-~]{1,256})$/;
 const SEQUENCE = /^\d{1,15}$/;
+const ACTIVATED = {
+  description: 'the activation; `ETag` is the digest of what is active now',
+  schema: activationSchema,
+};
+/** What the conditional headers of a change of the active bundle say. */
+const CONDITIONS = {
+  ifMatch:
+    'only if the bundle with this digest, in double quotes, is active on the layer now; `*`: if any is',
+  ifNoneMatch: '`*`: only if no bundle is active on the layer',
+};
 
 export function bundleRoutes(): readonly Route[] {
   return [
@@ -73,7 +84,7 @@ function pushBundle(): Route {
       try {
         const { isNew, ...result } = await services.bundles.push({ form, body: bytes, ...query }, credential);
         const status = isNew && !query.dryRun ? 201 : 200;
-        const headers = { etag: `"${result.digest}"`, location: `/v1/bundles/${result.digest}` };
+        const headers = { etag: bundleTag(result.digest), location: `/v1/bundles/${result.digest}` };
         return { status, headers, json: result };
       } catch (error) {
         if (error instanceof AppError) services.metrics.activationFailed(stageOf(error));
@@ -125,7 +136,7 @@ function getBundle(): Route {
     async handle({ services, credential, param }) {
       const bundle = await services.bundles.get(digestOf(param('digest')), credential);
       requireLayer(services, credential, 'getBundle', bundle.manifest.layer);
-      return { status: 200, headers: { etag: `"${bundle.digest}"` }, json: viewOf(bundle) };
+      return { status: 200, headers: { etag: bundleTag(bundle.digest) }, json: viewOf(bundle) };
     },
   });
 }
@@ -148,7 +159,7 @@ function getArchive(): Route {
       return {
         status: 200,
         headers: {
-          etag: `"${digest}"`,
+          etag: bundleTag(digest),
           'content-type': GZIP,
           'content-disposition': `attachment; filename="bundle-${name}.tar.gz"`,
         },
@@ -167,20 +178,24 @@ function activateBundle(): Route {
     summary: 'Make a staged bundle the one that decides',
     access: ['approver'],
     body: { kind: 'json', schema: activateSchema },
-    answers: { 200: { description: 'the activation', schema: activationSchema } },
+    conditions: CONDITIONS,
+    answers: { 200: ACTIVATED },
     failures: [
       'NOT_FOUND',
       'ACTIVATION_CONFLICT',
+      'PRECONDITION_FAILED',
       'BUNDLE_INVALID',
       'BUNDLE_TESTS_FAILED',
       'SCHEMA_BREAKS_ACTIVE',
       'STORE_UNAVAILABLE',
       'IDEMPOTENCY_CONFLICT',
     ],
-    async handle({ services, credential, body, param }) {
+    async handle(exchange) {
+      const { services, credential, body, param } = exchange;
       const digest = digestOf(param('digest'));
+      const request = { ...body, ...conditionsOf(exchange) };
       try {
-        return { status: 200, json: await services.bundles.activate(digest, body, credential) };
+        return activated(await services.bundles.activate(digest, request, credential));
       } catch (error) {
         if (error instanceof AppError && error.code !== 'NOT_FOUND')
           services.metrics.activationFailed('activate');
@@ -199,20 +214,23 @@ function rollbackLayer(): Route {
     summary: 'Activate the bundle that was active before',
     access: ['approver'],
     body: { kind: 'json', schema: rollbackSchema },
-    answers: { 200: { description: 'the activation', schema: activationSchema } },
+    conditions: CONDITIONS,
+    answers: { 200: ACTIVATED },
     failures: [
       'NOT_FOUND',
       'ACTIVATION_CONFLICT',
+      'PRECONDITION_FAILED',
       'NOTHING_TO_ROLL_BACK',
       'SCHEMA_BREAKS_ACTIVE',
       'STORE_UNAVAILABLE',
       'IDEMPOTENCY_CONFLICT',
     ],
-    async handle({ services, credential, body, param }) {
+    async handle(exchange) {
+      const { services, credential, body, param } = exchange;
       const { expectedActive, reason } = body;
       const layer = layerOf(param('layer'));
-      const json = await services.bundles.rollback(layer, reason, credential, expectedActive);
-      return { status: 200, json };
+      const conditions = { expectedActive, ...conditionsOf(exchange) };
+      return activated(await services.bundles.rollback(layer, reason, credential, conditions));
     },
   });
 }
@@ -295,6 +313,19 @@ function requireLayer(
   layer: LayerName,
 ): void {
   control.require({ credential, operation, object: { kind: 'layer', layer } });
+}
+
+function conditionsOf({ incoming }: Pick<Exchange<unknown, unknown>, 'incoming'>): ActiveConditions {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = incoming.headers;
+  return {
+    ...(ifMatch === undefined ? {} : { ifMatch: parseBundleTags(ifMatch, 'If-Match') }),
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: parseBundleTags(ifNoneMatch, 'If-None-Match') }),
+  };
+}
+
+/** An activation, with the tag by which the next one can be made conditional. */
+function activated(activation: Activation): Answer {
+  return { status: 200, headers: { etag: bundleTag(activation.digest) }, json: activation };
 }
 
 function digestOf(text: string): Digest {

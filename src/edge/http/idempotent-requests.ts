@@ -45,12 +45,7 @@ export class IdempotentRequests {
     }
     this.#running.add(running);
     try {
-      return await this.#runOnce(
-        route,
-        { ...exchange, bytes },
-        key,
-        hashOf(route.method, exchange.incoming.url ?? '', bytes),
-      );
+      return await this.#runOnce(route, { ...exchange, bytes }, key, hashOf(exchange.incoming, bytes));
     } finally {
       this.#running.delete(running);
     }
@@ -83,13 +78,19 @@ export class IdempotentRequests {
 function repeat({ requestHash, status, headers, body }: StoredAnswer, wanted: string): Answer {
   if (requestHash !== wanted) {
     throw new AppError('IDEMPOTENCY_CONFLICT', 'this `Idempotency-Key` was used with another request', {
-      problems: [{ message: 'method, path or body differ from the first use', hint: 'use a new key' }],
+      problems: [
+        { message: 'method, path, conditions or body differ from the first use', hint: 'use a new key' },
+      ],
     });
   }
   const json: unknown = JSON.parse(body);
   return { status, headers: { ...headers, 'idempotency-replayed': 'true' }, json };
 }
 
-function hashOf(method: string, url: string, body: Buffer): string {
-  return createHash('sha256').update(`${method} ${url}\n`).update(body).digest('hex');
+function hashOf({ method, url, headers }: RawExchange['incoming'], body: Buffer): string {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers;
+  const hasConditions = ifMatch !== undefined || ifNoneMatch !== undefined;
+  // a target holds no space, so a request without conditions is never taken for one with them
+  const conditions = hasConditions ? ` ${JSON.stringify([ifMatch ?? null, ifNoneMatch ?? null])}` : '';
+  return createHash('sha256').update(`${method} ${url}${conditions}\n`).update(body).digest('hex');
 }

@@ -83,7 +83,7 @@ function queryParameters(query: z.ZodType | undefined, components: Components): 
   });
 }
 
-function headers({ method, path, body, failures }: Route): Json[] {
+function headers({ method, path, body, failures, conditions }: Route): Json[] {
   const named = (name: string, description: string) => ({
     name,
     in: 'header',
@@ -98,8 +98,10 @@ function headers({ method, path, body, failures }: Route): Json[] {
   }
   // only these look at conditions: a header that is described and ignored would lose somebody's write
   if (failures.includes('PRECONDITION_FAILED')) {
-    found.push(named('If-Match', 'only if the object has this `ETag`'));
-    if (method === 'PUT') found.push(named('If-None-Match', '`*`: only if there is no such object'));
+    found.push(named('If-Match', conditions?.ifMatch ?? 'only if the object has this `ETag`'));
+    if (method === 'PUT' || conditions !== undefined) {
+      found.push(named('If-None-Match', conditions?.ifNoneMatch ?? '`*`: only if there is no such object'));
+    }
   }
   return found;
 }

@@ -36,6 +36,12 @@ export interface AnswerNote {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** What conditional headers ask for, for the document. */
+export interface ConditionNotes {
+  readonly ifMatch: string;
+  readonly ifNoneMatch: string;
+}
+
 /** What a handler returns. At most one of the bodies. */
 export interface Answer {
   readonly status: number;
@@ -94,8 +100,10 @@ export interface RouteDefinition<Q extends z.ZodType, B extends z.ZodType> {
   /** Largest body in bytes; absent: the service's limit for bodies. */
   readonly maxBytes?: (services: Services) => number;
   readonly answers: Readonly<Record<number, AnswerNote>>;
-  /** Failures beside those that every route has. */
+  /** Failures beside those that every route has. With PRECONDITION_FAILED the handler looks at conditional headers. */
   readonly failures?: readonly ErrorCode[];
+  /** What the conditional headers say here; absent: that they are about the object of the path. */
+  readonly conditions?: ConditionNotes;
   readonly handle: (exchange: Exchange<z.output<Q>, z.output<B>>) => Promise<Answer> | Answer;
 }
 
@@ -113,6 +121,7 @@ export interface Route {
   readonly maxBytes: ((services: Services) => number) | undefined;
   readonly answers: Readonly<Record<number, AnswerNote>>;
   readonly failures: readonly ErrorCode[];
+  readonly conditions: ConditionNotes | undefined;
   /** Served by its raw target, before the application. */
   readonly isDirect?: true;
   readonly run: (exchange: RawExchange) => Promise<Answer>;
@@ -154,6 +163,7 @@ export function route<Q extends z.ZodType = z.ZodUnknown, B extends z.ZodType = 
     keepsNothing: definition.keepsNothing ?? false,
     maxBytes: definition.maxBytes,
     failures: definition.failures ?? [],
+    conditions: definition.conditions,
     run: exchange => runRoute(definition, exchange),
   };
 }
@@ -163,6 +173,7 @@ async function runRoute<Q extends z.ZodType, B extends z.ZodType>(
   exchange: RawExchange,
 ): Promise<Answer> {
   const { services, credential, incoming, requestId, search, params } = exchange;
+  refuseConditions(definition, incoming);
   const query = parseQuery(definition, search);
   const bytes = await bytesOf(definition, exchange);
   const body = parseBody(definition.body, bytes);
@@ -181,6 +192,27 @@ async function runRoute<Q extends z.ZodType, B extends z.ZodType>(
       return value;
     },
   });
+}
+
+/**
+ * A condition that is not looked at would let its sender believe that nothing can be lost. Gateways may hand on the
+ * headers of their clients, which say nothing about decisions.
+ */
+function refuseConditions(
+  { method, access, failures }: Pick<RouteDefinition<z.ZodType, z.ZodType>, 'method' | 'access' | 'failures'>,
+  { headers }: IncomingMessage,
+): void {
+  if (method === 'GET' || access === 'public' || access === 'pep') return;
+  if (failures?.includes('PRECONDITION_FAILED') === true) return;
+  for (const name of ['If-Match', 'If-None-Match']) {
+    if (headers[name.toLowerCase()] === undefined) continue;
+    throw invalidRequest([
+      {
+        message: `this route does not look at \`${name}\``,
+        hint: 'leave the header out: nothing is compared here',
+      },
+    ]);
+  }
 }
 
 async function bytesOf<Q extends z.ZodType, B extends z.ZodType>(
