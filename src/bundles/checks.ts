@@ -13,6 +13,7 @@ import { type BundleLayout, readLayout } from './layout.ts';
 import type { BuiltLayer, BundleContent } from './pipeline.ts';
 import { checkLimits } from './limit-checks.ts';
 import { checkReferences } from './limit-references.ts';
+import { knownLimits } from './test-limits.ts';
 import { runTests, type TestRunner } from './test-runner.ts';
 
 /** What the bundle needs of the PDP: the schema's vocabulary. Empty when decisions can be planned with it. */
@@ -68,14 +69,17 @@ export function checkBeside({ layout, policies }: CheckedBundle, companions: rea
 
 /**
  * Runs the tests of a bundle that passed `checkBundle`.
+ * @param layers the bundle's own, and those beside it
  * @throws AppError BUNDLE_TESTS_FAILED, or BUNDLE_INVALID when the evaluators disagree
  */
 export async function testBundle(
   { layout, policies }: CheckedBundle,
   runner: TestRunner,
   { schema, warnings }: ResolvedSchema,
+  layers: readonly BuiltLayer[],
 ): Promise<BundleReport> {
-  const { passed, failed, problems, isDisputed } = await runTests(layout.tests, runner);
+  const report = await runTests(layout.tests, runner, knownLimits(layout.layer, layers));
+  const { passed, failed, problems, isDisputed } = report;
   if (isDisputed) throw invalidBundle(problems);
   if (failed > 0) {
     const count = `${failed} of ${failed + passed} tests`;
@@ -86,7 +90,7 @@ export async function testBundle(
   return {
     policies: policies.length,
     tests: { passed, failed },
-    warnings: [...warnings, ...adviseOn(layout, policies.length)],
+    warnings: [...warnings, ...adviseOn(layout, policies.length), ...report.warnings],
     schema: schema.digest,
   };
 }

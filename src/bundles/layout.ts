@@ -13,7 +13,14 @@ import { type JsonPlace, parseAt } from './json-problems.ts';
 import { isSource, parseJsonSource, type Position } from './json-source.ts';
 import { printable, roleOf } from './paths.ts';
 import { keysOf } from './schema-keys.ts';
-import { MAX_CASES, overlay, TEST_KEYS, type TestCase, testFileSchema } from './test-case.ts';
+import {
+  MAX_CASES,
+  overlay,
+  TEST_KEYS,
+  type TestCase,
+  type TestEntity,
+  testFileSchema,
+} from './test-case.ts';
 
 /** Most links of one bundle: each is a policy. */
 const MAX_LINKS = 10_000;
@@ -128,13 +135,16 @@ function readTests(files: readonly SourceFile[], problems: Problem[]): readonly 
     if (place === undefined) continue;
     const parsed = parseAt(testFileSchema, place.source.value, place, TEST_KEYS, problems);
     if (parsed === undefined) continue;
+    refuseTwins(parsed.directory, '/directory', place, problems);
     const names = new Set<string>();
     for (const [position, { name, directory, request, now, expect }] of parsed.cases.entries()) {
-      const at = place.source.locate(`/cases/${position}`);
+      const pointer = `/cases/${position}`;
+      const at = place.source.locate(pointer);
+      refuseTwins(directory, `${pointer}/directory`, place, problems);
       if (names.has(name)) {
         problems.push({
           file: file.path,
-          ...place.source.locate(`/cases/${position}/name`),
+          ...place.source.locate(`${pointer}/name`),
           message: `two cases of this file have the name \`${printable(name)}\``,
           hint: 'a report names cases by their name: make it unique',
         });
@@ -151,6 +161,29 @@ function readTests(files: readonly SourceFile[], problems: Problem[]): readonly 
     });
   }
   return cases;
+}
+
+/** Of two entities of one name in one list the first would be without effect. */
+function refuseTwins(
+  entities: readonly TestEntity[],
+  pointer: string,
+  place: JsonPlace & { readonly file: string },
+  problems: Problem[],
+): void {
+  const seen = new Set<string>();
+  for (const [position, { type, id }] of entities.entries()) {
+    const name = `${type} ${id}`;
+    if (seen.has(name)) {
+      problems.push({
+        file: place.file,
+        ...place.source.locate(`${pointer}/${position}`),
+        pointer: `${pointer}/${position}`,
+        message: `\`${printable(`${type}::${id}`)}\` is twice in one directory`,
+        hint: 'keep one of the two; only an entity of a case replaces one of its file',
+      });
+    }
+    seen.add(name);
+  }
 }
 
 function openJson(

@@ -6,6 +6,7 @@ import { AppError, type Problem } from '../domain/errors.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import { printable } from './paths.ts';
 import type { TestCase } from './test-case.ts';
+import { checkLimitNames, type KnownLimits } from './test-limits.ts';
 
 /** What the service would answer to the request of a case. */
 export interface CaseOutcome {
@@ -33,23 +34,35 @@ export interface TestReport {
   readonly failed: number;
   /** What is wrong with each failed case, at its place. */
   readonly problems: readonly Problem[];
+  /** What passed and says less than it seems to. */
+  readonly warnings: readonly Problem[];
   /** Whether the evaluators disagreed anywhere: then the bundle is refused whatever it expects. */
   readonly isDisputed: boolean;
 }
 
-/** Runs all cases, one after the other. */
-export async function runTests(cases: readonly TestCase[], runner: TestRunner): Promise<TestReport> {
+/** Runs all cases, one after the other. @param known the limits that they may name */
+export async function runTests(
+  cases: readonly TestCase[],
+  runner: TestRunner,
+  known: KnownLimits,
+): Promise<TestReport> {
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   let failed = 0;
   let isDisputed = false;
   for (const testCase of cases) {
-    const found = await runCase(testCase, runner);
+    const names = checkLimitNames(testCase, known);
+    warnings.push(...names.warnings);
+    const found =
+      names.problems.length > 0
+        ? { problems: names.problems, isDisputed: false }
+        : await runCase(testCase, runner);
     if (found.problems.length === 0) continue;
     failed++;
     isDisputed ||= found.isDisputed;
     problems.push(...found.problems);
   }
-  return { passed: cases.length - failed, failed, problems, isDisputed };
+  return { passed: cases.length - failed, failed, problems, warnings, isDisputed };
 }
 
 async function runCase(

@@ -97,7 +97,7 @@ export class Workshop {
       return { policies: checked.policies.length, tests: { passed: 0, failed: 0 }, warnings };
     }
     const layers = [buildLayer(bundle, checked, schema), ...beside];
-    return await testBundle(checked, this.#options.runnerFor(schema, layers), resolved);
+    return await testBundle(checked, this.#options.runnerFor(schema, layers), resolved, layers);
   }
 
   #resolve(text: string): ResolvedSchema {

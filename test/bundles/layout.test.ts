@@ -155,6 +155,26 @@ describe('readLayout', () => {
       { file: 'tests/t.json', line: 1, column: 33, pointer: '/cases/0/now' },
     ],
     [
+      'two entities of one name in the directory of a file',
+      {
+        'tests/t.json': `{"directory": [{"type": "User", "id": "a"},\n {"type": "User", "id": "a"}], "cases": [${CASE}]}`,
+      },
+      {
+        file: 'tests/t.json',
+        line: 2,
+        column: 2,
+        pointer: '/directory/1',
+        message: '`User::a` is twice in one directory',
+      },
+    ],
+    [
+      'two entities of one name in the directory of a case',
+      {
+        'tests/t.json': `{"cases": [${CASE.replace('"request"', '"directory": [{"type": "User", "id": "a"}, {"type": "User", "id": "a", "status": "disabled"}], "request"')}]}`,
+      },
+      { file: 'tests/t.json', line: 1, pointer: '/cases/0/directory/1' },
+    ],
+    [
       'two cases of one name',
       { 'tests/t.json': `{"cases": [${CASE},\n${CASE}]}` },
       { file: 'tests/t.json', line: 3, column: 10, message: 'two cases of this file have the name `n`' },

@@ -250,6 +250,23 @@ describe('limits.json that is refused at push', () => {
     expect(error.problems.map(({ message }) => message)).toEqual(['a forbid has `@limits`']);
   });
 
+  test.each([
+    ['platform/brust', 'did you mean `platform/burst`?'],
+    ['tenant:acme/trail', 'did you mean `tenant:acme/trial`?'],
+  ])('a test that expects not to be charged to %s, which is not there', async (name, hint) => {
+    const request = {
+      principal: { type: 'User', id: 'acme/nobody' },
+      action: 'invoke',
+      resource: { type: 'Model', id: 'acme/m' },
+    };
+    const expectation = { decision: 'deny', limits: { [name]: null, 'platform/burst': null } };
+    const tests = JSON.stringify({ cases: [{ name: 'n', request, expect: expectation }] });
+    const named = { ...files({ limits: [{ ...BURST, id: 'trial' }] }), 'tests/t.json': tests };
+    const error = await failure(push(pap, { layer: 'tenant:acme', files: named }, { dryRun: true }));
+    expect(error.code).toBe('BUNDLE_TESTS_FAILED');
+    expect(error.problems).toMatchObject([{ file: 'tests/t.json', line: 1, hint }]);
+  });
+
   test('passes sets and limits of both layers, and tightening below the highest number', async () => {
     const limits = { limits: [{ ...BURST, sets: ['trial'] }], tighten: [{ limit: 'burst', to: 499 }] };
     const named = files(limits, 'trial, burst, platform/gold, platform/burst');

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { testBundle } from '../../src/bundles/checks.ts';
 import type { TestCase } from '../../src/bundles/test-case.ts';
+import type { KnownLimits } from '../../src/bundles/test-limits.ts';
 import { type CaseOutcome, runTests, type TestRunner } from '../../src/bundles/test-runner.ts';
 import { AppError } from '../../src/domain/errors.ts';
+import type { LayerName } from '../../src/domain/ids.ts';
 import { failure } from './pap.ts';
 
 const ALLOWED: CaseOutcome = {
@@ -14,6 +16,15 @@ const ALLOWED: CaseOutcome = {
   nearMisses: [],
   disagreements: [],
   limits: { 'platform/burst': 20 },
+};
+
+/** What layers declare beside which the tests run. */
+const KNOWN: KnownLimits = {
+  layer: 'tenant:acme',
+  ids: new Map<LayerName, ReadonlySet<string>>([
+    ['platform', new Set(['burst', 'month'])],
+    ['tenant:acme', new Set(['own'])],
+  ]),
 };
 
 function caseOf(name: string, expect: TestCase['expect']): TestCase {
@@ -48,10 +59,11 @@ describe('runTests', () => {
         policies: ['tenant:acme/b', 'tenant:acme/a', 'tenant:acme/a'],
       }),
     ];
-    expect(await runTests(cases, always(ALLOWED))).toEqual({
+    expect(await runTests(cases, always(ALLOWED), KNOWN)).toEqual({
       passed: 2,
       failed: 0,
       problems: [],
+      warnings: [],
       isDisputed: false,
     });
   });
@@ -61,7 +73,7 @@ describe('runTests', () => {
       caseOf('one', { decision: 'allow', policies: ['tenant:acme/a'] }),
       caseOf('three', { decision: 'allow', policies: ['tenant:acme/a', 'tenant:acme/b', 'tenant:acme/c'] }),
     ];
-    const { failed, problems } = await runTests(cases, always(ALLOWED));
+    const { failed, problems } = await runTests(cases, always(ALLOWED), KNOWN);
     expect(failed).toBe(2);
     expect(problems[0]).toEqual({
       file: 'tests/t.json',
@@ -85,25 +97,68 @@ describe('runTests', () => {
       { 'platform/burst': null },
       'no limit `platform/burst` and got limit `platform/burst` of 20',
     ],
-    ['a limit that is not', { 'platform/x': 1 }, 'limit `platform/x` of 1 and got no limit `platform/x`'],
-    ['a name of every object', { constructor: 1 }, 'limit `constructor` of 1 and got no limit `constructor`'],
+    [
+      'a limit that is not charged',
+      { 'platform/month': 1 },
+      'limit `platform/month` of 1 and got no limit `platform/month`',
+    ],
   ];
   test.each(limits)('compares the limits that a case expects: %s', async (_, expected, difference) => {
-    const report = await runTests([caseOf('n', { decision: 'allow', limits: expected })], always(ALLOWED));
+    const report = await runTests(
+      [caseOf('n', { decision: 'allow', limits: expected })],
+      always(ALLOWED),
+      KNOWN,
+    );
     const messages = difference === undefined ? [] : [`test \`n\` expected ${difference}`];
     expect(report.problems.map(({ message }) => message)).toEqual(messages);
   });
 
+  const undeclared: readonly (readonly [string, string, number | null, KnownLimits['layer'], string])[] = [
+    ['misspelt', 'platform/brust', null, 'tenant:acme', 'did you mean `platform/burst`?'],
+    ['misspelt, with a number', 'platform/brust', 5, 'tenant:acme', 'did you mean `platform/burst`?'],
+    ['of its own layer', 'tenant:acme/onw', null, 'tenant:acme', 'did you mean `tenant:acme/own`?'],
+    ['without its layer', 'month', null, 'tenant:acme', 'did you mean `platform/month`?'],
+    ['of another tenant', 'tenant:globex/zzz', null, 'tenant:acme', 'write `<layer>/<id>` of a limit of'],
+    ['of no layer', 'constructor', null, 'platform', 'write `<layer>/<id>` of a limit of'],
+    ['of a tenant that is active', 'tenant:acme/onw', null, 'platform', 'did you mean `tenant:acme/own`?'],
+  ];
+  test.each(undeclared)(
+    'a limit that nobody declares fails a case: %s',
+    async (_, name, number, layer, hint) => {
+      const cases = [caseOf('n', { decision: 'allow', limits: { [name]: number } })];
+      const { passed, failed, problems } = await runTests(cases, always(ALLOWED), { ...KNOWN, layer });
+      expect([passed, failed, problems.length]).toEqual([0, 1, 1]);
+      expect(problems[0]).toMatchObject({
+        file: 'tests/t.json',
+        line: 3,
+        column: 5,
+        message: `test \`n\` expects limit \`${name}\`, which nobody declares`,
+      });
+      expect(problems[0]?.hint).toContain(hint);
+    },
+  );
+
+  test.each<[KnownLimits['layer'], string]>([
+    ['platform', 'tenant:globex/x'],
+    ['tenant:acme', 'platform/gone'],
+  ])('a limit of a layer that is not active yet, beside %s, is a warning', async (layer, name) => {
+    const cases = [caseOf('n', { decision: 'allow', limits: { [name]: null } })];
+    const known = { layer, ids: new Map([[layer, new Set<string>()]]) };
+    const { passed, warnings } = await runTests(cases, always(ALLOWED), known);
+    expect(passed).toBe(1);
+    expect(warnings).toMatchObject([{ file: 'tests/t.json', message: /of a layer that is not active$/ }]);
+  });
+
   test('a case about which the evaluators disagree fails, even when it got what it expects', async () => {
     const disputed = { ...ALLOWED, disagreements: ['AI::User::"u" …: compiled allow, cedar-wasm deny'] };
-    const report = await runTests([caseOf('n', { decision: 'allow' })], always(disputed));
+    const report = await runTests([caseOf('n', { decision: 'allow' })], always(disputed), KNOWN);
     expect(report).toMatchObject({ passed: 0, failed: 1, isDisputed: true });
     expect(report.problems[0]?.message).toContain('compiled allow, cedar-wasm deny');
   });
 
   test('an error that is no failure of the case is not swallowed', async () => {
     const broken: TestRunner = { decide: () => Promise.reject(new Error('a bug')) };
-    await expect(runTests([caseOf('n', { decision: 'allow' })], broken)).rejects.toThrow('a bug');
+    await expect(runTests([caseOf('n', { decision: 'allow' })], broken, KNOWN)).rejects.toThrow('a bug');
   });
 });
 
@@ -130,7 +185,7 @@ describe('testBundle', () => {
 
   test('reports what passed, with the schema and advice', async () => {
     const bundle = bundleWith([caseOf('n', { decision: 'allow' })]);
-    const report = await testBundle(bundle, always(ALLOWED), { schema, warnings: [{ message: 'w' }] });
+    const report = await testBundle(bundle, always(ALLOWED), { schema, warnings: [{ message: 'w' }] }, []);
     expect(report).toMatchObject({ policies: 0, tests: { passed: 1, failed: 0 }, schema: 'sha256:0' });
     expect(report.warnings.map(({ message }) => message)).toEqual([
       'w',
@@ -142,7 +197,7 @@ describe('testBundle', () => {
     const bundle = bundleWith([caseOf('n', { decision: 'allow' })]);
     const files = [{ path: 'policies/a.cedar', text: '// none yet' }];
     const commented = { ...bundle, layout: { ...bundle.layout, policies: files } };
-    const report = await testBundle(commented, always(ALLOWED), { schema, warnings: [] });
+    const report = await testBundle(commented, always(ALLOWED), { schema, warnings: [] }, []);
     expect(report.warnings).toMatchObject([{ message: /no policies/ }]);
   });
 
@@ -152,7 +207,7 @@ describe('testBundle', () => {
   ];
   test.each(refusals)('refuses for %s', async (_, outcome, code) => {
     const bundle = bundleWith([caseOf('n', { decision: 'allow' })]);
-    const error = await failure(testBundle(bundle, always(outcome), { schema, warnings: [] }));
+    const error = await failure(testBundle(bundle, always(outcome), { schema, warnings: [] }, []));
     expect(error).toBeInstanceOf(AppError);
     expect(error.code).toBe(code);
     expect(error.problems).toHaveLength(1);
