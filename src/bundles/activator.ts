@@ -51,6 +51,11 @@ export class Activator {
     return new Map([...(this.#active?.layers ?? [])].map(([name, layer]) => [name, layer.activation]));
   }
 
+  /** Of the platform layer; undefined before the active bundles are loaded. */
+  get schemaText(): string | undefined {
+    return this.#active?.schema.text;
+  }
+
   /**
    * Loads and publishes what the store has on record as active, as at the end of the last run.
    * @throws AppError BUNDLE_INVALID, naming the layer, when a stored bundle is damaged or no longer valid, and

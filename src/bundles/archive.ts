@@ -40,27 +40,44 @@ export interface OpenedBundle {
   readonly archive: Uint8Array;
 }
 
+/** What is wrong with the files that could be read of a bundle that is refused already. */
+export type RestCheck = (rest: Pick<OpenedBundle, 'digest' | 'manifest' | 'files'>) => readonly Problem[];
+
 /**
  * Unpacks a pushed bundle.
  * @param defaultSchemaText becomes the schema of a platform bundle that brings none, so that its digest names it
+ * @param checkRest asked when some files are refused, so that one report has the problems of the others too
  * @throws AppError PAYLOAD_TOO_LARGE, or BUNDLE_INVALID with every problem of paths, encodings and manifest.
  */
 export async function openBundle(
   form: BundleForm,
   body: Uint8Array,
   defaultSchemaText: string,
+  checkRest?: RestCheck,
 ): Promise<OpenedBundle> {
   const problems: Problem[] = [];
   const { manifest, files } = form === 'tar' ? openTar(body, problems) : openJson(body, problems);
-  if (manifest === undefined || problems.length > 0) throw invalidBundle(problems);
+  if (manifest === undefined) throw invalidBundle(problems);
   const schema = manifest.layer === 'platform' ? { [SCHEMA_FILE]: defaultSchemaText } : {};
   const content = { ...schema, ...Object.fromEntries(files) };
+  if (problems.length > 0) {
+    const rest = { digest: bundleDigest(manifest, content), manifest, files: content };
+    const more = checkRest === undefined || isSchemaRefused(problems) ? [] : checkRest(rest);
+    throw invalidBundle([...problems, ...more]);
+  }
   return {
     digest: bundleDigest(manifest, content),
     manifest,
     files: content,
     archive: form === 'tar' ? body : await makeArchive(manifest, content),
   };
+}
+
+/** Held against another schema than the meant one, policies would have problems that they do not have. */
+function isSchemaRefused(problems: readonly Problem[]): boolean {
+  return problems.some(
+    ({ file, message }) => file?.endsWith('.cedarschema') ?? message.includes('.cedarschema'),
+  );
 }
 
 /** The failure that lists what is wrong with a bundle. */

@@ -49,7 +49,13 @@ export interface ParsedBundle {
 
 /** What the policy worker does for the main thread. */
 export interface PolicyWorkerApi {
-  open(form: BundleForm, body: Uint8Array, defaultSchemaText: string): Promise<OpenedBundle>;
+  /** @param schemaText the schema of the platform layer, for the rest of the report when some files are refused */
+  open(
+    form: BundleForm,
+    body: Uint8Array,
+    defaultSchemaText: string,
+    schemaText: string | undefined,
+  ): Promise<OpenedBundle>;
   /** Keeps bundles for checks that name them as companions. */
   keep(bundles: readonly BundleContent[]): void;
   /** Forgets kept bundles except these. */
@@ -91,8 +97,8 @@ export class CompilerClient implements BundleCompiler {
     this.#options = options;
   }
 
-  open(form: BundleForm, body: Uint8Array): Promise<OpenedBundle> {
-    return this.#options.checker.call('open', form, body, this.#options.defaultSchemaText);
+  open(form: BundleForm, body: Uint8Array, schemaText?: string): Promise<OpenedBundle> {
+    return this.#options.checker.call('open', form, body, this.#options.defaultSchemaText, schemaText);
   }
 
   async check({ bundle, schemaText, companions, runTests }: CheckJob): Promise<BundleReport> {

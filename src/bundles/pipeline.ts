@@ -50,8 +50,11 @@ export interface CheckJob {
 
 /** Parses, validates, tests and compiles bundles off the main thread. */
 export interface BundleCompiler {
-  /** Unpacks a pushed bundle. Rejects with AppError PAYLOAD_TOO_LARGE or BUNDLE_INVALID. */
-  open(form: BundleForm, body: Uint8Array): Promise<OpenedBundle>;
+  /**
+   * Unpacks a pushed bundle. Rejects with AppError PAYLOAD_TOO_LARGE or BUNDLE_INVALID.
+   * @param schemaText the schema of the platform layer: when some files are refused, the others are held against it
+   */
+  open(form: BundleForm, body: Uint8Array, schemaText?: string): Promise<OpenedBundle>;
   /** Rejects with AppError BUNDLE_INVALID or BUNDLE_TESTS_FAILED listing every problem. */
   check(job: CheckJob): Promise<BundleReport>;
   /** Resolves a schema. Rejects with AppError BUNDLE_INVALID. */

@@ -232,7 +232,7 @@ export class BundleService {
   async #open({ form, body, dryRun }: PushRequest, actor: Credential): Promise<OpenedBundle & BundleContent> {
     let opened: OpenedBundle;
     try {
-      opened = await this.#options.compiler.open(form, body);
+      opened = await this.#options.compiler.open(form, body, this.#activator.schemaText);
     } catch (error) {
       if (!dryRun) await this.#recordRefusal(error, 'unreadable', {}, actor);
       throw error;

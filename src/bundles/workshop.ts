@@ -8,9 +8,10 @@ import type { RecordedAnswers } from '../cedar/recorded-answers.ts';
 import type { CedarSchema } from '../cedar/schema.ts';
 import type { CedarWasm } from '../cedar/wasm.ts';
 import type { BundleReport, Digest } from '../domain/bundle.ts';
-import { AppError } from '../domain/errors.ts';
+import { AppError, type Problem } from '../domain/errors.ts';
 import type { LimitDefinition } from '../domain/limit-definition.ts';
 import { actionNames, compileLimits } from '../limits/charges/layer-limits.ts';
+import { schemaTextOf } from './active-set.ts';
 import { openBundle } from './archive.ts';
 import {
   checkBeside,
@@ -65,7 +66,8 @@ export class Workshop {
   /** The methods as functions, as threads call them. */
   get api(): PolicyWorkerApi {
     return {
-      open: openBundle,
+      open: (form, body, defaultSchemaText, schemaText) =>
+        openBundle(form, body, defaultSchemaText, rest => this.#problemsOf(rest, schemaText)),
       keep: bundles => bundles.forEach(bundle => this.#kept.set(bundle.digest, bundle)),
       retain: digests => this.#retain(new Set(digests)),
       check: (bundle, schemaText, companions, runTests) =>
@@ -79,6 +81,19 @@ export class Workshop {
 
   #retain(digests: ReadonlySet<Digest>): void {
     for (const digest of this.#kept.keys()) if (!digests.has(digest)) this.#kept.delete(digest);
+  }
+
+  /** @param schemaText of the active platform layer; a platform bundle has its own */
+  #problemsOf(bundle: BundleContent, schemaText: string | undefined): readonly Problem[] {
+    const text = schemaTextOf(bundle) ?? schemaText;
+    if (text === undefined) return [];
+    try {
+      checkBundle(bundle, this.#resolve(text).schema, this.#options.wasm);
+      return [];
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'BUNDLE_INVALID') throw error;
+      return error.problems;
+    }
   }
 
   async #check(

@@ -104,6 +104,37 @@ describe('policies are refused with their place and a hint', () => {
     expect(problems[0]).toMatchObject({ file: 'policies/x/a.cedar', ...problem });
   });
 
+  const strays: readonly (readonly [string, string, string])[] = [
+    ['may not hold `README.md`', 'README.md', '# about'],
+    ['may not hold `policy/b.cedar`', 'policy/b.cedar', permit('b', 'acme')],
+    ['starts with a byte order mark', 'policies/b.cedar', `\uFEFF${permit('b', 'acme')}`],
+    ['leaves the bundle', '../b.cedar', permit('b', 'acme')],
+  ];
+  test.each(strays)('beside a file of which is said: it %s', async (said, path, text) => {
+    const problems = await problemsOf({
+      [path]: text,
+      'policies/a.cedar': permit('a', 'acme', '\nwhen { principal.clearence > 1 }'),
+      'links.json': '{}',
+    });
+    expect(problems[0]?.message).toContain(said);
+    const found = problems.map(({ file, hint }) => `${file}: ${hint}`);
+    expect(found).toContain('policies/a.cedar: did you mean `clearance`?');
+    expect(problems.map(({ file }) => file)).toContain('links.json');
+  });
+
+  test('beside a stray file of a platform bundle too, by its own schema', async () => {
+    const text = '@id("a") @reason("r") permit (principal is Nobody, action, resource);';
+    const files = { 'README.md': '#', 'policies/a.cedar': text };
+    const error = await failure(push(pap, { layer: 'platform', version: '9', files }, { dryRun: true }));
+    expect([...new Set(error.problems.map(({ file }) => file))]).toEqual(['README.md', 'policies/a.cedar']);
+    // by another schema than the meant one everything would be wrong
+    const moved = { 'schema/model.cedarschema': 'entity Nobody;', 'policies/a.cedar': text };
+    const misplaced = await failure(
+      push(pap, { layer: 'platform', version: '9', files: moved }, { dryRun: true }),
+    );
+    expect(misplaced.problems.map(({ file }) => file)).toEqual(['schema/model.cedarschema']);
+  });
+
   test('a foreign principal may be named: so models are shared', async () => {
     const text = permit('a', 'acme').replace(
       'principal in AI::Tenant::"acme"',
