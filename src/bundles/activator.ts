@@ -4,7 +4,7 @@
  * and a failure at any step leaves the earlier set deciding.
  */
 import type { CedarSchema } from '../cedar/schema.ts';
-import type { Activation, BundleReport, Digest, StoredBundle } from '../domain/bundle.ts';
+import type { Activation, ActivationResult, BundleReport, Digest, StoredBundle } from '../domain/bundle.ts';
 import { AppError, type Problem } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { EventEntry } from '../domain/log-entry.ts';
@@ -21,6 +21,7 @@ import {
   withActivations,
 } from './active-set.ts';
 import { bundleDigest } from './digest.ts';
+import { adviseOnGaps } from './limit-references.ts';
 import type { BuiltLayer, BundleCompiler, BundleContent, PolicyPublisher, SchemaChange } from './pipeline.ts';
 import type { ActivationRequest, BundleStore } from './ports.ts';
 
@@ -128,12 +129,17 @@ export class Activator {
   }
 
   /**
-   * Activates a stored bundle. A rollback skips its tests: going back must not be held up by a test that a
-   * newer platform layer broke; the schema is checked all the same.
+   * Activates a stored bundle. A rollback skips its tests, and what it takes away from other layers is a warning: going
+   * back must not be held up by what a newer platform layer broke. The schema is checked all the same.
+   * @param eventOf called once, before anything changes
    * Rejects with AppError ACTIVATION_CONFLICT, BUNDLE_INVALID, BUNDLE_TESTS_FAILED, SCHEMA_BREAKS_ACTIVE or
    * STORE_UNAVAILABLE; then nothing changed.
    */
-  async activate(stored: StoredBundle, request: ActivationRequest, event: EventEntry): Promise<Activation> {
+  async activate(
+    stored: StoredBundle,
+    request: ActivationRequest,
+    eventOf: (warnings: readonly Problem[]) => EventEntry,
+  ): Promise<ActivationResult> {
     const active = this.#current();
     const bundle = contentOf(stored);
     refuseConflict(request, active.layers.get(request.layer)?.activation.digest ?? null);
@@ -141,22 +147,24 @@ export class Activator {
     const schema = await this.#schemaFor(bundle, active);
     if (schema === active.schema) {
       const built = await this.#options.compiler.build(bundle, schema);
-      const activation = await this.#options.store.activate(request, event);
+      const warnings = adviseOnGaps(built, builtIn(active.layers));
+      const activation = await this.#options.store.activate(request, eventOf(warnings));
       // Durable: from here on a crash restarts with the new bundle. What follows cannot fail.
       this.#active = { schema, layers: replace(active.layers, { activation, bundle, built }) };
       this.#options.publisher.publish(policyOf(this.#active));
-      return activation;
+      return { ...activation, warnings };
     }
     const { change, tenants } = await this.#prepareSchemaChange(schema, active);
     let isCommitted = false;
     try {
       const built = await this.#options.compiler.build(bundle, schema);
-      const activation = await this.#options.store.activate(request, event);
+      const warnings = adviseOnGaps(built, builtIn(tenants));
+      const activation = await this.#options.store.activate(request, eventOf(warnings));
       // Durable: from here on a crash restarts with the new schema. What follows cannot fail.
       this.#active = { schema, layers: replace(tenants, { activation, bundle, built }) };
       change.commit(policyOf(this.#active));
       isCommitted = true;
-      return activation;
+      return { ...activation, warnings };
     } finally {
       if (!isCommitted) change.abandon();
     }
@@ -287,6 +295,10 @@ export class Activator {
       });
     }
   }
+}
+
+function builtIn(layers: ReadonlyMap<LayerName, ActiveLayer>): BuiltLayer[] {
+  return [...layers.values()].map(({ built }) => built);
 }
 
 /** Fails early what the store would refuse after all the work; the store's answer is the one that counts. */

@@ -15,6 +15,8 @@ import type { LimitsSource } from './layout.ts';
 import type { BuiltLayer } from './pipeline.ts';
 
 const PLATFORM = 'platform/';
+/** Most warnings of one activation; what is beyond is counted. */
+const MAX_GAPS = 100;
 const NO_LIMITS: LimitsFile = { limits: [], modelClasses: [], tighten: [] };
 
 /** The bundle that is checked. */
@@ -142,17 +144,48 @@ function countsMoney(definition: LimitDefinition): boolean {
 
 /** What an active tenant layer relies on and a platform bundle would take away. */
 function checkTenantBeside(platform: LimitsFile, tenant: BuiltLayer): Problem[] {
-  const problems: Problem[] = [];
   const file = `${tenant.name}/limits.json`;
-  const declared = new Set([...setNames(platform)].map(name => `${PLATFORM}${name}`));
   const hint = `activate a bundle of layer \`${tenant.name}\` without it first`;
+  return gapsOf(platform, tenant).map(({ would }) => ({ file, message: would, hint }));
+}
+
+/**
+ * What tenants rely on and nobody declares once a layer is active that nothing was checked against: a rollback.
+ * @param others the layers that are active beside it, of which those with its name do not count
+ */
+export function adviseOnGaps(layer: BuiltLayer, others: Iterable<BuiltLayer>): Problem[] {
+  const isPlatform = layer.name === 'platform';
+  const beside = [...others].filter(
+    ({ name }) => name !== layer.name && (name === 'platform') !== isPlatform,
+  );
+  const platform = (isPlatform ? layer : beside[0])?.limits?.file ?? NO_LIMITS;
+  const found = (isPlatform ? beside : [layer]).flatMap(tenant =>
+    gapsOf(platform, tenant).map(({ is }) => ({
+      file: `${tenant.name}/limits.json`,
+      message: is,
+      hint: `activate a bundle of the platform that declares it, or one of layer \`${tenant.name}\` without it`,
+    })),
+  );
+  if (found.length <= MAX_GAPS) return found;
+  return [...found.slice(0, MAX_GAPS), { message: `and ${found.length - MAX_GAPS} more` }];
+}
+
+/** Something that a tenant relies on and the platform does not declare: said before and after it happens. */
+interface Gap {
+  readonly would: string;
+  readonly is: string;
+}
+
+function gapsOf(platform: LimitsFile, tenant: BuiltLayer): Gap[] {
+  const gaps: Gap[] = [];
+  const declared = new Set([...setNames(platform)].map(name => `${PLATFORM}${name}`));
   for (const { id, limitSets } of tenant.index.policies) {
     for (const name of limitSets) {
       if (!name.startsWith(PLATFORM) || declared.has(name)) continue;
-      problems.push({
-        file,
-        message: `active policy \`${id}\` names \`${name}\` in \`@limits\`, which would be gone`,
-        hint,
+      const what = `active policy \`${id}\` names \`${name}\` in \`@limits\``;
+      gaps.push({
+        would: `${what}, which would be gone`,
+        is: `${what}, which is gone: what it permits is denied`,
       });
     }
   }
@@ -160,14 +193,20 @@ function checkTenantBeside(platform: LimitsFile, tenant: BuiltLayer): Problem[] 
   const ids = new Set(platform.limits.map(({ id }) => id));
   for (const { limit } of own.tighten) {
     if (ids.has(limit)) continue;
-    problems.push({ file, message: `\`tighten\` lowers limit \`${limit}\`, which would be gone`, hint });
+    const what = `\`tighten\` lowers limit \`${limit}\``;
+    gaps.push({
+      would: `${what}, which would be gone`,
+      is: `${what}, which is gone: nothing is counted for it`,
+    });
   }
   if (
     platform.prices?.default === undefined &&
     own.prices?.default === undefined &&
     own.limits.some(countsMoney)
   ) {
-    problems.push({ file, message: 'its limits in micro-dollars would have no default price', hint });
+    const what = 'its limits in micro-dollars';
+    const fate = 'calls of models that no list has are denied';
+    gaps.push({ would: `${what} would have no default price`, is: `${what} have no default price: ${fate}` });
   }
-  return problems;
+  return gaps;
 }

@@ -4,10 +4,17 @@
  * not exist for it.
  */
 import type { BundleForm, OpenedBundle } from './archive.ts';
-import type { Activation, BundleReport, BundleSummary, Digest, StoredBundle } from '../domain/bundle.ts';
+import type {
+  Activation,
+  ActivationResult,
+  BundleReport,
+  BundleSummary,
+  Digest,
+  StoredBundle,
+} from '../domain/bundle.ts';
 import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
 import type { Credential } from '../domain/credential.ts';
-import { AppError } from '../domain/errors.ts';
+import { AppError, type Problem } from '../domain/errors.ts';
 import type { LayerName } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
 import type { EventEntry, EventKind } from '../domain/log-entry.ts';
@@ -128,7 +135,7 @@ export class BundleService {
    * Rejects with AppError NOT_FOUND, ACTIVATION_CONFLICT, PRECONDITION_FAILED, BUNDLE_INVALID, BUNDLE_TESTS_FAILED,
    * SCHEMA_BREAKS_ACTIVE or STORE_UNAVAILABLE.
    */
-  async activate(digest: Digest, request: ActivateRequest, actor: Credential): Promise<Activation> {
+  async activate(digest: Digest, request: ActivateRequest, actor: Credential): Promise<ActivationResult> {
     const expected = request.expectedActive;
     const bundle = await this.get(digest, actor);
     const { layer } = bundle.manifest;
@@ -139,7 +146,9 @@ export class BundleService {
       await this.#activator.synchronise();
       const current = this.#activator.activations.get(layer);
       requireActive(layer, current?.digest ?? null, request);
-      if (current?.digest === digest && (expected === undefined || expected === digest)) return current;
+      if (current?.digest === digest && (expected === undefined || expected === digest)) {
+        return { ...current, warnings: [] };
+      }
       return await this.#switchTo(bundle, 'activate', expected, request.reason, actor);
     });
   }
@@ -155,7 +164,7 @@ export class BundleService {
     reason: string,
     actor: Credential,
     conditions: ActiveConditions & { readonly expectedActive?: Digest | undefined } = {},
-  ): Promise<Activation> {
+  ): Promise<ActivationResult> {
     const { expectedActive } = conditions;
     return this.#activations.run(async () => {
       await this.#activator.synchronise();
@@ -288,27 +297,28 @@ export class BundleService {
     expectedActive: Digest | null | undefined,
     reason: string,
     actor: Credential,
-  ): Promise<Activation> {
+  ): Promise<ActivationResult> {
     const { digest } = bundle;
     const { layer, version } = bundle.manifest;
     const now = this.#options.clock.now();
     const previous = this.#activator.activations.get(layer)?.digest ?? null;
-    const details = {
-      layer,
-      version,
-      digest,
-      previous,
-      reason,
-      digests: { before: previous, after: digest },
+    const digests = { before: previous, after: digest };
+    const recorded: { event: EventEntry; warnings: readonly Problem[] }[] = [];
+    const eventOf = (warnings: readonly Problem[]): EventEntry => {
+      const details = { layer, version, digest, previous, reason, digests, ...warningDetails(warnings) };
+      const event = this.#event(`bundle.${kind}`, layer, now, actor, layer, details);
+      recorded.push({ event, warnings });
+      return event;
     };
-    const event = this.#event(`bundle.${kind}`, layer, now, actor, layer, details);
     const request = { layer, digest, expectedActive, actor: actor.keyId, reason, kind, at: timestamp(now) };
     try {
-      const activation = await this.#activator.activate(bundle, request, event);
-      await this.#options.events.announce(event);
+      const activation = await this.#activator.activate(bundle, request, eventOf);
+      for (const { event } of recorded) await this.#options.events.announce(event);
       return activation;
     } catch (error) {
-      return await this.#resolveDoubt(error, request, event);
+      const [made] = recorded;
+      if (made === undefined) throw error;
+      return { ...(await this.#resolveDoubt(error, request, made.event)), warnings: made.warnings };
     }
   }
 
@@ -362,6 +372,13 @@ export class BundleService {
   #stateOf(layer: LayerName, digest: Digest): 'staged' | 'active' {
     return this.#activator.activations.get(layer)?.digest === digest ? 'active' : 'staged';
   }
+}
+
+/** What an entry says of warnings: the first ones, and how many there are. */
+function warningDetails(warnings: readonly Problem[]): JsonObject {
+  if (warnings.length === 0) return {};
+  const shown = warnings.slice(0, MAX_LOGGED_PROBLEMS).map(({ message }) => message);
+  return { warnings: shown, warningCount: warnings.length };
 }
 
 function noLayer(layer: LayerName): AppError {

@@ -123,6 +123,7 @@ const activationSchema = z.looseObject({
   at: z.string(),
 });
 type ActivationView = z.output<typeof activationSchema>;
+const activatedSchema = activationSchema.extend({ warnings: z.array(problemSchema).default([]) });
 
 export interface ActivateOptions {
   readonly url?: string | undefined;
@@ -141,22 +142,24 @@ export async function activate(terminal: Terminal, digest: string, options: Acti
     });
   }
   const expected = expectedActive === 'none' ? null : expectedActive;
-  const activation = await clientOf(terminal, options.url).fetchJson(activationSchema, {
+  const activation = await clientOf(terminal, options.url).fetchJson(activatedSchema, {
     method: 'POST',
     path: `/v1/bundles/${encodeURIComponent(digest)}/activate`,
     json: { reason, ...(expected === undefined ? {} : { expectedActive: expected }) },
   });
   printActivations(terminal, options.output, [activation], activation);
+  printWarnings(terminal, activation.warnings);
 }
 
 export async function rollback(terminal: Terminal, layer: string, options: ActivateOptions): Promise<void> {
   const { reason, expectedActive } = options;
-  const activation = await clientOf(terminal, options.url).fetchJson(activationSchema, {
+  const activation = await clientOf(terminal, options.url).fetchJson(activatedSchema, {
     method: 'POST',
     path: `/v1/layers/${encodeURIComponent(layer)}/rollback`,
     json: { reason, ...(expectedActive === undefined ? {} : { expectedActive }) },
   });
   printActivations(terminal, options.output, [activation], activation);
+  printWarnings(terminal, activation.warnings);
 }
 
 const layersSchema = z.looseObject({
@@ -223,6 +226,13 @@ function printReport(
     columns: ['layer', 'state', 'policies', 'tests', 'digest'],
     rows: [[layer, state, String(policies), outcome, digest]],
   }));
+  printWarnings(terminal, warnings);
+}
+
+function printWarnings(
+  terminal: Terminal,
+  warnings: readonly (Problem | z.output<typeof problemSchema>)[],
+): void {
   for (const warning of warnings)
     terminal.err(`${colorsOf(terminal).yellow('warning')}: ${describe(warning)}\n`);
 }

@@ -56,3 +56,8 @@ export interface Activation {
   readonly kind: 'activate' | 'rollback';
   readonly at: string;
 }
+
+/** What an activation answers. `warnings`: what active layers rely on and is not there any more. */
+export interface ActivationResult extends Activation {
+  readonly warnings: readonly Problem[];
+}

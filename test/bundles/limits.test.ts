@@ -1,7 +1,7 @@
 /** limits.json in bundles: what is refused and where, what belongs to the digest, and what decides after activation. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LayerLimits } from '../../src/limits/planning.ts';
-import { memoryDisk, type Pap, ADMIN, failure, permit, push, startPap, startWorker } from './pap.ts';
+import { ADMIN, failure, memoryDisk, type Pap, permit, push, startPap, startWorker } from './pap.ts';
 
 const thread = startWorker();
 afterAll(() => thread.close());
@@ -325,33 +325,5 @@ describe('limits of an active bundle', () => {
     const active = activeLimits(pap, 'platform')?.file.limits;
     expect(active?.map(({ id }) => id)).toEqual(limits.map(({ id }) => id));
     expect(active?.[10]?.overrides).toHaveLength(150);
-  });
-});
-
-describe('a platform bundle that would take away what tenants rely on', () => {
-  const rich = {
-    limits: [BURST, { ...BURST, id: 'gold-rpm', sets: ['gold'] }],
-    prices: { version: '1', default: { perRequest: 1 } },
-  };
-  const money = { limits: [{ ...BURST, unit: 'micro_usd' }] };
-
-  test.each([
-    ['a set', files({}, 'platform/gold'), { ...rich, limits: [BURST] }, 'names `platform/gold` in `@limits`'],
-    [
-      'a limit',
-      files({ tighten: [{ limit: 'burst', to: 5 }] }),
-      { ...rich, limits: [] },
-      'lowers limit `burst`',
-    ],
-    ['prices', files(money), { limits: rich.limits }, 'would have no default price'],
-  ])('%s is refused', async (_, tenant, poorer, message) => {
-    const pap = await startPap(memoryDisk(), thread);
-    await push(pap, platform(rich), { activate: true });
-    await push(pap, { layer: 'tenant:acme', files: tenant }, { activate: true });
-    const error = await failure(push(pap, platform(poorer), { dryRun: true }));
-    expect(error.code).toBe('BUNDLE_INVALID');
-    expect(error.problems).toHaveLength(1);
-    expect(error.problems[0]?.message).toContain(message);
-    expect(error.problems[0]?.file).toBe('tenant:acme/limits.json');
   });
 });

@@ -58,6 +58,14 @@ export const activationSchema = z
   })
   .meta({ id: 'Activation' });
 
+export const activationResultSchema = activationSchema
+  .extend({
+    warnings: z.array(problemSchema).meta({
+      description: 'what active layers rely on and is not there any more; a rollback is not held up by that',
+    }),
+  })
+  .meta({ id: 'ActivationResult' });
+
 const reasonText = keylessText(1024).default('');
 export const activateSchema = z
   .strictObject({

@@ -1,7 +1,7 @@
 /** Routes of bundles and layers. Invariant: a push answers with the digest under which the bundle is found. */
 import { z } from 'zod';
 import { type ActiveConditions, bundleTag, parseBundleTags } from '../../bundles/active-conditions.ts';
-import { type Activation, type Digest, digestSchema } from '../../domain/bundle.ts';
+import { type ActivationResult, type Digest, digestSchema } from '../../domain/bundle.ts';
 import type { BundleView } from '../../bundles/service.ts';
 import type { Credential } from '../../domain/credential.ts';
 import { AppError } from '../../domain/errors.ts';
@@ -13,6 +13,7 @@ import type { Services } from '../http/services.ts';
 import { parseWith } from '../http/validation.ts';
 import {
   activateSchema,
+  activationResultSchema,
   activationSchema,
   bundleSchema,
   pushResultSchema,
@@ -29,7 +30,7 @@ const LAYER = /^(platform|tenant:[!-~]{1,256})$/;
 const SEQUENCE = /^\d{1,15}$/;
 const ACTIVATED = {
   description: 'the activation; `ETag` is the digest of what is active now',
-  schema: activationSchema,
+  schema: activationResultSchema,
 };
 /** What the conditional headers of a change of the active bundle say. */
 const CONDITIONS = {
@@ -324,7 +325,7 @@ function conditionsOf({ incoming }: Pick<Exchange<unknown, unknown>, 'incoming'>
 }
 
 /** An activation, with the tag by which the next one can be made conditional. */
-function activated(activation: Activation): Answer {
+function activated(activation: ActivationResult): Answer {
   return { status: 200, headers: { etag: bundleTag(activation.digest) }, json: activation };
 }
 
