@@ -41,6 +41,16 @@ const WORDS: Partial<Record<DecisionFilterName | 'kind', readonly string[]>> = {
   kind: EVENT_KINDS,
 };
 
+/** Filters whose values have one form: another would find nothing, whatever is in the log. */
+const FORMS: Partial<Record<DecisionFilterName | 'kind', { readonly form: RegExp; readonly hint: string }>> =
+  {
+    policy: {
+      form: /^(platform|tenant:[^/].*)\/./,
+      hint: 'write it with its layer, as `reason.policies` has it: `platform/<id>` or `tenant:<id>/<id>`',
+    },
+    bundle: { form: /^sha256:[0-9a-f]{64}$/, hint: 'write the whole digest: `sha256:` and 64 hex digits' },
+  };
+
 export type Parsed<T> =
   | { readonly ok: true; readonly query: T }
   | { readonly ok: false; readonly problems: readonly Problem[] };
@@ -131,6 +141,10 @@ class ParamsReader {
     if (value === '' || value.length > MAX_VALUE_LENGTH) {
       this.complain(name, `a value must have 1 to ${MAX_VALUE_LENGTH} characters`);
       return;
+    }
+    const expected = FORMS[name];
+    if (expected?.form.test(value) === false) {
+      this.complain(name, `\`${clip(value)}\` is not a value of \`${name}\``, expected.hint);
     }
     const words = WORDS[name];
     if (words === undefined || words.includes(value)) return;

@@ -4,6 +4,7 @@ import { entityKey } from '../decision-log/subject-name.ts';
 import type { Clock, IdSource } from '../domain/clock.ts';
 import { Health } from '../edge/http/health.ts';
 import type { Services } from '../edge/http/services.ts';
+import { ActionNames } from '../pdp/action-names.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Anchors } from './anchors.ts';
@@ -58,6 +59,7 @@ export function assembleEdge(parts: EdgeParts): Services {
   return {
     engine: policy.engine,
     outcomes: parts.limits.outcomes,
+    actions: new ActionNames(policy.snapshots),
     effectiveLimits: parts.limits.effective,
     limitUsage: parts.limits.usage,
     descriptors: parts.limits.descriptors,

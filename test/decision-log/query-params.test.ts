@@ -34,6 +34,8 @@ describe('parseDecisionQuery', () => {
     ['code=POLICY_ALLOW,FORBIDDEN_BY_POLICY', 'code', ['POLICY_ALLOW', 'FORBIDDEN_BY_POLICY'], false],
     ['level=!action', 'level', ['action'], true],
     ['policy=tenant:acme/acme.tier', 'policy', ['tenant:acme/acme.tier'], false],
+    ['policy=!platform/guard,tenant:a/b/c', 'policy', ['platform/guard', 'tenant:a/b/c'], true],
+    [`bundle=sha256:${'a1'.repeat(32)}`, 'bundle', [`sha256:${'a1'.repeat(32)}`], false],
   ])('reads %s', (text, name, values, negated) => {
     const query = text.replace(/=(.*)$/, (_, value: string) => `=${encodeURIComponent(value)}`);
     expect(parse(query)).toEqual({ ...page, filters: { [name]: { values, negated } } });
@@ -70,6 +72,10 @@ describe('parseDecisionQuery', () => {
     ['decision=denied', '?decision', /did you mean `deny`|one of allow, deny/],
     ['code=POLICY_ALOW', '?code', /did you mean `POLICY_ALLOW`/],
     ['level=tenants', '?level', /did you mean `tenant`/],
+    ['policy=acme.tier', '?policy', /with its layer, as `reason.policies` has it/],
+    ['policy=platform/a,platfrom/b', '?policy', /`platfrom\/b` is not a value of `policy`/],
+    ['bundle=!latest', '?bundle', /64 hex digits/],
+    [`bundle=sha256:${'A'.repeat(64)}`, '?bundle', /64 hex digits/],
     ['limit=0', '?limit', /1 to 1000/],
     ['limit=1001', '?limit', /1 to 1000/],
     ['limit=1e2', '?limit', /1 to 1000/],

@@ -75,6 +75,19 @@ async function causeOf(decisionId: string): Promise<unknown> {
   }
 }
 
+test('a scope names actions, or groups of them, that the active schema has', async () => {
+  await make({ scopes: [{ actions: ['generate', 'Inference', 'useTenant'] }, { tenants: ['acme'] }] });
+  const scopes = [{ tenants: ['acme'] }, { actions: ['generate', 'genrate', 'zzzzzzzz'] }];
+  const body = { owner: OWNER, expiresAt: later(DAY_MS), scopes };
+  const reply = await service.call('POST', '/v1/caller-keys', { body });
+  expect([reply.status, problemOf(reply).code]).toEqual([400, 'INVALID_REQUEST']);
+  const [near, far, ...others] = problemOf(reply).errors;
+  expect(others).toEqual([]);
+  expect(near).toMatchObject({ pointer: '/scopes/1/actions/1', hint: 'did you mean `generate`?' });
+  expect(far?.pointer).toBe('/scopes/1/actions/2');
+  expect(far?.hint).toMatch(/^there are .*\bInference\b.*\bgenerate\b/);
+});
+
 describe('a key in a decision', () => {
   test('proves its owner; the policies decide as for the owner itself', async () => {
     const { id, key } = await make();

@@ -7,6 +7,7 @@ import type { Credential } from '../../domain/credential.ts';
 import { mayActFor } from '../../identity/authority.ts';
 import type { ListedCallerKey } from '../../identity/caller-keys/key-listing.ts';
 import type { Services } from '../http/services.ts';
+import { invalidRequest, MAX_PROBLEMS } from '../http/validation.ts';
 
 type Keeping = Pick<Services, 'callerKeys' | 'control' | 'directory'>;
 
@@ -43,4 +44,20 @@ export function requireNewKey(
   const isNarrowed = scopes.length + networks.length > 0;
   const key = { owner, tenant, oauthScopes, isNarrowed, expiresAt };
   control.require({ credential, operation: 'createCallerKey', object: { kind: 'callerKey', key } });
+}
+
+/**
+ * A scope that names no action of the active schema reaches nothing, and nobody would see why: it is told to whoever makes
+ * the key. Successors are not asked about, since a schema that dropped an action must not hold up a rotation.
+ * @throws AppError INVALID_REQUEST, NOT_READY
+ */
+export function requireKnownActions(
+  { actions }: Pick<Services, 'actions'>,
+  scopes: CallerKeyRecord['scopes'],
+): void {
+  const named = scopes.flatMap((scope, at) =>
+    (scope.actions ?? []).map((name, position) => ({ name, pointer: `/scopes/${at}/actions/${position}` })),
+  );
+  const problems = actions.objectTo(named);
+  if (problems.length > 0) throw invalidRequest(problems.slice(0, MAX_PROBLEMS));
 }

@@ -16,7 +16,7 @@ import type { ListedCallerKey } from '../../identity/caller-keys/key-listing.ts'
 import type { MadeCallerKey } from '../../identity/caller-keys/key-service.ts';
 import { type Answer, type Route, route } from '../http/route.ts';
 import { invalidRequest } from '../http/validation.ts';
-import { requireNewKey, requireOneKey } from './caller-key-guard.ts';
+import { requireKnownActions, requireNewKey, requireOneKey } from './caller-key-guard.ts';
 import { cursorSchema, limitSchema, pageOf } from './paging.ts';
 
 const MINUTE_MS = 60_000;
@@ -128,9 +128,10 @@ function createCallerKey(): Route {
     access: ['keys'],
     body: { kind: 'json', schema: requestSchema },
     answers: { 201: { description: 'the new key', schema: madeCallerKeySchema } },
-    failures: ['IDEMPOTENCY_CONFLICT', 'STORE_UNAVAILABLE'],
+    failures: ['IDEMPOTENCY_CONFLICT', 'STORE_UNAVAILABLE', 'NOT_READY'],
     async handle({ services, credential, body }) {
       requireNewKey(services, credential, body);
+      requireKnownActions(services, body.scopes);
       return madeAnswer(await services.callerKeys.create(body, credential));
     },
   });

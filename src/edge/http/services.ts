@@ -26,6 +26,7 @@ import type { KeyService } from '../../identity/key-service.ts';
 import type { IdempotencyStore } from '../../identity/ports.ts';
 import type { Guard } from '../../limits/guards/guard.ts';
 import type { PenaltyService } from '../../limits/guards/penalty-service.ts';
+import type { ActionNames } from '../../pdp/action-names.ts';
 import type { AccessQueries } from '../../pdp/access/access-queries.ts';
 import type { EffectiveLimitsDesk } from '../../pdp/effective-limits.ts';
 import type { DecisionEngine } from '../../pdp/engine.ts';
@@ -137,6 +138,8 @@ export interface Services {
   readonly outcomes: Pick<OutcomeDesk, 'report' | 'extend' | 'withdraw'>;
   /** Who may do what on which models. */
   readonly access: Pick<AccessQueries, 'page'>;
+  /** What actions there are. */
+  readonly actions: Pick<ActionNames, 'objectTo'>;
   /** Which limits hold. */
   readonly effectiveLimits: Pick<EffectiveLimitsDesk, 'find'>;
   /** Limits by what gateways know of requests. */
