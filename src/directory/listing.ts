@@ -52,6 +52,28 @@ export function listEntities(
   return { items, nextCursor: null };
 }
 
+/**
+ * How many entities name a parent directly, whether or not there is an entity of its name.
+ * @param allowed tenants whose entities may be seen; undefined: all. Of a list longer than `MAX_SCANNED` they see a part.
+ */
+export function countMembers(
+  graph: DirectoryGraph,
+  parent: EntityRef,
+  allowed: ReadonlySet<string> | undefined,
+): number {
+  const list = graph.parts.members.get(uidOf(parent).key);
+  if (list === undefined || allowed === undefined) return list?.size ?? 0;
+  let members = 0;
+  let scanned = 0;
+  for (const key of list.from('')) {
+    const entity = graph.get(key);
+    if (entity !== undefined && matches(entity, {}, allowed)) members += 1;
+    scanned += 1;
+    if (scanned >= MAX_SCANNED) break;
+  }
+  return members;
+}
+
 function matches(
   entity: GraphEntity,
   filter: EntityFilter,

@@ -145,6 +145,40 @@ describe('preconditions', () => {
   });
 });
 
+describe('a removed group', () => {
+  const group = '/v1/entities/Team/acme%2Fgone';
+  const member = (name: string, tenant: string) =>
+    service.call('PUT', `/v1/principals/User/${tenant}%2F${name}`, {
+      body: {
+        ...USER,
+        parents: [
+          { type: 'Tenant', id: tenant },
+          { type: 'Team', id: 'acme/gone' },
+        ],
+      },
+    });
+
+  test('leaves its members in it, and the answer says how many', async () => {
+    const body = { parents: [{ type: 'Tenant', id: 'acme' }] };
+    expect((await service.call('PUT', group, { body })).status).toBe(201);
+    expect((await service.call('DELETE', group)).headers.get('x-duramen-members')).toBeNull();
+    await service.call('PUT', group, { body });
+    for (const name of ['m1', 'm2']) expect((await member(name, 'acme')).status).toBe(201);
+    expect((await member('m3', 'globex')).status).toBe(201);
+    const removed = await service.call('DELETE', group);
+    expect([removed.status, removed.headers.get('x-duramen-members')]).toEqual([204, '3']);
+    const listing = await service.call('GET', '/v1/entities?parent=Team/acme/gone');
+    expect(z.object({ items: z.array(z.unknown()) }).parse(listing.json).items).toHaveLength(3);
+  });
+
+  test('tells a key of one tenant of the members of that tenant alone', async () => {
+    await service.call('PUT', group, { body: {} });
+    const key = await service.makeKey(['directory'], ['acme']);
+    const removed = await service.call('DELETE', group, { key });
+    expect([removed.status, removed.headers.get('x-duramen-members')]).toEqual([204, '2']);
+  });
+});
+
 describe('lists', () => {
   test('filter by type, tenant, parent and start of the id', async () => {
     const ids = async (query: string) => {

@@ -3,6 +3,7 @@
  * them. Invariant: a write answers the revision that it made, as `ETag` and in the body.
  */
 import { z } from 'zod';
+import { countMembers } from '../../directory/listing.ts';
 import { parseEntityTags, entityTag, type Preconditions } from '../../directory/preconditions.ts';
 import { missing, ownerByName } from '../../directory/tenancy.ts';
 import {
@@ -29,6 +30,7 @@ import { cursorSchema, limitSchema, pageOf } from './paging.ts';
 const PRINCIPAL_TYPES = ['User', 'Service', 'Agent'];
 const READ = ['directory', 'auditor'] as const;
 const WRITE = ['directory'] as const;
+const MEMBERS_HEADER = 'X-Duramen-Members';
 
 const attributes = z.record(z.string(), z.json());
 const entitySchema = z
@@ -192,7 +194,16 @@ function deleteEntity(view: View): Route {
   return route({
     ...itemRoute(view, 'DELETE', 'delete', 'Remove an entity; its history stays'),
     access: WRITE,
-    answers: { 204: { description: 'removed; `ETag` is the new revision of the directory' } },
+    answers: {
+      204: {
+        description:
+          'removed; `ETag` is the new revision of the directory. Members of a removed group keep it as a parent, and lose what is above it',
+        headers: {
+          [MEMBERS_HEADER]:
+            'how many entities still name it as a parent, as far as the key may see; absent: none',
+        },
+      },
+    },
     failures: ['NOT_FOUND', 'PRECONDITION_FAILED', 'STORE_UNAVAILABLE', 'NOT_READY'],
     async handle(exchange) {
       const { services, credential } = exchange;
@@ -200,7 +211,14 @@ function deleteEntity(view: View): Route {
       const conditions = conditionsOf(exchange);
       requireEntity(exchange, `delete${view.noun}`, ref);
       const revision = await services.directory.delete(ref, credential, conditions);
-      return { status: 204, headers: { etag: entityTag(revision) } };
+      const members = countMembers(services.directory.graph, ref, credential.tenants);
+      return {
+        status: 204,
+        headers: {
+          etag: entityTag(revision),
+          ...(members === 0 ? {} : { [MEMBERS_HEADER]: String(members) }),
+        },
+      };
     },
   });
 }
