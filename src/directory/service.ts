@@ -96,11 +96,11 @@ export class DirectoryService {
   }
 
   /** @throws AppError NOT_READY; INVALID_REQUEST for a type that the schema does not have, with those that it has */
-  requireType(type: string): void {
+  requireType(type: string, pointer = '?type'): void {
     if (this.#parser === undefined) throw new AppError('NOT_READY', NOT_READY);
     const problem = this.#parser.unknownType(type);
     if (problem === undefined) return;
-    throw new AppError('INVALID_REQUEST', problem.message, { problems: [{ ...problem, pointer: '?type' }] });
+    throw new AppError('INVALID_REQUEST', problem.message, { problems: [{ ...problem, pointer }] });
   }
 
   /** One page in the order of entity keys. @throws AppError INVALID_REQUEST for a foreign cursor */

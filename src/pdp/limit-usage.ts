@@ -22,6 +22,7 @@ import {
   readySnapshot,
   requestOf,
   requireModelInReach,
+  requireSets,
   unknownParts,
 } from './partial-call.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
@@ -102,7 +103,7 @@ export class LimitUsageDesk {
     const call =
       whole === undefined
         ? this.#partial.read(question, question.limitSets, asker)
-        : this.#wholeCall(whole, asker);
+        : this.#wholeCall(whole, asker, '?');
     const explained = this.#options.planning.explain(call.facts, call.layers, now, call.unknown);
     const byName = new Map(explained.map(limit => [limit.rule.name, limit]));
     const charges =
@@ -127,7 +128,7 @@ export class LimitUsageDesk {
   async reset(question: CallQuestion, name: string, reason: string, actor: Credential): Promise<LimitUsage> {
     const { store, log, clock } = this.#options;
     const now = clock.now();
-    const charges = this.#charges(this.#wholeCall(question, actor), now);
+    const charges = this.#charges(this.#wholeCall(question, actor, '/'), now);
     const [found] = await this.#look(
       charges.filter(({ rule }) => rule.name === name),
       now,
@@ -176,21 +177,26 @@ export class LimitUsageDesk {
     return found;
   }
 
-  #wholeCall(question: CallQuestion, asker: Credential): KnownCall {
+  /** @param root in front of the name of a member, where a problem points at it */
+  #wholeCall(question: CallQuestion, asker: Credential, root: '?' | '/'): KnownCall {
     const snapshot = readySnapshot(this.#options.snapshots);
     const { action } = question;
     // the default is nobody's mistake, even where a schema has no such operation
-    if (action !== DEFAULT_ACTION) findModelOperation(snapshot.planner, action, '/action');
+    if (action !== DEFAULT_ACTION) findModelOperation(snapshot.planner, action, `${root}action`);
     const request = requestOf(question);
     const parties = resolveParties(snapshot, request);
     const { principalEntity, tenant } = parties;
     if (principalEntity === undefined || !mayLook(asker.tenants, [principalEntity.tenant, tenant])) {
-      throw new AppError('NOT_FOUND', `there is no principal \`${question.principal.id}\``);
+      throw new AppError(
+        'NOT_FOUND',
+        `there is no principal \`${question.principal.type}:${question.principal.id}\``,
+      );
     }
     requireModelInReach(question.model, parties, asker);
     const { limitSets, pep = '' } = question;
     const facts = this.#facts.read(snapshot, { request, parties, limitSets, pep });
     const layers = snapshot.limitLayersOf.of(parties);
+    requireSets(limitSets, layers, asker, `${root}limitSets`);
     return { snapshot, facts, layers, unknown: unknownParts(question, facts) };
   }
 

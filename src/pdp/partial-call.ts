@@ -10,6 +10,7 @@ import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
+import { nearest } from '../domain/spelling.ts';
 import { SetValue } from '../domain/value.ts';
 import type { FactPart } from '../limits/charges/limit-match.ts';
 import type { LimitLayers } from '../limits/planning.ts';
@@ -69,7 +70,37 @@ export class PartialCalls {
     requireVisible(call, snapshot, parties, asker);
     const facts = this.#facts.read(snapshot, { request, parties, limitSets, pep: call.pep ?? '' });
     const layers = visibleLayers(snapshot.limitLayersOf.of(parties), asker);
+    requireSets(limitSets, layers, asker, '?limitSets');
     return { snapshot, facts, layers, unknown: unknownParts(call, facts) };
+  }
+}
+
+/**
+ * A set that no layer of the call declares would be answered like none at all.
+ * @param layers of the call; what the asker may not see counts as not there
+ * @throws AppError INVALID_REQUEST with the set that was probably meant
+ */
+export function requireSets(
+  limitSets: readonly string[],
+  layers: LimitLayers,
+  asker: Credential,
+  pointer: string,
+): void {
+  if (limitSets.length === 0) return;
+  const known = new Set(
+    visibleLayers(layers, asker).flatMap(({ layer, file }) =>
+      file.limits.flatMap(({ id, sets = [] }) => [id, ...sets].map(name => `${layer}/${name}`)),
+    ),
+  );
+  for (const name of limitSets) {
+    if (known.has(name)) continue;
+    const near = [...known].find(one => one.endsWith(`/${name}`)) ?? nearest(name, known);
+    const hint =
+      near === undefined
+        ? 'write the layer and the set, such as `platform/gold`, as limits.json of an active bundle has it'
+        : `did you mean \`${near}\`?`;
+    const message = `no layer that limits such a call has a set or a limit \`${name}\``;
+    throw new AppError('INVALID_REQUEST', message, { problems: [{ pointer, message, hint }] });
   }
 }
 
@@ -130,7 +161,7 @@ function requireVisible(
   const maySee = (owner: string | undefined): boolean =>
     tenants === undefined || (owner !== undefined && tenants.has(owner));
   if (principal !== undefined && (principalEntity === undefined || !maySee(principalEntity.tenant))) {
-    throw new AppError('NOT_FOUND', `there is no principal \`${principal.id}\``);
+    throw new AppError('NOT_FOUND', `there is no principal \`${principal.type}:${principal.id}\``);
   }
   // whoever sees the principal may ask about a model that is shared with it
   const isNamed = model !== undefined;

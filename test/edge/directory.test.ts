@@ -223,13 +223,14 @@ describe('lists', () => {
   );
 
   test.each([
-    ['Nope', 'it has Agent, '],
-    ['Modle', 'did you mean `Model`?'],
-  ])('the type %s, which the schema does not have, is 400 and not an empty list', async (type, hint) => {
-    const reply = await service.call('GET', `/v1/entities?type=${type}`);
+    ['type', 'Nope', 'it has Agent, '],
+    ['type', 'Modle', 'did you mean `Model`?'],
+    ['parent', 'Rolle/acme/x', 'did you mean `Role`?'],
+  ])('%s=%s, which the schema does not have, is 400 and not an empty list', async (name, value, hint) => {
+    const reply = await service.call('GET', `/v1/entities?${name}=${value}`);
     const { status, code } = problemOf(reply);
     expect([status, code]).toEqual([400, 'INVALID_REQUEST']);
-    expect(reply.json).toMatchObject({ errors: [{ pointer: '?type' }] });
+    expect(reply.json).toMatchObject({ errors: [{ pointer: `?${name}` }] });
     expect(reply.text).toContain(hint);
   });
 

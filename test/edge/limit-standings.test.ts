@@ -74,6 +74,42 @@ async function usage(query: string, key?: string) {
   };
 }
 
+describe('sets that no layer declares', () => {
+  test.each([
+    ['principal=User:acme/alice', 'platform/vpi', 'did you mean `platform/vip`?'],
+    ['principal=User:acme/alice&model=acme/support-llm', 'vip', 'did you mean `platform/vip`?'],
+    [
+      'principal=User:acme/alice&model=acme/support-llm',
+      'platform/vip,frobnicate',
+      'write the layer and the set',
+    ],
+  ])('are refused: %s with %s', async (query, sets, hint) => {
+    const reply = await service.call('GET', `/v1/limits/usage?${query}&limitSets=${sets}`);
+    expect([reply.status, problemOf(reply).code]).toEqual([400, 'INVALID_REQUEST']);
+    expect(problemOf(reply).errors).toMatchObject([{ pointer: '?limitSets' }]);
+    expect(problemOf(reply).errors[0]?.hint).toContain(hint);
+  });
+
+  test('are refused at a reset too, and a set or a limit that is there is not', async () => {
+    const body = {
+      limit: 'platform/gold',
+      principal: { type: 'User', id: 'acme/alice' },
+      model: 'acme/support-llm',
+      reason: 'r',
+    };
+    const reset = (limitSets: readonly string[]) =>
+      service.call('POST', '/v1/limits/reset', { body: { ...body, limitSets } });
+    expect(problemOf(await reset(['platform/vpi'])).errors).toMatchObject([{ pointer: '/limitSets' }]);
+    for (const set of ['platform/vip', 'platform/gold']) expect((await reset([set])).status).toBe(200);
+  });
+
+  test('an action that is none is told by the name of its parameter', async () => {
+    const query = 'principal=User:acme/alice&model=acme/support-llm&action=genrate';
+    const reply = await service.call('GET', `/v1/limits/usage?${query}`);
+    expect(problemOf(reply).errors).toMatchObject([{ pointer: '?action', hint: 'did you mean `generate`?' }]);
+  });
+});
+
 describe('GET /v1/limits/usage', () => {
   test('of a principal alone tells what counts by it, its tenant or everybody, and what the rest needs', async () => {
     const { used, needs, item } = await usage('principal=User:acme/alice');

@@ -101,13 +101,15 @@ function listEntities(view: View): Route {
     handle({ services, credential, query }) {
       const { type, tenant, parent, prefix, limit, cursor } = query;
       const types = type === undefined ? view.types : typesOf(view, type);
+      const group = parent === undefined ? undefined : parseParent(parent);
       if (type !== undefined) services.directory.requireType(type);
+      if (group !== undefined) services.directory.requireType(group.type, '?parent');
       const page = services.directory.list(
         {
           limit,
           ...(types === undefined ? {} : { types }),
           ...(tenant === undefined ? {} : { tenant }),
-          ...(parent === undefined ? {} : { parent: parseParent(parent) }),
+          ...(group === undefined ? {} : { parent: group }),
           ...(prefix === undefined ? {} : { prefix }),
           ...(cursor === undefined ? {} : { cursor }),
         },
