@@ -1,5 +1,5 @@
 /** The commands against a running service: what they print, where, and how they end. */
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -170,6 +170,28 @@ describe('bundles', () => {
       .slice(1)
       .map(line => line.split(' ')[0]);
     expect(layers.filter(layer => layer !== '')).toEqual(['platform', 'tenant:acme', 'tenant:globex']);
+  });
+
+  test('a rollback warns of what active layers rely on and is gone', async () => {
+    const wider = join(folder, 'wider');
+    cpSync(join(REPOSITORY, 'policies/platform'), wider, { recursive: true });
+    const limits = z
+      .looseObject({ limits: z.array(z.looseObject({ id: z.string() })) })
+      .parse(JSON.parse(readFileSync(join(wider, 'limits.json'), 'utf8')));
+    const more = { ...limits, limits: [...limits.limits, { ...limits.limits[0], id: 'extra' }] };
+    writeFileSync(join(wider, 'limits.json'), JSON.stringify(more));
+    expect((await cli('push', wider, '--activate')).code).toBe(EXIT.ok);
+    const relying = join(folder, 'relying');
+    mkdirSync(relying);
+    writeFileSync(join(relying, 'manifest.json'), '{"layer": "tenant:initech", "version": "1"}');
+    writeFileSync(join(relying, 'limits.json'), '{"tighten": [{"limit": "extra", "to": 1}]}');
+    expect((await cli('push', relying, '--activate')).code).toBe(EXIT.ok);
+    const { code, stdout, stderr } = await cli('rollback', 'platform', '--reason', 'too wide', '-o', 'json');
+    expect(code).toBe(EXIT.ok);
+    expect(stderr).toContain(
+      'warning: tenant:initech/limits.json: `tighten` lowers limit `extra`, which is gone',
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ kind: 'rollback', warnings: [{}] });
   });
 });
 
