@@ -2,7 +2,7 @@
  * A log as named resources (c2sp.org/tlog-tiles), in a folder or behind an API, for verification. Invariants: what is
  * damaged is handed on as it is, so that the verifier names the entry; little of the log is in memory at a time.
  */
-import type { LogSource, StoredLeaf } from '../decision-log/log-source.ts';
+import { type LogSource, MAX_EMPTY_BLOCKS, type StoredLeaf } from '../decision-log/log-source.ts';
 import {
   formatTilePath,
   parseTilePath,
@@ -11,20 +11,13 @@ import {
   tileWidth,
 } from '../decision-log/tiles.ts';
 import { HASH_BYTES } from '../decision-log/tree-hash.ts';
+import { type CopyFinding, CopyFindings } from './copy-findings.ts';
 import type { LogFolder } from './log-folder.ts';
 
 /** Bundles that are read ahead, each with its tile: at most 34 MB, and usually one. */
 const READ_AHEAD = 4;
 /** Bytes in front of each entry of a bundle. */
 const LENGTH_BYTES = 2;
-
-/** Something wrong with a copy beside what the verification of the tree finds. */
-export interface CopyFinding {
-  readonly index: number | undefined;
-  readonly code: string;
-  readonly severity: 'error' | 'warning';
-  readonly message: string;
-}
 
 /** Reads by the names of c2sp.org/tlog-tiles; undefined when there is no such thing. */
 export interface LogResources {
@@ -50,8 +43,7 @@ interface Block {
 export class LogCopy implements LogSource {
   readonly firstKept: number;
   readonly hasPartialTiles = true;
-  /** Filled while the leaves are read. */
-  readonly findings: CopyFinding[] = [];
+  readonly #findings = new CopyFindings();
   readonly #options: CopyOptions;
   /** Tiles of level 0 that were read with their bundles. */
   readonly #tiles = new Map<number, Uint8Array | undefined>();
@@ -62,9 +54,18 @@ export class LogCopy implements LogSource {
     this.firstKept = Math.min(options.firstKept, options.size);
   }
 
+  /** Complete once the leaves have been read. */
+  get findings(): readonly CopyFinding[] {
+    return this.#findings.list;
+  }
+
   async *leaves(): AsyncGenerator<readonly StoredLeaf[]> {
+    let missing = 0;
     for await (const { n, bundle, tile } of this.#blocks()) {
       this.#tiles.set(n, tile);
+      missing = bundle === undefined ? missing + 1 : 0;
+      // a size may be signed for that no log has
+      if (missing > MAX_EMPTY_BLOCKS) return;
       if (bundle !== undefined) yield this.#split(n, bundle);
     }
   }
@@ -124,7 +125,7 @@ export class LogCopy implements LogSource {
     }
     if (at < bundle.length) {
       const index = first + leaves.length;
-      this.findings.push({
+      this.#findings.add({
         index,
         code: 'BUNDLE_DAMAGED',
         severity: 'error',
@@ -142,8 +143,6 @@ export class LogCopy implements LogSource {
 export interface FolderExtent {
   /** Entries up to which there are bundles. */
   readonly size: number;
-  /** Partial tiles that a wider one replaced, by name. */
-  readonly superseded: readonly string[];
   readonly findings: readonly CopyFinding[];
 }
 
@@ -153,8 +152,7 @@ export interface FolderExtent {
  * @param size entries of the checkpoint; undefined: not known
  */
 export async function surveyFolder(folder: LogFolder, size: number | undefined): Promise<FolderExtent> {
-  const superseded: string[] = [];
-  const findings: CopyFinding[] = [];
+  const findings = new CopyFindings();
   let extent = 0;
   let count = 0;
   let beyond: number | undefined;
@@ -162,38 +160,41 @@ export async function surveyFolder(folder: LogFolder, size: number | undefined):
     const tile = parseTilePath(name);
     if (tile === undefined) {
       const message = `\`${name}\` is no part of a log`;
-      findings.push({ index: undefined, code: 'STRAY_FILE', severity: 'warning', message });
+      findings.add({ index: undefined, code: 'STRAY_FILE', severity: 'warning', message });
       continue;
     }
-    const level = tile.level === 'entries' ? 0 : tile.level;
+    const level = levelOf(tile);
     if (level === 0) {
       extent = Math.max(extent, tile.n * TILE_WIDTH + tile.width);
       count += 1;
     }
     if (size === undefined) continue;
     const has = tileWidth(size, level, tile.n);
-    if (tile.width < has) superseded.push(name);
-    else if (tile.width > has) {
+    if (tile.width > has) {
       const index = (tile.n * TILE_WIDTH + has) * TILE_WIDTH ** level;
       beyond = Math.min(beyond ?? index, Math.max(index, size));
     }
   }
-  if (beyond !== undefined) findings.push(exceeds(beyond, size ?? 0));
+  if (beyond !== undefined) findings.add(exceeds(beyond, size ?? 0));
   // a file with a huge number in its name makes no log of that size
-  return { size: Math.min(extent, count * TILE_WIDTH), superseded, findings };
+  return { size: Math.min(extent, count * TILE_WIDTH), findings: findings.list };
+}
+
+/** Names of partial tiles that a wider one replaced. @param size of the checkpoint */
+export async function* supersededFiles(folder: LogFolder, size: number): AsyncGenerator<string> {
+  for await (const name of folder.tileFiles()) {
+    const tile = parseTilePath(name);
+    if (tile !== undefined && tile.width < tileWidth(size, levelOf(tile), tile.n)) yield name;
+  }
 }
 
 /**
  * Compares partial tiles that were replaced with what replaced them, of which each must be the beginning.
  * @param size of the checkpoint
  */
-export async function checkSuperseded(
-  folder: LogFolder,
-  names: readonly string[],
-  size: number,
-): Promise<readonly CopyFinding[]> {
-  const findings: CopyFinding[] = [];
-  for (const name of names) {
+export async function checkSuperseded(folder: LogFolder, size: number): Promise<readonly CopyFinding[]> {
+  const findings = new CopyFindings();
+  for await (const name of supersededFiles(folder, size)) {
     const tile = parseTilePath(name);
     if (tile === undefined) continue;
     const [older, newer] = await Promise.all([folder.read(name), folder.read(replacementOf(tile, size))]);
@@ -202,14 +203,18 @@ export async function checkSuperseded(
     const whole = tile.level === 'entries' || older.length === tile.width * HASH_BYTES;
     if (whole && newer.subarray(0, older.length).equals(older)) continue;
     const { index, message } = contradiction(tile, name, older, newer);
-    findings.push({ index, code: 'TILE_CHANGED', severity: 'error', message });
+    findings.add({ index, code: 'TILE_CHANGED', severity: 'error', message });
   }
-  return findings;
+  return findings.list;
 }
 
 function replacementOf(tile: TilePath, size: number): string {
-  const level = tile.level === 'entries' ? 0 : tile.level;
-  return formatTilePath({ ...tile, width: tileWidth(size, level, tile.n) });
+  return formatTilePath({ ...tile, width: tileWidth(size, levelOf(tile), tile.n) });
+}
+
+/** The level whose hashes it has: entries have those of level 0. */
+function levelOf({ level }: TilePath): number {
+  return level === 'entries' ? 0 : level;
 }
 
 function contradiction(

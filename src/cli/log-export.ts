@@ -10,7 +10,7 @@ import { type LogReport, verifyLog } from '../decision-log/verify-log.ts';
 import { messageOf } from '../domain/errors.ts';
 import { clientOf } from './client.ts';
 import { CliError, EXIT, type ExitCode } from './exit-code.ts';
-import { LogCopy, surveyFolder } from './log-copy.ts';
+import { LogCopy, supersededFiles } from './log-copy.ts';
 import { CHECKPOINT_FILE, KEY_FILE, LogFolder, prunedBelow, PRUNED_FILE } from './log-folder.ts';
 import { LogServer } from './log-server.ts';
 import { type ChosenKey, chosenKey, readKey } from './log-target.ts';
@@ -140,7 +140,7 @@ async function finish(
   // of the smaller one, and files that the next run finds.
   await folder.write(CHECKPOINT_FILE, note);
   await folder.flush();
-  const { superseded } = await surveyFolder(folder, openedSize(note, key));
+  const superseded = await Array.fromAsync(supersededFiles(folder, openedSize(note, key)));
   for (const name of superseded) await folder.remove(name);
 }
 

@@ -2,7 +2,8 @@
  * A log as a folder of static files: `checkpoint`, `log.vkey`, `tile/…`. Invariants: a file is there whole or not
  * at all, and on the disk before anything that depends on it is written; nothing outside the folder is touched.
  */
-import { mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, opendir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MAX_ENTRY_BYTES, TILE_WIDTH } from '../decision-log/tiles.ts';
 import { messageOf } from '../domain/errors.ts';
@@ -16,19 +17,41 @@ export const PRUNED_FILE = 'pruned-below';
 export const MAX_FILE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES);
 /** Ending of a file that is being written. A crash can leave one; the next export writes over it. */
 const UNFINISHED = '.new';
+/** Bytes that are asked for at first of what does not tell its size, such as a pipe. */
+const FIRST_READ_BYTES = 65_536;
+/** Characters of a folder's name beyond which nothing in it can be a tile: those above it are looked into. */
+const MAX_FOLDER_NAME = 64;
+/** Writes over a file, never over what a link of that name points to. */
+const WRITE_HERE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 
-/** Reads a file whole; undefined when it is not there. @throws CliError when it is too large or cannot be read */
-export async function readWhole(path: string): Promise<Buffer | undefined> {
+/**
+ * Reads a file that the caller named, or a pipe, whole; undefined when it is not there.
+ * @throws CliError when it is too large or cannot be read
+ */
+export function readWhole(path: string): Promise<Buffer | undefined> {
+  return readBounded(path, constants.O_RDONLY, () => undefined);
+}
+
+/** Reads a file of a folder that somebody else made: nothing but a file is read, and nothing is waited for. */
+function readFile(path: string): Promise<Buffer | undefined> {
+  return readBounded(path, constants.O_RDONLY | constants.O_NONBLOCK, isFile => {
+    if (!isFile) throw new CliError(`\`${path}\` is no file: a copy of a log has nothing but files`);
+  });
+}
+
+/** @param check hears whether it is a file before anything is read */
+async function readBounded(
+  path: string,
+  flags: number,
+  check: (isFile: boolean) => void,
+): Promise<Buffer | undefined> {
   try {
-    const file = await open(path, 'r');
+    const file = await open(path, flags);
     try {
-      const { size } = await file.stat();
-      if (size > MAX_FILE_BYTES) {
-        throw new CliError(
-          `\`${path}\` has ${size} bytes: no file of a log is larger than ${MAX_FILE_BYTES}`,
-        );
-      }
-      return await file.readFile();
+      const stat = await file.stat();
+      check(stat.isFile());
+      if (stat.size > MAX_FILE_BYTES) throw tooLarge(path, `${stat.size}`);
+      return await readAll(file, path, stat.size);
     } finally {
       await file.close();
     }
@@ -37,6 +60,23 @@ export async function readWhole(path: string): Promise<Buffer | undefined> {
     if (isMissing(error)) return undefined;
     throw new CliError(`cannot read \`${path}\`: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Everything up to the end, which the size that was told need not be. */
+async function readAll(file: FileHandle, path: string, size: number): Promise<Buffer> {
+  let bytes = Buffer.alloc(Math.max(size + 1, FIRST_READ_BYTES));
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(bytes, length, bytes.length - length);
+    if (bytesRead === 0) return bytes.subarray(0, length);
+    length += bytesRead;
+    if (length > MAX_FILE_BYTES) throw tooLarge(path, `more than ${MAX_FILE_BYTES}`);
+    if (length === bytes.length) bytes = Buffer.concat([bytes], 2 * length);
+  }
+}
+
+function tooLarge(path: string, size: string): CliError {
+  return new CliError(`\`${path}\` has ${size} bytes: no file of a log is larger than ${MAX_FILE_BYTES}`);
 }
 
 export class LogFolder {
@@ -50,7 +90,7 @@ export class LogFolder {
 
   /** @param name path within the folder, `tile/0/000` */
   read(name: string): Promise<Buffer | undefined> {
-    return readWhole(join(this.path, name));
+    return readFile(join(this.path, name));
   }
 
   /** Puts a file in place, whole; its name is durable after `flush`. */
@@ -62,7 +102,7 @@ export class LogFolder {
         this.#touched.add(folder);
         if (folder === this.path || folder === dirname(folder)) break;
       }
-      await writeFile(path + UNFINISHED, bytes, { flush: true });
+      await writeFile(path + UNFINISHED, bytes, { flag: WRITE_HERE, flush: true });
       // The point of no return: before it the name has its former content or none, after it the new one.
       await rename(path + UNFINISHED, path);
     } catch (error) {
@@ -95,19 +135,18 @@ export class LogFolder {
     }
   }
 
-  /** Names of all files below `tile`, in no order. */
+  /** Names of all files below `tile`, in no order, and of folders that are too deep to hold one of a log. */
   async *tileFiles(below = 'tile'): AsyncGenerator<string> {
-    let entries;
     try {
-      entries = await readdir(join(this.path, below), { withFileTypes: true });
+      for await (const entry of await opendir(join(this.path, below))) {
+        const name = `${below}/${entry.name}`;
+        if (entry.isDirectory() && name.length <= MAX_FOLDER_NAME) yield* this.tileFiles(name);
+        else if (!name.endsWith(UNFINISHED)) yield name;
+      }
     } catch (error) {
+      if (error instanceof CliError) throw error;
       if (isMissing(error)) return;
       throw new CliError(`cannot read \`${join(this.path, below)}\`: ${messageOf(error)}`, { cause: error });
-    }
-    for (const entry of entries) {
-      const name = `${below}/${entry.name}`;
-      if (entry.isDirectory()) yield* this.tileFiles(name);
-      else if (!name.endsWith(UNFINISHED)) yield name;
     }
   }
 }

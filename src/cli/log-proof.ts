@@ -2,16 +2,17 @@
  * `duramen log verify --proof`: one entry with its proof, offline. Invariant: the entry is believed through the
  * hashes of the proof and a checkpoint that the given key has signed, never because the proof carries it.
  */
+import { MAX_DEPTH } from '../decision-log/canonical-json.ts';
 import { leafHash } from '../decision-log/leaf-hash.ts';
 import { leafId, leafTime } from '../decision-log/leaf-facts.ts';
 import { parseLeaf } from '../decision-log/logged-leaf.ts';
 import { openTlogProof, parseTlogProof, type TlogProof } from '../decision-log/tlog-proof.ts';
-import { timestamp } from '../domain/clock.ts';
 import { AppError } from '../domain/errors.ts';
-import type { JsonObject } from '../domain/json.ts';
+import type { JsonObject, JsonValue } from '../domain/json.ts';
 import { CliError, EXIT, type ExitCode } from './exit-code.ts';
 import { readWhole } from './log-folder.ts';
 import { readKey } from './log-target.ts';
+import { stamp } from './log-verify-report.ts';
 import type { OutputFormat } from './table.ts';
 import { colorsOf, printable, type Terminal } from './terminal.ts';
 
@@ -83,11 +84,20 @@ function entryOf({ extra }: TlogProof): Uint8Array {
 
 /** @throws AppError when a proven entry is no entry of this service */
 function contentOf(bytes: Uint8Array): JsonObject {
+  let entry: JsonObject;
   try {
-    return parseLeaf(Buffer.from(bytes).toString('utf8'));
+    entry = parseLeaf(Buffer.from(bytes).toString('utf8'));
   } catch (error) {
     throw new AppError('INVALID_REQUEST', 'the entry that is proven is not a JSON object', { cause: error });
   }
+  if (fits(entry, 0)) return entry;
+  throw new AppError('INVALID_REQUEST', `the entry that is proven is nested deeper than ${MAX_DEPTH} levels`);
+}
+
+/** Whether it is nested no deeper than an entry can be: printing takes a stack for each level. */
+function fits(value: JsonValue, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth < MAX_DEPTH && Object.values(value).every(below => fits(below, depth + 1));
 }
 
 function printProven(terminal: Terminal, format: OutputFormat, proven: Proven): void {
@@ -103,7 +113,7 @@ function printProven(terminal: Terminal, format: OutputFormat, proven: Proven): 
     ['key', proven.key.split('+').slice(0, 2).join('+')],
     ['kind', textOf(entry, 'kind')],
     ['id', leafId(entry)],
-    ['time', timestamp(leafTime(entry))],
+    ['time', stamp(leafTime(entry))],
     ...(textOf(entry, 'decision') === '' ? [] : [['decision', textOf(entry, 'decision')]]),
   ].map(([name = '', value = '']) => `${name.padEnd(8)}  ${printable(value)}`);
   const verdict = colorsOf(terminal).green('✓ the entry is in the log');

@@ -15,7 +15,8 @@ import type { JsonObject } from '../domain/json.ts';
 import { LogEvidence } from '../store/sqlite/log-evidence.ts';
 import type { ApiClient } from './client.ts';
 import { CliError } from './exit-code.ts';
-import { checkSuperseded, type CopyFinding, LogCopy, surveyFolder } from './log-copy.ts';
+import type { CopyFinding } from './copy-findings.ts';
+import { checkSuperseded, LogCopy, surveyFolder } from './log-copy.ts';
 import { CHECKPOINT_FILE, KEY_FILE, LogFolder, prunedBelow, readWhole } from './log-folder.ts';
 import { LogServer } from './log-server.ts';
 
@@ -99,7 +100,7 @@ export async function openTiles(path: string, key: ChosenKey | undefined): Promi
       ...keys.findings,
       ...survey.findings,
       ...source.findings,
-      ...(signed === undefined ? [] : await checkSuperseded(folder, survey.superseded, signed)),
+      ...(signed === undefined ? [] : await checkSuperseded(folder, signed)),
     ],
     close: () => undefined,
   };

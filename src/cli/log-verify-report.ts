@@ -3,7 +3,7 @@
  * and both forms say the same.
  */
 import { timestamp } from '../domain/clock.ts';
-import type { CopyFinding } from './log-copy.ts';
+import type { CopyFinding } from './copy-findings.ts';
 import type { SeenReport } from './log-seen-judge.ts';
 import type { EntryTime, Verification } from './log-verify.ts';
 import type { OutputFormat } from './table.ts';
@@ -144,7 +144,8 @@ function rate({ report, seconds }: Verification): number {
   return report === undefined || seconds <= 0 ? 0 : Math.round(report.entries / seconds);
 }
 
-function stamp(time: number): string {
+/** An instant for people, or the number that stands for none. @param time milliseconds, as an entry says */
+export function stamp(time: number): string {
   return Math.abs(time) <= MAX_TIME ? timestamp(time) : String(time);
 }
 

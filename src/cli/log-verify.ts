@@ -11,7 +11,7 @@ import { TILE_WIDTH } from '../decision-log/tiles.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../domain/json.ts';
 import { clientOf } from './client.ts';
 import { CliError, EXIT, type ExitCode } from './exit-code.ts';
-import type { CopyFinding } from './log-copy.ts';
+import type { CopyFinding } from './copy-findings.ts';
 import { readWhole } from './log-folder.ts';
 import { readSeenLog, type SeenLog } from './log-seen.ts';
 import { judgeSeen, type SeenReport } from './log-seen-judge.ts';

@@ -3,6 +3,12 @@
  * says is believed; what cannot be read is said to be missing.
  */
 
+/**
+ * Most tiles of level 0 in a row without an entry that are looked at: what a log lacks beyond that is not looked for, since
+ * whoever has its key can sign for a size that nobody could ever read to the end.
+ */
+export const MAX_EMPTY_BLOCKS = 1_024;
+
 /** A leaf as it is stored. */
 export interface StoredLeaf {
   readonly index: number;

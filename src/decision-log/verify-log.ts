@@ -7,7 +7,7 @@ import type { JsonObject } from '../domain/json.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type Finding, FindingList } from './log-findings.ts';
 import { LEAF_PREFIX } from './leaf-hash.ts';
-import { LeafCursor, type LogSource, type StoredLeaf } from './log-source.ts';
+import { LeafCursor, type LogSource, MAX_EMPTY_BLOCKS, type StoredLeaf } from './log-source.ts';
 import { MAX_ENTRY_BYTES, TILE_WIDTH } from './tiles.ts';
 import { HASH_BYTES, hashInto, sameHash } from './tree-hash.ts';
 import { ContentCheck } from './verify-content.ts';
@@ -117,14 +117,16 @@ class Verification {
   /** @returns the number of entries that the log has, those that are missing included */
   async #readBlocks(): Promise<number> {
     const signed = this.#roots.newest?.size ?? 0;
+    let empty = 0;
     for (let n = 0; ; n++) {
       const first = n * TILE_WIDTH;
       const leaves = await this.#cursor.take(first, TILE_WIDTH);
       const width = Math.max(Math.min(TILE_WIDTH, signed - first), this.#width(first, leaves));
       if (width > 0) {
-        await this.#readBlock(n, leaves.slice(0, width));
+        empty = (await this.#readBlock(n, leaves.slice(0, width))) ? 0 : empty + 1;
         this.#options.onProgress?.(first + width, this.#roots.newest?.size);
       }
+      if (empty > MAX_EMPTY_BLOCKS) return this.#giveUp((n + 1 - empty) * TILE_WIDTH, signed);
       if (width === TILE_WIDTH) continue;
       const end = first + Math.max(width, 0);
       if (!this.#cursor.done) {
@@ -135,13 +137,23 @@ class Verification {
     }
   }
 
+  /** @param from first entry of a long run of nothing @returns the number of entries that the log has */
+  #giveUp(from: number, signed: number): number {
+    const end = this.#missingSince ?? from;
+    this.#missingSince = undefined;
+    const message = `entries are missing from ${end} on, and ${signed} are signed for: what may follow is not read`;
+    this.#findings.add('ENTRY_MISSING', end, message);
+    return end;
+  }
+
   /** How many places of a block are entries by what is stored, whatever was signed. */
   #width(first: number, leaves: Block): number {
     const pruned = Math.min(TILE_WIDTH, this.#source.firstKept - first);
     return Math.max(pruned, leaves.findLastIndex(leaf => leaf !== undefined) + 1);
   }
 
-  async #readBlock(n: number, leaves: Block): Promise<void> {
+  /** @returns whether there is anything of it: an entry, or the hashes of those that retention removed */
+  async #readBlock(n: number, leaves: Block): Promise<boolean> {
     const first = n * TILE_WIDTH;
     const tile = await this.#tileOf(n, leaves.length);
     const find = (hash: Uint8Array): number | undefined => placeOf(hash, tile, first);
@@ -160,6 +172,7 @@ class Verification {
     }
     this.#nameOddTile(first, leaves);
     await this.#tree.checkFullTiles();
+    return leaves.some(leaf => leaf !== undefined) || (tile !== undefined && first < this.#source.firstKept);
   }
 
   /** A tile of the wrong length is held against no entry; its first wrong hash is the first that is not theirs. */
