@@ -1,6 +1,7 @@
 /**
- * The service over HTTP, as the commands see it. Invariant: every failure becomes a CliError that says what to
- * fix; the key is read from the environment alone, so it never stands in a process list or a shell history.
+ * The service over HTTP, as the commands see it. Invariants: every failure becomes a CliError that says what to
+ * fix; the key is read from the environment alone, so it never stands in a process list or a shell history; what is
+ * answered has a limit in bytes and in time, and leads nowhere else.
  */
 import { z } from 'zod';
 import { messageOf, type Problem } from '../domain/errors.ts';
@@ -8,6 +9,12 @@ import { CliError, EXIT, exitCodeOf } from './exit-code.ts';
 import type { Terminal } from './terminal.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:8181';
+/** Longest JSON that is read, in bytes: pages of lists stay far below. */
+const MAX_JSON_BYTES = 67_108_864;
+/** How long an answer that is read whole may take, in milliseconds: a large bundle is checked for some seconds. */
+const ANSWER_MS = 600_000;
+/** Bytes that are set aside at first for an answer that does not tell its size. */
+const FIRST_BYTES = 65_536;
 
 /** The body of every failure, as far as it is shown. */
 export const problemSchema = z.looseObject({
@@ -43,10 +50,13 @@ export interface ApiRequest {
 export class ApiClient {
   readonly #url: string;
   readonly #key: string | undefined;
+  readonly #answerMs: number;
 
-  constructor(url: string, key: string | undefined) {
+  /** @param answerMs how long an answer that is read whole may take, in milliseconds */
+  constructor(url: string, key: string | undefined, answerMs = ANSWER_MS) {
     this.#url = url.replace(/\/+$/, '');
     this.#key = key;
+    this.#answerMs = answerMs;
   }
 
   get url(): string {
@@ -55,8 +65,9 @@ export class ApiClient {
 
   /** The parsed answer. @throws CliError for every failure, one of the service's included. */
   async fetchJson<S extends z.ZodType>(schema: S, request: ApiRequest): Promise<z.output<S>> {
-    const response = await this.fetch(request);
-    const body: unknown = response.status === 204 ? {} : await readJson(response);
+    const response = await this.#send(request, AbortSignal.timeout(this.#answerMs));
+    if (!response.ok) throw await this.#refusal(response);
+    const body: unknown = response.status === 204 ? {} : await this.#readJson(response, request.path);
     const parsed = schema.safeParse(body);
     if (parsed.success) return parsed.data;
     throw new CliError(`the answer of ${this.#url}${request.path} is not one of this version`, {
@@ -70,26 +81,13 @@ export class ApiClient {
    * and for an answer beyond `maxBytes`
    */
   async fetchBytes(path: string, maxBytes: number): Promise<Buffer | undefined> {
-    const response = await this.#send({ path });
+    const response = await this.#send({ path }, AbortSignal.timeout(this.#answerMs));
     if (response.status === 404) {
       await response.body?.cancel();
       return undefined;
     }
     if (!response.ok) throw await this.#refusal(response);
-    const chunks: Uint8Array[] = [];
-    const body: AsyncIterable<Uint8Array> | null = response.body;
-    let size = 0;
-    try {
-      for await (const chunk of body ?? []) {
-        size += chunk.length;
-        if (size > maxBytes) throw new CliError(`${this.#url}${path} is larger than ${maxBytes} bytes`);
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      if (error instanceof CliError) throw error;
-      throw unreachable(this.#url, error);
-    }
-    return Buffer.concat(chunks);
+    return this.#readBody(response, path, maxBytes);
   }
 
   /** The answer of a request that succeeded, unread. @throws CliError otherwise. */
@@ -99,7 +97,7 @@ export class ApiClient {
     throw await this.#refusal(response);
   }
 
-  async #send(request: ApiRequest): Promise<Response> {
+  async #send(request: ApiRequest, signal?: AbortSignal): Promise<Response> {
     const { method = 'GET', path, json, body, contentType } = request;
     const headers: Record<string, string> = {
       accept: 'application/json, application/x-ndjson',
@@ -108,20 +106,71 @@ export class ApiClient {
     if (this.#key !== undefined) headers['authorization'] = `Bearer ${this.#key}`;
     if (json !== undefined) headers['content-type'] = 'application/json';
     if (contentType !== undefined) headers['content-type'] = contentType;
+    let response: Response;
     try {
-      return await fetch(`${this.#url}${path}`, {
+      response = await fetch(`${this.#url}${path}`, {
         method,
         headers,
+        // the service sends nobody elsewhere, and a key or a body is for it alone
+        redirect: 'manual',
+        ...(signal === undefined ? {} : { signal }),
         ...(json === undefined ? {} : { body: JSON.stringify(json) }),
         ...(body === undefined ? {} : { body, duplex: 'half' }),
       });
     } catch (error) {
-      throw unreachable(this.#url, error);
+      throw this.#broken(path, error);
+    }
+    if (response.status < 300 || response.status > 399) return response;
+    await response.body?.cancel();
+    throw new CliError(`${this.#url}${path} sends to another address (${response.status})`, {
+      hint: 'give --url or DURAMEN_URL the address of the service itself',
+    });
+  }
+
+  /** The whole body, in memory of about its size however small the pieces are in which it comes. */
+  async #readBody(response: Response, path: string, maxBytes: number): Promise<Buffer> {
+    const body: AsyncIterable<Uint8Array> | null = response.body;
+    let bytes = Buffer.alloc(FIRST_BYTES);
+    let size = 0;
+    try {
+      for await (const chunk of body ?? []) {
+        if (size + chunk.length > maxBytes) {
+          throw new CliError(`${this.#url}${path} is larger than ${maxBytes} bytes`);
+        }
+        if (size + chunk.length > bytes.length) bytes = Buffer.concat([bytes], 2 * (size + chunk.length));
+        bytes.set(chunk, size);
+        size += chunk.length;
+      }
+    } catch (error) {
+      if (error instanceof CliError) throw error;
+      throw this.#broken(path, error);
+    }
+    return bytes.subarray(0, size);
+  }
+
+  /** @throws CliError when it does not come; undefined when it is no JSON */
+  async #readJson(response: Response, path: string): Promise<unknown> {
+    const bytes = await this.#readBody(response, path, MAX_JSON_BYTES);
+    try {
+      return JSON.parse(bytes.toString('utf8'));
+    } catch {
+      return undefined;
     }
   }
 
+  /** What a failure of fetch says to the person. */
+  #broken(path: string, error: unknown): CliError {
+    if (error instanceof Error && error.name === 'TimeoutError') {
+      return new CliError(`${this.#url}${path} took longer than ${this.#answerMs / 1000} s`, {
+        cause: error,
+      });
+    }
+    return unreachable(this.#url, error);
+  }
+
   async #refusal(response: Response): Promise<CliError> {
-    const parsed = problemSchema.safeParse(await readJson(response));
+    const body = await this.#readJson(response, '').catch(() => undefined);
+    const parsed = problemSchema.safeParse(body);
     const hint = this.#hintFor(response.status);
     if (!parsed.success) {
       return new CliError(`${this.#url} answered ${response.status} without saying why`, {
@@ -160,14 +209,6 @@ export function refusalOf({ code, detail, errors }: z.output<typeof problemSchem
     problems: errors.map(problemOf),
     ...(hint === undefined ? {} : { hint }),
   });
-}
-
-async function readJson(response: Response): Promise<unknown> {
-  try {
-    return await response.json();
-  } catch {
-    return undefined;
-  }
 }
 
 function unreachable(url: string, error: unknown): CliError {

@@ -8,7 +8,7 @@ import { CliError } from './exit-code.ts';
 import { CHECKPOINT_FILE, KEY_FILE, MAX_FILE_BYTES } from './log-folder.ts';
 
 const shardsSchema = z.looseObject({
-  items: z.array(z.looseObject({ name: z.string(), first: z.number(), kept: z.boolean() })),
+  items: z.array(z.looseObject({ name: z.string(), first: z.int().nonnegative(), kept: z.boolean() })),
 });
 
 export class LogServer {
