@@ -3,20 +3,20 @@
  * a line is read for what it names, never guessed at: a UUID that nothing calls a decision id is no decision id.
  */
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { messageOf } from '../domain/errors.ts';
 import { CliError, EXIT } from './exit-code.ts';
+import { readPieces, type TextPiece } from './text-pieces.ts';
 
 /** Most ids of one run: at about 150 bytes each this is 750 MB, and a larger file can be split. */
 const MAX_IDS = 5_000_000;
-/** Longest line looked at, in characters; an answer with `explain: full` stays far below. */
-const MAX_LINE = 1_048_576;
 
 /** `decisionId`, `decision_id` or the header, as JSON (escaped in a string as well), `key=value` or `key: value`. */
 const NAMED =
   /(?:\bdecision_?id|\bx-duramen-decision-id)[\\"']*\s*[:=]\s*[[\\"']*([0-9A-Za-z][\w.:-]{7,127})/gi;
 /** The header that names the origin, the index of the entry and the size of the log at the answer. */
 const POSITION = /\bx-duramen-log[\\"']*\s*[:=]\s*[[\\"']*([^\s\\"'[\]]{1,256}) (\d{1,15}) (\d{1,15})\b/gi;
+/** Ids of decisions are UUIDs in lower case; who wrote one down may have changed that, and means the same. */
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** A line that is one id and nothing else, quoted or not. */
 const BARE = /^\s*["']?([0-9A-Za-z][\w.:-]{7,127})["']?,?\s*$/;
 
@@ -55,8 +55,7 @@ export interface SeenLog {
 export async function readSeenLog(file: string, origin: string | undefined): Promise<SeenLog> {
   const reader = new SeenReader(file, origin);
   try {
-    const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Infinity });
-    for await (const line of lines) reader.add(line);
+    for await (const piece of readPieces(createReadStream(file, 'utf8'))) reader.add(piece);
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError(`cannot read \`${file}\`: ${messageOf(error)}`, { cause: error });
@@ -78,24 +77,24 @@ class SeenReader {
     this.#origin = origin;
   }
 
-  add(line: string): void {
-    this.#lines += 1;
-    const text = line.length > MAX_LINE ? line.slice(0, MAX_LINE) : line;
+  add({ text, line, whole }: TextPiece): void {
+    const isNew = line !== this.#lines;
+    this.#lines = line;
     const all = [...text.matchAll(POSITION)];
     const positions = all.flatMap(match => this.#position(match));
-    if (all.length > 0 && positions.length === 0) {
+    if (whole && all.length > 0 && positions.length === 0) {
       this.#others += 1;
       return;
     }
     for (const position of positions) {
       if (position.size > (this.#largest?.size ?? -1)) this.#largest = position;
     }
-    const bare = BARE.exec(text)?.[1];
+    const bare = whole ? BARE.exec(text)?.[1] : undefined;
     const ids = bare === undefined ? [...text.matchAll(NAMED)].map(([, id = '']) => id) : [bare];
-    // a line of several answers does not say which position is whose
-    const only = ids.length === 1 && positions.length === 1 ? positions[0] : undefined;
-    for (const id of ids) this.#addId(id, only?.index);
-    if (ids.length === 0 && text.trim() !== '') this.#without += 1;
+    // a line of several answers does not say which position is whose, and a piece of a line not what stands in the next
+    const only = whole && ids.length === 1 && positions.length === 1 ? positions[0] : undefined;
+    for (const id of ids) this.#addId(UUID.test(id) ? id.toLowerCase() : id, only?.index);
+    if (isNew && ids.length === 0 && text.trim() !== '') this.#without += 1;
   }
 
   end(): SeenLog {

@@ -1,10 +1,11 @@
 /** Decision ids out of a gateway's files: every form that names one is read, and nothing else is. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CliError, EXIT } from '../../src/cli/exit-code.ts';
 import { readSeenLog } from '../../src/cli/log-seen.ts';
+import { MAX_PIECE } from '../../src/cli/text-pieces.ts';
 
 const A = '019a1b2c-0000-7000-8000-00000000000a';
 const B = '019a1b2c-0000-7000-8000-00000000000b';
@@ -33,6 +34,8 @@ describe('a file of a gateway', () => {
     ['an answer quoted in a log line', `{"body":"{\\"decisionId\\":\\"${A}\\"}"}`, [A]],
     ['an access log with the header', `1.2.3.4 "POST /v1" 200 x-duramen-decision-id: ${A}\n`, [A]],
     ['headers as JSON lists', `{"headers":{"X-Duramen-Decision-Id":["${A}"]}}\n`, [A]],
+    ['an id in upper case', `${A.toUpperCase()}\n`, [A]],
+    ['a list of old Macs, with a mark of its bytes', `\ufeff${A}\r${B}\r`, [A, B]],
     ['key=value lines', `ts=1 decision_id=${A} request_id=${B}\n`, [A]],
   ])('is read: %s', async (_form, text, ids) => {
     const seen = await readSeenLog(fileOf(text), ORIGIN);
@@ -58,6 +61,26 @@ describe('a file of a gateway', () => {
     expect(seen.ids.get(B)).toEqual({ line: 2, index: 7 });
     expect(seen.largest).toEqual({ origin: ORIGIN, index: 41, size: 60, line: 1 });
   });
+
+  test('may be one line of many answers: every one of them counts', async () => {
+    const ids = Array.from(
+      { length: 60_000 },
+      (_, n) => `019a1b2c-0000-7000-8000-${String(n).padStart(12, '0')}`,
+    );
+    const text = JSON.stringify(ids.map(decisionId => ({ decision: 'allow', decisionId })));
+    expect(text.length).toBeGreaterThan(4 * MAX_PIECE);
+    const seen = await readSeenLog(fileOf(text), ORIGIN);
+    expect([...seen.ids.keys()]).toEqual(ids);
+    expect(seen).toMatchObject({ lines: 1, linesWithout: 0 });
+  });
+
+  test('may have a line of 600 MB without an end', async () => {
+    const file = fileOf(`${A}\n`);
+    truncateSync(file, 600 * 2 ** 20);
+    const seen = await readSeenLog(file, ORIGIN);
+    expect([...seen.ids.keys()]).toEqual([A]);
+    rmSync(file);
+  }, 120_000);
 
   test('leaves out what another log answered', async () => {
     const text = `${A}\nx-duramen-decision-id: ${B} x-duramen-log: other.example/1 4 5\n`;
