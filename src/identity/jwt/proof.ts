@@ -19,6 +19,9 @@ export const MAX_PROOF_AGE_SECONDS = 60;
 /** How far a client's clock may be ahead, in seconds. */
 const MAX_PROOF_LEAD_SECONDS = 10;
 
+/** What it is called that a proof does not count. */
+const CAUSES = { replayed: 'proof_replayed', old: 'proof_time', flood: 'proof_flood' } as const;
+
 /** A DPoP proof with the request that the gateway saw. */
 export interface PresentedProof {
   readonly proof: string;
@@ -40,8 +43,6 @@ export type Binding = 'none' | 'dpop' | 'certificate' | 'dpop+certificate';
 export class ProofChecker {
   readonly #clock: Clock;
   readonly #used: ReplayWindow;
-  /** The latest wall time that was seen: a clock that steps back must not make forgotten proofs fresh again. */
-  #latest = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -79,18 +80,15 @@ export class ProofChecker {
     const { jti, htm, htu, iat, ath } = proof.claims;
     if (htm !== presented.method || !sameTarget(htu, presented.url)) return 'proof_request';
     if (ath !== sha256(token)) return 'proof_token';
-    if (!this.#isNow(iat)) return 'proof_time';
+    if (typeof iat !== 'number' || !this.#isNow(iat)) return 'proof_time';
     if (typeof jti !== 'string' || jti === '' || jti.length > 256) return 'proof_malformed';
     // remembered only now, so that nobody without the key can fill the memory
-    const refusal = this.#used.use(jkt, sha256(jti));
-    if (refusal === undefined) return undefined;
-    return refusal === 'replayed' ? 'proof_replayed' : 'proof_flood';
+    const refusal = this.#used.use(jkt, sha256(jti), iat);
+    return refusal === undefined ? undefined : CAUSES[refusal];
   }
 
-  #isNow(iat: JsonValue | undefined): boolean {
-    if (typeof iat !== 'number') return false;
-    this.#latest = Math.max(this.#latest, this.#clock.now());
-    const age = this.#latest / 1000 - iat;
+  #isNow(iat: number): boolean {
+    const age = this.#clock.now() / 1000 - iat;
     return age <= MAX_PROOF_AGE_SECONDS && age >= -MAX_PROOF_LEAD_SECONDS;
   }
 }

@@ -162,6 +162,47 @@ describe('a token bound to a key', () => {
     await stepping.stop();
   });
 
+  test.each([
+    ['while nobody asked', []],
+    ['and back in two steps', [-20_000]],
+  ])('stays used when the clock steps back %s', async (_, steps) => {
+    const stepping = await startScene();
+    const token = await signToken(stepping.key, stepping.claims({ cnf: { jkt } }));
+    const seconds = Math.floor(stepping.clock.now() / 1000);
+    const claims = { jti: 'j', htm: 'POST', htu: URL, iat: seconds, ath: sha256(token) };
+    const dpop = { proof: await signProof(client, claims), method: 'POST', url: URL };
+    expect(causeOf(await stepping.authenticate(token, { dpop }))).toBe(ACCEPTED);
+    // the window of used proofs goes by the time that passes: it has forgotten this one
+    stepping.clock.advance((MAX_PROOF_AGE_SECONDS + 20) * 1000);
+    for (const step of steps) stepping.clock.step(step);
+    stepping.clock.step(-(MAX_PROOF_AGE_SECONDS + 10) * 1000);
+    expect(causeOf(await stepping.authenticate(token, { dpop }))).toBe('proof_time');
+    await stepping.stop();
+  });
+
+  test('counts at once after a clock that was ahead is put right, where none was used meanwhile', async () => {
+    const stepping = await startScene();
+    const token = await signToken(stepping.key, stepping.claims({ cnf: { jkt } }));
+    const attemptAt = async (jti: string): Promise<string> => {
+      const iat = Math.floor(stepping.clock.now() / 1000);
+      const claims = { jti, htm: 'POST', htu: URL, iat, ath: sha256(token) };
+      const dpop = { proof: await signProof(client, claims), method: 'POST', url: URL };
+      return causeOf(await stepping.authenticate(token, { dpop }));
+    };
+    expect(await attemptAt('before')).toBe(ACCEPTED);
+    stepping.clock.step(200_000);
+    expect(await attemptAt('ahead')).toBe(ACCEPTED);
+    stepping.clock.step(-200_000);
+    // still remembered: no proof of before can count twice
+    expect(await attemptAt('after')).toBe(ACCEPTED);
+    stepping.clock.advance((MAX_PROOF_AGE_SECONDS + 20) * 1000);
+    // the one of ahead is forgotten now, and none as old as it counts any more
+    expect(await attemptAt('later')).toBe('proof_time');
+    stepping.clock.advance(200_000);
+    expect(await attemptAt('much later')).toBe(ACCEPTED);
+    await stepping.stop();
+  });
+
   test('lets one of many equal proofs through that come at once', async () => {
     const token = await bound();
     const proof = await proofFor(token);
@@ -222,14 +263,14 @@ describe('the window of used proofs', () => {
   test('is bounded for each key, forgets nothing early and lets others through', () => {
     const clock = manualClock();
     const window = new ReplayWindow(clock, 1000);
-    for (let at = 0; at < MAX_PROOFS_PER_KEY; at += 1) expect(window.use('a', `${at}`)).toBeUndefined();
-    expect(window.use('a', 'more')).toBe('flood');
-    expect(window.use('a', '0')).toBe('replayed');
-    expect(window.use('b', '0')).toBeUndefined();
+    for (let at = 0; at < MAX_PROOFS_PER_KEY; at += 1) expect(window.use('a', `${at}`, at)).toBeUndefined();
+    expect(window.use('a', 'more', 6_001)).toBe('flood');
+    expect(window.use('a', '0', 0)).toBe('replayed');
+    expect(window.use('b', '0', 0)).toBeUndefined();
     clock.advance(999);
-    expect(window.use('a', 'more')).toBe('flood');
+    expect(window.use('a', 'more', 6_001)).toBe('flood');
     clock.advance(1);
-    expect(window.use('a', 'more')).toBeUndefined();
+    expect(window.use('a', 'more', 6_001)).toBeUndefined();
     expect(window.size).toBe(1);
   });
 });
