@@ -23,10 +23,10 @@ export class IdempotencyWindow {
   /** In order of insertion, which is the order of expiry. */
   readonly #answers = new Map<string, Remembered>();
   readonly #clock: Clock;
-  readonly #fingerprint: (text: string) => string;
+  readonly #fingerprint: (request: DecisionRequest) => string;
 
-  /** @param fingerprint a collision-resistant hash: requests are compared by it. */
-  constructor(clock: Clock, fingerprint: (text: string) => string) {
+  /** @param fingerprint what is equal for equal requests alone, however they are written. */
+  constructor(clock: Clock, fingerprint: (request: DecisionRequest) => string) {
     this.#clock = clock;
     this.#fingerprint = fingerprint;
   }
@@ -49,7 +49,7 @@ export class IdempotencyWindow {
     this.#forgetExpired(now);
     // neither part can hold a space (ids.ts), so the pair is unambiguous
     const key = `${credential} ${requestId}`;
-    const fingerprint = this.#fingerprint(JSON.stringify(request));
+    const fingerprint = this.#fingerprint(request);
     const known = this.#answers.get(key);
     if (known !== undefined) {
       if (known.fingerprint === fingerprint) return known.answer;

@@ -2,7 +2,6 @@
  * What decides, put together: snapshots, directory, bundles, evaluators and the engine. Invariant: a
  * disagreement of the evaluators is logged as an event, counted, and moves the layers to cedar-wasm.
  */
-import { createHash } from 'node:crypto';
 import { resolveSchema } from '../bundles/checks.ts';
 import { CompilerClient, type PolicyWorkerApi } from '../bundles/compiler-client.ts';
 import { CrossCheck, type OracleWorkerApi } from '../bundles/cross-check.ts';
@@ -31,6 +30,7 @@ import type { LimitGate } from '../limits/desk.ts';
 import type { Control } from './control.ts';
 import type { Events } from './events.ts';
 import { objectDigest } from './object-digest.ts';
+import { requestFingerprint } from './request-fingerprint.ts';
 import type { Stores } from './stores.ts';
 
 /** Queries of access that one key may start per minute: each is an entry, and people read them. */
@@ -109,7 +109,7 @@ export function assemblePolicy(parts: PolicyParts): Policy {
     log: stores.log,
     clock,
     ids,
-    idempotency: new IdempotencyWindow(clock, text => createHash('sha256').update(text).digest('base64url')),
+    idempotency: new IdempotencyWindow(clock, requestFingerprint),
     observer: observerOf(metrics, logger),
     defaultEnv: config.decision.defaultEnv,
     engineVersion: `1+cedar-${parts.cedarVersion}`,

@@ -22,6 +22,7 @@ import { type CorpusCase, readCases } from './corpus.ts';
 import { type TestPrivacy, testPrivacy } from '../decision-log/test-privacy.ts';
 import { sayable } from './expectation.ts';
 import { buildEvaluator, buildHolder } from './scene.ts';
+import { requestFingerprint } from '../../src/wiring/request-fingerprint.ts';
 
 const ENGINE_VERSION = 'corpus/1';
 const cases = readCases();
@@ -112,7 +113,7 @@ async function decideAndRead(
     log,
     clock,
     ids: { next: () => '01900000-0000-7000-8000-000000000000' },
-    idempotency: new IdempotencyWindow(clock, text => text),
+    idempotency: new IdempotencyWindow(clock, requestFingerprint),
     observer: { decided: () => undefined, failed: rethrow },
     defaultEnv: 'production',
     engineVersion: ENGINE_VERSION,

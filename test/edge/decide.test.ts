@@ -213,6 +213,10 @@ describe('refusals', () => {
 
   test('409 for a request id that was used with another body', async () => {
     await decide({ ...ALLOWED, requestId: 'once' });
+    const turned = await decide(
+      Object.fromEntries(Object.entries({ ...ALLOWED, requestId: 'once' }).toReversed()),
+    );
+    expect(turned.status).toBe(200);
     const reply = await decide({ ...ALLOWED, requestId: 'once', action: 'invoke' });
     expect(reply.status).toBe(409);
     expect(problemOf(reply).code).toBe('REQUEST_ID_CONFLICT');

@@ -21,6 +21,7 @@ import {
 import { IdempotencyWindow } from '../../src/pdp/idempotency.ts';
 import { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { buildHolder } from '../decisions/scene.ts';
+import { requestFingerprint } from '../../src/wiring/request-fingerprint.ts';
 
 const NOW = Date.parse('2026-03-10T12:00:00.000Z');
 const clock = { now: () => NOW, monotonic: () => 0 };
@@ -88,7 +89,7 @@ function setup(evaluator: CheckEvaluator, snapshots: SnapshotHolder = holder) {
     log,
     clock,
     ids: { next: () => `d${++ids}` },
-    idempotency: new IdempotencyWindow(clock, text => text),
+    idempotency: new IdempotencyWindow(clock, requestFingerprint),
     observer: {
       decided: () => {
         decided++;

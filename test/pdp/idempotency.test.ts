@@ -4,6 +4,7 @@ import type { Decision } from '../../src/domain/decision.ts';
 import { decisionRequestSchema } from '../../src/domain/decision-request.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import { IDEMPOTENCY_WINDOW_MS, IdempotencyWindow, MAX_REMEMBERED } from '../../src/pdp/idempotency.ts';
+import { requestFingerprint } from '../../src/wiring/request-fingerprint.ts';
 
 const request = decisionRequestSchema.parse({
   requestId: 'r1',
@@ -29,7 +30,7 @@ function decision(decisionId: string): Decision {
 function setup() {
   let time = 0;
   let calls = 0;
-  const window = new IdempotencyWindow({ now: () => time, monotonic: () => time }, text => text);
+  const window = new IdempotencyWindow({ now: () => time, monotonic: () => time }, requestFingerprint);
   return {
     window,
     advance: (ms: number) => {
@@ -56,6 +57,27 @@ describe('IdempotencyWindow', () => {
     const { window, decide } = setup();
     await window.run('k', 'r1', request, decide);
     await expect(window.run('k', 'r1', { ...request, action: 'embed' }, decide)).rejects.toMatchObject({
+      code: 'REQUEST_ID_CONFLICT',
+    });
+  });
+
+  it('takes requests for the same that differ in the order of their members alone', async () => {
+    const { window, decide } = setup();
+    const context = { region: 'eu', more: { a: 1, b: [{ c: 2, d: 3 }] } };
+    await window.run('k', 'r1', { ...request, context }, decide);
+    const { action, ...rest } = request;
+    const turned = { context: { more: { b: [{ d: 3, c: 2 }], a: 1 }, region: 'eu' }, ...rest, action };
+    expect((await window.run('k', 'r1', turned, decide)).decisionId).toBe('d1');
+    const other = { context: { ...context, more: { a: 1, b: [{ c: 3, d: 2 }] } }, ...rest, action };
+    await expect(window.run('k', 'r1', other, decide)).rejects.toMatchObject({ code: 'REQUEST_ID_CONFLICT' });
+  });
+
+  it('compares what the log could not hold as well, and leaves the refusal to others', async () => {
+    const { window, decide } = setup();
+    const broken = { ...request, context: { share: 0.5 } };
+    expect((await window.run('k', 'r1', broken, decide)).decisionId).toBe('d1');
+    expect((await window.run('k', 'r1', broken, decide)).decisionId).toBe('d1');
+    await expect(window.run('k', 'r1', request, decide)).rejects.toMatchObject({
       code: 'REQUEST_ID_CONFLICT',
     });
   });

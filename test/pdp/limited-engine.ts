@@ -20,6 +20,7 @@ import { IdempotencyWindow } from '../../src/pdp/idempotency.ts';
 import { SnapshotHolder } from '../../src/pdp/snapshot.ts';
 import { MemoryLog } from '../../src/store/memory/log.ts';
 import { buildHolder } from '../decisions/scene.ts';
+import { requestFingerprint } from '../../src/wiring/request-fingerprint.ts';
 
 export const NOW = Date.parse('2026-03-10T12:00:00.000Z');
 export const HOLD_MS = 60_000;
@@ -117,7 +118,7 @@ export function limitedEngine({
     log,
     clock,
     ids: { next: () => `01a2019f-44d0-7000-b752-${String(++ids).padStart(12, '0')}` },
-    idempotency: new IdempotencyWindow(clock, text => text),
+    idempotency: new IdempotencyWindow(clock, requestFingerprint),
     observer: { decided: () => undefined, failed: error => failures.push(error) },
     defaultEnv: 'production',
     engineVersion: 'test',

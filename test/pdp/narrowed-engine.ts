@@ -9,6 +9,7 @@ import { DecisionEngine } from '../../src/pdp/engine.ts';
 import { ModalEvaluator, Quarantine, WasmOracle } from '../../src/pdp/evaluator.ts';
 import { IdempotencyWindow } from '../../src/pdp/idempotency.ts';
 import { buildHolder } from '../decisions/scene.ts';
+import { requestFingerprint } from '../../src/wiring/request-fingerprint.ts';
 
 const NOW = Date.parse('2026-03-10T12:00:00.000Z');
 const AUTH = {
@@ -54,7 +55,7 @@ export async function narrowedEngine(): Promise<NarrowedEngine> {
     log,
     clock,
     ids: { next: () => `d${++ids}` },
-    idempotency: new IdempotencyWindow(clock, text => text),
+    idempotency: new IdempotencyWindow(clock, requestFingerprint),
     observer: {
       decided: () => undefined,
       failed: error => {
