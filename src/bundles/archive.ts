@@ -5,7 +5,7 @@
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
-import { type BundleManifest, type Digest, manifestSchema } from '../domain/bundle.ts';
+import { type BundleManifest, type Digest, pushedManifestSchema } from '../domain/bundle.ts';
 import { AppError, messageOf, type Problem } from '../domain/errors.ts';
 import { bundleDigest, sortedPaths } from './digest.ts';
 import { parseAt } from './json-problems.ts';
@@ -143,7 +143,7 @@ function openTar(body: Uint8Array, problems: Problem[]): Content {
   }
   const place = { file: MANIFEST, source, pointer: '' };
   return {
-    manifest: parseAt(manifestSchema, source.value, place, MANIFEST_KEYS, problems),
+    manifest: parseAt(pushedManifestSchema, source.value, place, MANIFEST_KEYS, problems),
     files: contents.files,
   };
 }
@@ -220,7 +220,7 @@ function openJson(body: Uint8Array, problems: Problem[]): Content {
     return { manifest: undefined, files: contents.files };
   }
   const place = { file: undefined, source, pointer: '/manifest' };
-  const manifest = parseAt(manifestSchema, root.manifest, place, MANIFEST_KEYS, problems);
+  const manifest = parseAt(pushedManifestSchema, root.manifest, place, MANIFEST_KEYS, problems);
   return { manifest, files: contents.files };
 }
 

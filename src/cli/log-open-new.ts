@@ -4,6 +4,7 @@
  */
 import { userInfo } from 'node:os';
 import { timestamp } from '../domain/clock.ts';
+import { holdsKey } from '../domain/keyless-text.ts';
 import { readableAnchors } from '../wiring/anchors.ts';
 import { UuidSource } from '../wiring/ids.ts';
 import { ANY_LOG, requestNewLog } from '../wiring/log-succession.ts';
@@ -27,6 +28,9 @@ export async function openNewLog(terminal: Terminal, options: OpenNewOptions): P
     throw new CliError(`--reason must be one line of 1 to ${MAX_REASON} characters`, {
       exitCode: EXIT.usage,
     });
+  }
+  if (holdsKey(reason)) {
+    throw new CliError('--reason must not contain a key: it stays in the log', { exitCode: EXIT.usage });
   }
   const { config } = readConfig(terminal, options.data === undefined ? {} : { dataDir: options.data });
   const { succession, retired } = await requestNewLog({

@@ -5,14 +5,26 @@
 import { z } from 'zod';
 import type { Problem } from './errors.ts';
 import { type LayerName, layerNameSchema } from './ids.ts';
+import { keylessText } from './keyless-text.ts';
 
+/** Longest version and description, in characters. */
+const MAX_VERSION = 128;
+const MAX_DESCRIPTION = 1024;
+
+/** A manifest as it is stored; one that an earlier version took may have any text. */
 export const manifestSchema = z
   .strictObject({
     layer: layerNameSchema,
-    version: z.string().min(1).max(128),
-    description: z.string().max(1024).default(''),
+    version: z.string().min(1).max(MAX_VERSION),
+    description: z.string().max(MAX_DESCRIPTION).default(''),
   })
   .meta({ id: 'BundleManifest' });
+
+/** A manifest as it is taken: its version is logged with each activation. */
+export const pushedManifestSchema = manifestSchema.extend({
+  version: keylessText(MAX_VERSION).min(1),
+  description: keylessText(MAX_DESCRIPTION).default(''),
+});
 export type BundleManifest = z.infer<typeof manifestSchema>;
 
 /** `sha256:<64 hex>` */

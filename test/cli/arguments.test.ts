@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { clientOf } from '../../src/cli/client.ts';
 import { decideOptionsSchema, requestOf } from '../../src/cli/decide.ts';
 import { CliError, EXIT } from '../../src/cli/exit-code.ts';
+import { runCli } from '../../src/cli/run.ts';
 import { searchOf } from '../../src/cli/log.ts';
 import { decisionRequestSchema } from '../../src/domain/decision-request.ts';
 import { recordingTerminal } from './recording-terminal.ts';
@@ -120,4 +121,12 @@ describe('the address of the service', () => {
     expect(error.message).toMatch(/^cannot reach http:\/\/127\.0\.0\.1:1: /);
     expect(error.hint).toBe('start the service with `duramen serve`, or point DURAMEN_URL to it');
   });
+});
+
+test('a reason that stays in the log takes no key', async () => {
+  const terminal = recordingTerminal();
+  const reason = 'instead of dmn_0123456789abcdef';
+  const args = ['log', 'open-new', '--data', '/nonexistent', '--reason', reason];
+  expect(await runCli(args, terminal, '0')).toBe(EXIT.usage);
+  expect(terminal.stderr()).toContain('--reason must not contain a key');
 });

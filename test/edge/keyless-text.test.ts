@@ -24,6 +24,7 @@ test.each([
   ['/v1/caller-keys/revoke', { owner: ALICE }, 'reason'],
   ['/v1/penalties/lift', { principal: ALICE }, 'reason'],
   ['/v1/audit/erase', { principal: ALICE }, 'reason'],
+  ['/v1/audit/erase', { principal: ALICE, reason: 'ticket 4711' }, 'legalBasis'],
 ])('%s with %j takes no key as `%s`', async (path, body, member) => {
   for (const key of KEYS) {
     const reply = await service.call('POST', path, { body: { ...body, [member]: `instead of ${key}` } });
@@ -31,5 +32,17 @@ test.each([
     expect(problemOf(reply).errors?.map(({ pointer }) => pointer)).toEqual([`/${member}`]);
     expect(reply.text).toContain('must not contain a key');
     expect(reply.text).not.toContain(key);
+  }
+});
+
+test.each(['version', 'description'])('a bundle has no key as its `%s`', async member => {
+  for (const key of KEYS) {
+    const manifest = { layer: 'platform', version: '1', [member]: `instead of ${key}` };
+    const reply = await service.call('POST', '/v1/bundles', { body: { manifest, files: {} } });
+    expect(reply.status).toBe(422);
+    const pointers = problemOf(reply).errors?.map(({ pointer }) => pointer);
+    expect(pointers).toContain(`/manifest/${member}`);
+    expect(reply.text).not.toContain(key);
+    expect((await service.call('GET', '/v1/events?kind=bundle.reject')).text).not.toContain(key);
   }
 });

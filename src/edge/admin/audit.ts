@@ -44,10 +44,8 @@ const erasureSchema = z
   .strictObject({
     principal: z.strictObject({ type: z.enum(PRINCIPAL_TYPES), id: idSchema }),
     reason: keylessText(MAX_REASON).min(1).meta({ description: 'stays in the log: a ticket, never a name' }),
-    legalBasis: z
-      .string()
+    legalBasis: keylessText(MAX_REASON)
       .min(1)
-      .max(MAX_REASON)
       .optional()
       .meta({ description: 'such as `GDPR Art. 17(1)(b)`' }),
     deleteEntity: z
