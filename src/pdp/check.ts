@@ -5,6 +5,7 @@
 import { nearMisses } from '../cedar/authorize.ts';
 import type { CedarAnswer, CompiledPolicy, EvaluationRequest } from '../cedar/types.ts';
 import type { CheckResult, Clause, NearMiss, Obligation } from '../domain/decision.ts';
+import { tenantLayer } from '../domain/ids.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import type { EntityUid } from '../domain/value.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
@@ -12,6 +13,9 @@ import type { CompiledLayer, Snapshot } from './snapshot.ts';
 
 /** Most near misses in one check: the answer explains, it does not list a tenant's policies. */
 export const MAX_NEAR_MISSES = 10;
+
+/** What is said of conditions that another tenant wrote. */
+const HIDDEN = 'its conditions do not hold; they are shown to nobody but its own tenant';
 
 export type Explain = 'none' | 'summary' | 'full';
 
@@ -52,12 +56,20 @@ export function refuse(action: string, resource: EntityUid, code: ReasonCode, me
   };
 }
 
+export interface CheckOptions {
+  /** Owner of the resource. */
+  readonly tenant: string | undefined;
+  /** Whether another tenant takes part, who may read the answer and its entry: what the owner wrote is not explained then. */
+  readonly isForeign: boolean;
+  readonly explain: Explain;
+}
+
 /** Evaluates the layers and turns Cedar's answer into ours (architecture.md, "Cedar, hardened" 2 and 3). */
 export function evaluateCheck(
   snapshot: Snapshot,
   evaluator: CheckEvaluator,
   request: EvaluationRequest,
-  options: { readonly tenant: string | undefined; readonly explain: Explain },
+  options: CheckOptions,
 ): CheckOutcome {
   const layers = layersFor(snapshot, options.tenant);
   const action = request.action.id;
@@ -74,7 +86,7 @@ export function evaluateCheck(
   const isDeny = verdict.code !== 'POLICY_ALLOW';
   const misses =
     verdict.code === 'NO_MATCHING_PERMIT' && options.explain !== 'none'
-      ? findNearMisses(layers, request, options.explain === 'full')
+      ? findNearMisses(layers, request, options)
       : NOTHING;
   const first = misses[0];
   const message =
@@ -170,8 +182,9 @@ function limitSetsOf(permits: readonly CompiledPolicy[]): readonly string[] {
 function findNearMisses(
   layers: readonly CompiledLayer[],
   request: EvaluationRequest,
-  full: boolean,
+  { tenant, isForeign, explain }: CheckOptions,
 ): readonly NearMiss[] {
+  const hidden = isForeign && tenant !== undefined ? `${tenantLayer(tenant)}/` : undefined;
   const missed = nearMisses(
     layers.map(layer => layer.index),
     request,
@@ -182,12 +195,14 @@ function findNearMisses(
     .toSorted((a, b) => a.failing.length - b.failing.length || (a.policy.id < b.policy.id ? -1 : 1))
     .slice(0, MAX_NEAR_MISSES);
   return ranked.map(({ policy, failing }) => {
+    const { id, reason } = policy;
+    if (hidden !== undefined && id.startsWith(hidden)) return { policy: id, reason, missing: HIDDEN };
     const first = failing[0];
     return {
-      policy: policy.id,
-      reason: policy.reason,
+      policy: id,
+      reason,
       missing: first === undefined ? 'its conditions do not hold together' : describe(first),
-      ...(full ? { clauses: [...policy.explain(request, true)] } : {}),
+      ...(explain === 'full' ? { clauses: [...policy.explain(request, true)] } : {}),
     };
   });
 }

@@ -135,8 +135,14 @@ export function decideCheck(
   if (entity === undefined) throw new Error('a resource is missing unobjected');
   return evaluateCheck(snapshot, evaluator, questionOf(scene, check, context, entity), {
     tenant: entity.tenant,
+    isForeign: isOther(parties.tenant, entity) || isOther(parties.principalEntity?.tenant, entity),
     explain: request.explain,
   });
+}
+
+/** Whether a tenant that takes part is not the owner; the platform, which has none, may see what every tenant wrote. */
+function isOther(tenant: string | undefined, { tenant: owner }: DirectoryEntity): boolean {
+  return tenant !== undefined && tenant !== '' && tenant !== owner;
 }
 
 /** A check as Cedar is asked it. */
