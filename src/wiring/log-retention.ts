@@ -1,7 +1,8 @@
 /**
  * Lets go of old entries of the decision log, once an hour. Invariants: what will be removed is in the log before the
  * first file goes; what limits counted with it is in their snapshot before that; a clock that jumped removes nothing
- * until the log itself has entries of the day before.
+ * until the log itself has entries of several hours of the day before: one that is wrong for minutes after each start of the
+ * host leaves none.
  */
 import type { Timers } from '../decision-log/timers.ts';
 import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
@@ -11,9 +12,12 @@ import type { Events } from './events.ts';
 
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-/** How long a time must have been in the log before it is believed, and the longest silence before that, in milliseconds. */
+/** How long a time must have been in the log before it is believed, and how long before that is looked at, in milliseconds. */
 const SETTLE_MS = DAY_MS;
+/** Entries of that day, each an hour or more from the next, that make a time believed. */
+const WITNESSES = 6;
 
 /** What removes entries. */
 export type LogRetention = Pick<LogClient, 'prunable' | 'prune' | 'lastEntryBefore'>;
@@ -65,6 +69,17 @@ export class RetentionKeeper {
     }
   }
 
+  /** Whether the log has entries of enough hours of the day before an instant. */
+  async #isBelieved(settled: number): Promise<boolean> {
+    let before = settled;
+    for (let found = 0; found < WITNESSES; found++) {
+      const seen = await this.#options.retention.lastEntryBefore(before);
+      if (seen === undefined || settled - seen > SETTLE_MS) return false;
+      before = seen - HOUR_MS;
+    }
+    return true;
+  }
+
   async #prune(): Promise<void> {
     const { retention, retentionDays, keepCounts, events, clock, ids, logger } = this.#options;
     const now = clock.now();
@@ -77,16 +92,10 @@ export class RetentionKeeper {
       );
     }
     if (removed.length === 0) return;
-    const settled = now - SETTLE_MS;
-    const seen = await retention.lastEntryBefore(settled);
-    if (seen === undefined || settled - seen > SETTLE_MS) {
+    if (!(await this.#isBelieved(now - SETTLE_MS))) {
       logger.warn(
-        {
-          clock: timestamp(now),
-          lastEntryBefore: seen === undefined ? undefined : timestamp(seen),
-          firstKept,
-        },
-        'old entries of the decision log are kept: it has no entry from the day before the last 24 hours, so the clock may have jumped: check the clock; removal goes on when the log has covered a day',
+        { clock: timestamp(now), firstKept },
+        `old entries of the decision log are kept: it has entries of fewer than ${WITNESSES} hours of the day before the last 24 hours, so the clock may have jumped: check the clock; removal goes on when the log has covered that day`,
       );
       return;
     }

@@ -11,6 +11,7 @@ import { until } from '../store/sqlite/sqlite-log.ts';
 import { ALLOWED, problemOf, startTestService, temporaryFolder, type TestService } from './service.ts';
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 const START = Date.UTC(2026, 0, 5);
 
 const folder = temporaryFolder();
@@ -42,10 +43,12 @@ beforeAll(async () => {
   await service.stop();
   // The second week is not old enough yet.
   const end = START + 7 * DAY_MS + 402 * DAY_MS - 1;
-  // The log must know the time before anything goes.
-  now = end - 1.5 * DAY_MS;
-  service = await startTestService({ folder, clock });
-  await service.stop();
+  // The log must know the time for hours before anything goes.
+  for (let hour = 0; hour < 6; hour++) {
+    now = end - 1.5 * DAY_MS + hour * HOUR_MS;
+    service = await startTestService({ folder, clock });
+    await service.stop();
+  }
   now = end;
   service = await startTestService({ folder, clock });
   // It begins with the service and does not hold it up.

@@ -12,8 +12,14 @@ const SHARD = { name: '2025-W01-000000000000', first: 0, entries: 9, opened: 1, 
 const NOTHING: Pruning = { removed: [], firstKept: 0, heldBackBy: undefined };
 const ONE: Pruning = { removed: [SHARD], firstKept: 9, heldBackBy: undefined };
 
-/** A keeper whose log would remove `plans`, one after the other. What happens is told in order. */
-function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = true, seenAgo = 2 * DAY_MS) {
+/** Ages of entries of a service that ran all the time. */
+const ALL_HOURS = Array.from({ length: 72 }, (_, hours) => hours * HOUR_MS);
+
+/**
+ * A keeper whose log would remove `plans`, one after the other. What happens is told in order.
+ * @param ages of the entries, the youngest first, in milliseconds
+ */
+function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = true, ages = ALL_HOURS) {
   const clock = manualClock();
   const steps: unknown[] = [];
   const lines: string[] = [];
@@ -27,8 +33,8 @@ function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = tru
         return plan;
       },
       lastEntryBefore: async time => {
-        expect(clock.now() - time).toBe(DAY_MS);
-        return seenAgo === Number.POSITIVE_INFINITY ? undefined : clock.now() - seenAgo;
+        expect(clock.now() - time).toBeGreaterThanOrEqual(DAY_MS);
+        return ages.map(age => clock.now() - age).find(at => at <= time);
       },
       prune: async before => {
         steps.push(['prune', before - clock.now()]);
@@ -87,15 +93,31 @@ test('nothing goes while what limits counted with it is in no snapshot', async (
   expect(lines.join()).toContain('no snapshot of limits could be written');
 });
 
-test.each<[string, number]>([
-  ['the day before yesterday has no entry', 2 * DAY_MS + 1],
-  ['the log begins within the last day', Number.POSITIVE_INFINITY],
-])('nothing goes while %s: the clock may have jumped', async (_what, seenAgo) => {
-  const { keeper, steps, lines, due } = scene([ONE, ONE], false, true, seenAgo);
+test.each<[string, number[]]>([
+  ['the day before yesterday has no entry', ALL_HOURS.filter(age => age < DAY_MS || age > 2 * DAY_MS)],
+  ['the log begins within the last day', ALL_HOURS.filter(age => age < DAY_MS)],
+  [
+    'the clock was as far ahead after the start of yesterday',
+    [...ALL_HOURS.slice(0, 1), 1.5 * DAY_MS, 1.5 * DAY_MS + 60_000, 1.5 * DAY_MS + 120_000, 500 * DAY_MS],
+  ],
+  ['five hours of that day have entries', ALL_HOURS.filter(age => age < DAY_MS + 5 * HOUR_MS)],
+])('nothing goes while %s: the clock may have jumped', async (_what, ages) => {
+  const { keeper, steps, lines, due } = scene([ONE, ONE], false, true, ages);
   await keeper.start();
   expect(steps).toEqual([['plan', -400 * DAY_MS]]);
   expect(lines.join()).toContain('check the clock');
   expect(due()?.ms).toBe(HOUR_MS);
+});
+
+test('a service that runs some hours a day lets go as well', async () => {
+  const { keeper, steps } = scene(
+    [ONE],
+    false,
+    true,
+    [0, 30, 31, 32, 33.5, 35, 36].map(hours => hours * HOUR_MS),
+  );
+  await keeper.start();
+  expect(steps.at(-1)).toEqual(['prune', -400 * DAY_MS]);
 });
 
 test('nothing is logged when nothing is old; an export that lags is told', async () => {
