@@ -22,6 +22,7 @@ export function benchExtraction(say: (line: string) => void): ExtractionFigures 
     pathPrefix: '',
     mcp: [],
     allowsSeveralModels: false,
+    namesAccounts: false,
   });
   const headers = HeaderList.of(Object.entries({ 'content-type': 'application/json', ...headersOf() }));
   const microseconds: Record<string, number> = {};

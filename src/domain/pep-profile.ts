@@ -217,6 +217,10 @@ const fields = {
     .refine(names => Object.keys(names).length <= MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
     .default({}),
   severalModels: z.enum(['deny', 'decide']).default('deny'),
+  accounts: z.enum(['deny', 'allow']).default('deny').meta({
+    description:
+      'whether clients may choose who pays: headers such as `OpenAI-Project`, and `inference_geo` of a body',
+  }),
   assumedMaxOutputTokens: z
     .int()
     .min(0)

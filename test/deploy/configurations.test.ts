@@ -11,7 +11,7 @@ import { type GatewayEntry, gatewayCatalog } from '../../src/cli/gateway-catalog
 import { grpcSettings } from '../../src/config/grpc-settings.ts';
 import { pepProfileSchema } from '../../src/domain/pep-profile.ts';
 import { makeRows } from '../../src/edge/ai-requests/dialect-families.ts';
-import { OVERRIDES } from '../../src/edge/ai-requests/model-names.ts';
+import { ACCOUNTS, OVERRIDES } from '../../src/edge/ai-requests/model-names.ts';
 import { ANSWER_HEADERS } from '../../src/edge/ext-authz/answer.ts';
 import { FAIRNESS_HEADER, OBJECTIVE_HEADER } from '../../src/edge/ext-authz/inference-headers.ts';
 import { hookOf } from '../../src/edge/ext-authz/hooks.ts';
@@ -186,10 +186,15 @@ describe('when no decision comes', () => {
   });
 });
 
-/** What changes where a request goes, which model it reaches, and where its JSON ends. */
+/** What changes where a request goes, which model it reaches, who pays, what is stored, and where its JSON ends. */
 const MEANINGFUL: readonly string[] = [
   ...OVERRIDES,
+  ...ACCOUNTS,
   ...makeRows('sagemaker').flatMap(({ selectors = {} }) => Object.keys(selectors)),
+  'x-amzn-sagemaker-session-id',
+  'x-amzn-sagemaker-adapter-identifier',
+  'x-amzn-bedrock-guardrailidentifier',
+  'x-amzn-bedrock-guardrailversion',
   'upgrade',
   'azureml-model-deployment',
   'seldon-model',
@@ -244,6 +249,7 @@ describe('headers', () => {
   test('what changes where a request goes is shown to Duramen by those that show some headers only', () => {
     const apisix = lower(valuesOf(documentsOf('apisix'), 'request_headers').flat());
     expect(MEANINGFUL.filter(name => !apisix.includes(name))).toEqual([]);
+    expect(apisix).toEqual([...new Set(apisix)]);
     const istio = lower(valuesOf(documentsOf('istio'), 'includeRequestHeadersInCheck').flat());
     const isShown = (name: string): boolean =>
       istio.some(given => (given.endsWith('*') ? name.startsWith(given.slice(0, -1)) : given === name));

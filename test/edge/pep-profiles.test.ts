@@ -75,6 +75,7 @@ describe('a profile that is written', () => {
       tools: 'all',
       toolIds: {},
       severalModels: 'deny',
+      accounts: 'deny',
       denyStatus: {},
       removeHeaders: [],
     });

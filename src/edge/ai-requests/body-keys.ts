@@ -124,7 +124,10 @@ const REROUTING_KEYS: readonly string[] = [
   'bootstrap_host',
 ];
 
-const MAY_NAME_A_MODEL = /model|fallback|deployment|engine|lora/;
+/** Keys by which clients choose where a call runs, and so what is paid for it. */
+const ACCOUNT_KEYS: readonly string[] = ['inference_geo'];
+
+const MAY_NAME_A_MODEL = /model|fallback|deployment|engine|lora|adapter/;
 /** Keys with such a word that name no model. */
 const HARMLESS: ReadonlySet<string> = new Set([
   'additionalmodelrequestfields',
@@ -146,7 +149,12 @@ export class BodyKeys {
   readonly #fine = new Set<string>();
   readonly #read = new Set(READ_KEYS);
   readonly #folded = new Set(READ_KEYS.map(fold));
-  readonly #rerouting = new Set(REROUTING_KEYS.map(squeeze));
+  readonly #rerouting: ReadonlySet<string>;
+
+  /** @param namesAccounts whether clients may choose where a call runs and who pays. */
+  constructor(namesAccounts: boolean) {
+    this.#rerouting = new Set([...REROUTING_KEYS, ...(namesAccounts ? [] : ACCOUNT_KEYS)].map(squeeze));
+  }
 
   /** @param modelKeys keys that name models in this object. @throws RequestRefused */
   check(object: JsonObject, modelKeys: ReadonlySet<string>): void {

@@ -8,6 +8,13 @@ import type { Facts } from './facts.ts';
 import type { HeaderList } from './header-list.ts';
 import type { FormPart } from './multipart.ts';
 
+/** What a request says beside its path and its body. */
+export interface RequestHead {
+  readonly headers: HeaderList;
+  /** Names and values of the query, decoded, in order. */
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+}
+
 /** Reads a JSON body whose top-level keys were checked. */
 export type BodyReader = (body: JsonObject, facts: Facts) => void;
 
@@ -48,6 +55,8 @@ export interface DialectRow {
   readonly selectors?: Readonly<Record<string, string>>;
   /** Query parameters, as they are written, in which the upstream reads the model. */
   readonly parameters?: readonly string[];
+  /** Reads what the upstream takes from headers and query, models aside. */
+  readonly readHead?: (head: RequestHead, facts: Facts) => void;
   /** Query parameters by which the upstream does something else than the row says. */
   readonly refusedParameters?: readonly string[];
   /** The request may turn the connection into one for web sockets, over which no further request is decided. */

@@ -124,20 +124,27 @@ function checkedName(place: string, value: JsonValue): string {
 
 /** Names of query parameters, folded, by which some server takes another method or other headers. */
 const OVERRIDING_PARAMETER = /^(?:x?http)?method(?:override)?$|^httpheaders$/;
+/** The parameter of Google's APIs that stands for \`x-goog-user-project\`, folded. */
+const ACCOUNT_PARAMETER = 'userproject';
 
 /**
  * Query parameters in which a model may stand, whatever the dialect.
- * @param read names, as they are written, in which the upstream of the dialect reads it. @throws RequestRefused
+ * @param read names, as they are written, in which the upstream of the dialect reads it.
+ * @param namesAccounts whether clients may choose who pays. @throws RequestRefused
  */
 export function readParameterModels(
   parameters: readonly (readonly [name: string, value: string])[],
   models: ModelNames,
   read: readonly string[],
+  namesAccounts: boolean,
 ): void {
   for (const [name, value] of parameters) {
     const folded = name.toLowerCase().replaceAll(/[^a-z]/g, '');
     if (OVERRIDING_PARAMETER.test(folded) && name !== 'method') {
       refuse('INPUT_REJECTED', 'a query parameter would change the method or the headers');
+    }
+    if (folded === ACCOUNT_PARAMETER && !namesAccounts) {
+      refuse('INPUT_REJECTED', 'a query parameter would change who pays');
     }
     if (!MODEL_PARAMETERS.has(folded)) continue;
     if (read.includes(name)) models.name('the query', value);
@@ -162,6 +169,16 @@ export const OVERRIDES: ReadonlySet<string> = new Set([
   'knative-serving-namespace',
   'x-envoy-original-dst-host',
 ]);
+/** Headers by which clients choose who pays for a call: a project, an organisation, a customer of a proxy. */
+export const ACCOUNTS: ReadonlySet<string> = new Set([
+  'openai-organization',
+  'openai-project',
+  'x-goog-user-project',
+  'x-hf-bill-to',
+  'x-litellm-tags',
+  'x-litellm-customer-id',
+  'x-litellm-end-user-id',
+]);
 /** Portkey takes its whole routing from the client; these two headers alone change none. */
 const PORTKEY = /^x-portkey-(?!trace-id$|metadata$)/;
 /** With `adapter` those of SageMaker, by which vLLM replaces the model of the body. */
@@ -172,12 +189,19 @@ const UPSTREAM_HEADER = /(?:^|-)(?:target|upstream|custom|api|base)-(?:url|base|
 /** Headers in which a model may stand, and those that may not be there at all. */
 export class HeaderModels {
   readonly #classes = new NameClasses(classOfHeader);
+  readonly #namesAccounts: boolean;
+
+  /** @param namesAccounts whether clients may choose who pays. */
+  constructor(namesAccounts: boolean) {
+    this.#namesAccounts = namesAccounts;
+  }
 
   /** @param taken headers that the dialect reads by itself. @throws RequestRefused */
   read(headers: HeaderList, models: ModelNames, taken: readonly string[]): void {
     for (const name of headers.names()) {
       const kind = this.#classes.of(name);
-      if (kind === 'other') continue;
+      if (kind === 'other' || (kind === 'account' && this.#namesAccounts)) continue;
+      if (kind === 'account') refuse('INPUT_REJECTED', `the header \`${name}\` would change who pays`);
       if (kind === 'override') {
         refuse('INPUT_REJECTED', `the header \`${name}\` would change where the request goes`);
       }
@@ -192,11 +216,12 @@ export class HeaderModels {
 
 /** Headers that the dialects read: a lax reader takes another spelling for them, too. */
 const READ_HEADER =
-  /^(?:content-(?:type|encoding|length)|transfer-encoding|inference-header-content-length|(?:mcp|x-amzn-sagemaker)-.+)$/;
+  /^(?:content-(?:type|encoding|length)|transfer-encoding|inference-header-content-length|(?:mcp|x-amzn-(?:bedrock|sagemaker))-.+)$/;
 
-function classOfHeader(name: string): 'override' | 'alias' | 'model' | 'other' {
+function classOfHeader(name: string): 'override' | 'account' | 'alias' | 'model' | 'other' {
   const folded = foldHeaderName(name);
   if (folded !== name && READ_HEADER.test(folded)) return 'alias';
   if (OVERRIDES.has(folded) || PORTKEY.test(folded) || UPSTREAM_HEADER.test(folded)) return 'override';
+  if (ACCOUNTS.has(folded)) return 'account';
   return MODEL_HEADER.test(folded) ? 'model' : 'other';
 }

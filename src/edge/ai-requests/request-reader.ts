@@ -39,6 +39,8 @@ export interface ReaderOptions {
   readonly mcp: readonly McpEndpoint[];
   /** Whether a request may name several models, each of which the caller then decides. */
   readonly allowsSeveralModels: boolean;
+  /** Whether clients may choose who pays: project, organisation, region. */
+  readonly namesAccounts: boolean;
 }
 
 /** Bytes of text that one token stands for at least, in most texts: an estimate that errs upwards. */
@@ -56,12 +58,14 @@ const PARTIAL =
 export class AiRequestReader {
   readonly #options: ReaderOptions;
   readonly #table: DialectTable;
-  readonly #keys = new BodyKeys();
-  readonly #headerModels = new HeaderModels();
+  readonly #keys: BodyKeys;
+  readonly #headerModels: HeaderModels;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#table = new DialectTable(options.dialects);
+    this.#keys = new BodyKeys(options.namesAccounts);
+    this.#headerModels = new HeaderModels(options.namesAccounts);
   }
 
   /** @param boundModel the only model behind the route, when the operator named one. */
@@ -122,10 +126,11 @@ export class AiRequestReader {
     if (target.parameters.some(([name]) => refused.includes(name.toLowerCase()))) {
       refuse('MODEL_UNKNOWN', 'a query parameter leads to a model that the request does not name');
     }
-    readParameterModels(target.parameters, facts.models, row.parameters ?? []);
+    readParameterModels(target.parameters, facts.models, row.parameters ?? [], this.#options.namesAccounts);
     requireNoTunnel(request.headers, row.takesWebSocket === true);
     for (const one of row.classes ?? []) facts.classes.add(one);
     this.#headerModels.read(request.headers, facts.models, Object.keys(row.selectors ?? {}));
+    row.readHead?.({ headers: request.headers, parameters: target.parameters }, facts);
     const inputBytes = readBody(request, row, facts);
     const models = facts.models
       .resolve(boundModel, this.#options.allowsSeveralModels)
@@ -136,7 +141,7 @@ export class AiRequestReader {
 
   #readMcp(request: GatewayRequest, { parameters }: RequestTarget, endpoint: McpEndpoint): AiRequest {
     const facts = new Facts(this.#keys);
-    readParameterModels(parameters, facts.models, []);
+    readParameterModels(parameters, facts.models, [], this.#options.namesAccounts);
     requireNoTunnel(request.headers, false);
     this.#headerModels.read(request.headers, facts.models, []);
     let inputBytes = 0;

@@ -62,6 +62,7 @@ export class Gateway {
       pathPrefix: profile.pathPrefix,
       mcp: profile.mcp,
       allowsSeveralModels: profile.severalModels === 'decide',
+      namesAccounts: profile.accounts === 'allow',
     });
   }
 

@@ -53,6 +53,7 @@ export function readerFor(
     pathPrefix: '',
     mcp: MCP,
     allowsSeveralModels: false,
+    namesAccounts: false,
     ...options,
   });
 }
