@@ -11,12 +11,12 @@ import {
   kserveRows,
   mlflowRows,
   openInferenceRows,
-  sageMakerRows,
   torchServeRows,
   tritonRows,
 } from './dialects/inference-servers.ts';
 import { ollamaRows } from './dialects/ollama.ts';
 import { openAiRows } from './dialects/openai.ts';
+import { sageMakerRows } from './dialects/sagemaker.ts';
 import { huggingFaceRows, vllmRows } from './dialects/vllm.ts';
 
 const FAMILIES: Readonly<Record<DialectFamily, () => DialectRow[]>> = {

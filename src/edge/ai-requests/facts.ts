@@ -17,6 +17,9 @@ const TOOL_NAME = /^[A-Za-z0-9_.:/@-]{1,200}$/;
 
 /** Keys by which tools and sources of data name a model that they use. */
 const NESTED_MODEL = /model|deployment|embedding_?dependency/i;
+/** Ends of keys, without `_` and `-`, by which tools name what only the upstream holds: files, stores, corpora, skills. */
+const HELD =
+  /(?:container|corpus|corpora|datastore|dataset|file|knowledgebase|resource|skill|store)(?:s|ids?|names?|specs|references?)?$/;
 
 const NO_KEYS: ReadonlySet<string> = new Set<string>([]);
 
@@ -55,13 +58,19 @@ export class Facts {
     this.#keys.check(object, modelKeys);
   }
 
-  /** For the settings of what the upstream runs by itself: no key inside of them may name a model. @throws RequestRefused */
+  /**
+   * For the settings of what the upstream runs by itself: no key inside of them may name a model, and what the upstream
+   * holds and they refer to is `stored`. @throws RequestRefused
+   */
   checkNested(value: JsonValue): void {
     if (isList(value)) for (const item of value) this.checkNested(item);
     else if (isJsonObject(value)) {
       for (const [key, item] of Object.entries(value)) {
         if (NESTED_MODEL.test(key)) {
           refuse('INPUT_REJECTED', `the key \`${shown(key)}\` of a tool may name a model`);
+        }
+        if (namesSomething(item) && HELD.test(key.toLowerCase().replaceAll(/[_-]/g, ''))) {
+          this.classes.add('stored');
         }
         this.checkNested(item);
       }
@@ -105,6 +114,11 @@ export class Facts {
     if (kind === 'image') this.images += 1;
     else this.otherMediaBytes += characters;
   }
+}
+
+/** Whether a setting is a name, or a list that is not empty: `{"container": {"type": "auto"}}` refers to nothing yet. */
+function namesSomething(value: JsonValue): boolean {
+  return isList(value) ? value.length > 0 : typeof value === 'string' && value !== '';
 }
 
 /** How many prompts a value holds: a list of texts, or of lists of tokens, holds one each, and a list of tokens is one. */

@@ -158,8 +158,13 @@ function readTypedPart(part: JsonValue, facts: Facts): void {
   facts.media(kind, kind === 'text' ? 0 : mediaLength(part));
   if (kind === 'text' && MEDIA_KEYS.some(key => has(part, key))) facts.classes.add('unknown');
   if (holdsStored(part)) facts.classes.add('stored');
-  for (const key of ['content', 'output']) {
-    const inner = part[key];
+  // results of tools hold parts, and so do documents that are made of them
+  const { source } = part;
+  for (const inner of [
+    part['content'],
+    part['output'],
+    isJsonObject(source) ? source['content'] : undefined,
+  ]) {
     if (inner !== undefined && isList(inner)) for (const item of inner) readTypedPart(item, facts);
   }
 }
@@ -177,6 +182,8 @@ function holdsStored(part: JsonObject): boolean {
   // an image that was made earlier stands there by its id; Gemini's media by the address of an upload
   if (part['type'] === 'image_generation_call' && !has(part, 'result')) return true;
   if (typeof part['uri'] === 'string') return true;
+  // a call of an interpreter stands for the container that it ran in, which the next one goes on with
+  if (typeof part['container_id'] === 'string') return true;
   return ['file_id', 'file', 'source', 'image_url', 'output'].some(key => {
     const value = part[key];
     return key === 'file_id' ? typeof value === 'string' : isJsonObject(value) && has(value, 'file_id');

@@ -4,7 +4,7 @@ import { refuse } from '../ai-request.ts';
 import type { DialectRow } from '../dialect.ts';
 import { type Facts, flagAt, has, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
 import { readTypedContent } from '../input-classes.ts';
-import { readRemoteServers } from '../tools.ts';
+import { readFurtherTools } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
 
 const MODEL_KEYS: ReadonlySet<string> = new Set(OPENAI_MODEL_KEYS);
@@ -65,12 +65,24 @@ export function readMessage(body: JsonObject, facts: Facts): void {
     const type = textAt(tool, 'type') ?? 'custom';
     // the tools of a server that `mcp_servers` names
     if (type === 'mcp_toolset') continue;
-    if (type !== 'custom') facts.checkNested(tool);
-    facts.tool(type === 'custom' ? 'function' : 'server', tool['name']);
+    if (type === 'custom') facts.tool('function', tool['name']);
+    else readOwnTool(tool, type, facts);
   }
-  readRemoteServers(body, facts);
-  if (has(body, 'container')) facts.classes.add('stored');
+  readFurtherTools(body, facts);
 }
+
+/** Tools of Anthropic have the name of their type, `web_fetch_20250910` aside from its date: proxies look at the type. */
+function readOwnTool(tool: JsonObject, type: string, facts: Facts): void {
+  facts.checkNested(tool);
+  const own = type.replace(/_\d{8}$/, '');
+  const name = textAt(tool, 'name') ?? '';
+  if (name !== own && !(own === 'text_editor' && EDITORS.has(name))) {
+    refuse('INPUT_REJECTED', 'the name of a tool is not that of its type');
+  }
+  facts.tool('server', name);
+}
+
+const EDITORS: ReadonlySet<string> = new Set(['str_replace_editor', 'str_replace_based_edit_tool']);
 
 /** Each request of a batch names its own model. */
 function readBatch(body: JsonObject, facts: Facts): void {

@@ -6,10 +6,10 @@ import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject } from '../../../domain/json.ts';
 import { shown } from '../../http/json-fault.ts';
 import { refuse } from '../ai-request.ts';
-import type { DialectRow } from '../dialect.ts';
+import type { DialectRow, RequestHead } from '../dialect.ts';
 import { countAt, type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
 import { readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
-import { readRemoteServers, readTools } from '../tools.ts';
+import { guardrailTool, readFurtherTools, readTools } from '../tools.ts';
 import { readMessages, readModels } from './openai.ts';
 
 const BOUNDS = ['max_tokens', 'max_tokens_to_sample', 'max_gen_len', 'maxTokens', 'max_new_tokens'] as const;
@@ -45,8 +45,11 @@ export function bedrockRows(): DialectRow[] {
     stream,
   });
   return [
-    model('invoke', 'invoke', readInvoke, false),
-    model('invoke-stream', 'invoke-with-response-stream', readInvoke, true),
+    { ...model('invoke', 'invoke', readInvoke, false), readHead: readGuardrailHeaders },
+    {
+      ...model('invoke-stream', 'invoke-with-response-stream', readInvoke, true),
+      readHead: readGuardrailHeaders,
+    },
     model('converse', 'converse', readConverse, false),
     model('converse-stream', 'converse-stream', readConverse, true),
     model('count-tokens', 'count-tokens', readCount, false),
@@ -77,6 +80,15 @@ export function bedrockRows(): DialectRow[] {
   ];
 }
 
+/** Invocations name their guardrail beside the body. */
+function readGuardrailHeaders({ headers }: RequestHead, facts: Facts): void {
+  guardrailTool(
+    headers.single('x-amzn-bedrock-guardrailidentifier'),
+    headers.single('x-amzn-bedrock-guardrailversion'),
+    facts,
+  );
+}
+
 /** The body is that of the vendor: the keys of all of them are read. */
 function readInvoke(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
@@ -99,7 +111,6 @@ function readInvoke(body: JsonObject, facts: Facts): void {
   }
   if (facts.classes.size === 0) facts.classes.add('unknown');
   readTools(body, facts);
-  readRemoteServers(body, facts);
   // the models of Amazon take the tools of Converse
   readToolConfig(body, facts);
 }
@@ -126,6 +137,7 @@ function readConverse(body: JsonObject, facts: Facts): void {
       );
     }
   }
+  readFurtherTools(body, facts);
   readToolConfig(body, facts);
 }
 

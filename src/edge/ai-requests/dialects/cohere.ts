@@ -3,9 +3,9 @@ import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import type { Operation } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, has, isList, listAt, numberAt, objectsAt, textAt } from '../facts.ts';
+import { countAt, type Facts, flagAt, has, isList, listAt, numberAt, objectsAt } from '../facts.ts';
 import { isMediaKey, readTexts, readTypedContent } from '../input-classes.ts';
-import { nameOfTool } from '../tools.ts';
+import { nameOfTool, readFurtherTools } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
 
 export function cohereRows(): DialectRow[] {
@@ -43,9 +43,7 @@ function readChat(body: JsonObject, facts: Facts): void {
     facts.check(tool);
     facts.tool('function', nameOfTool(tool, 'function', facts));
   }
-  for (const connector of objectsAt(body, 'connectors')) {
-    facts.tool('server', `connector:${textAt(connector, 'id') ?? ''}`);
-  }
+  readFurtherTools(body, facts);
 }
 
 /** Documents are texts, or objects of any keys whose values are texts: Cohere hands them to the model as they are. */

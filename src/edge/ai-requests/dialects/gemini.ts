@@ -19,7 +19,7 @@ import {
 } from '../facts.ts';
 import { readInstances, readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
 import { readMessage } from './anthropic.ts';
-import { nameOfServer } from '../tools.ts';
+import { nameOfServer, placeOf } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, openAiRows, readChat } from './openai.ts';
 
 const MODEL: ReadonlySet<string> = new Set(['model']);
@@ -146,7 +146,11 @@ function readGenerate(body: JsonObject, facts: Facts): void {
   const contents = body['contents'];
   if (isJsonObject(contents)) readContent(contents, facts);
   else for (const content of objectsAt(body, 'contents')) readContent(content, facts);
-  if (has(body, 'cachedContent') || has(body, 'cached_content')) facts.classes.add('stored');
+  if (either(body, 'cachedContent')[1] !== undefined) {
+    // a cache brings instructions and tools of its own, which nobody here sees
+    facts.classes.add('stored');
+    facts.tool('server', 'cachedContent');
+  }
   for (const tool of objectsAt(body, 'tools')) readTool(tool, facts);
   const [key] = either(body, 'generationConfig');
   const config = objectAt(body, key);
@@ -175,9 +179,28 @@ function readTool(tool: JsonObject, facts: Facts): void {
       for (const server of objectsAt(tool, key)) readServer(server, facts);
     } else if (key !== functions) {
       facts.checkNested(tool[key] ?? null);
-      facts.tool('server', camelCase(key));
+      readOwnTool(camelCase(key), objectAt(tool, key) ?? {}, facts);
     } else for (const declared of objectsAt(tool, key)) facts.tool('function', declared['name']);
   }
+}
+
+/**
+ * A tool of the upstream. A retrieval over the API of somebody is decided by where that is; one over what the upstream holds is
+ * `stored`.
+ */
+function readOwnTool(name: string, settings: JsonObject, facts: Facts): void {
+  const external = name === 'retrieval' ? objectAt(settings, either(settings, 'externalApi')[0]) : undefined;
+  if (name === 'fileSearch' || (name === 'retrieval' && external === undefined)) facts.classes.add('stored');
+  if (external === undefined) {
+    facts.tool('server', name);
+    return;
+  }
+  if (Object.keys(settings).some(key => /^(?:vertex|rag)/.test(key))) {
+    refuse('INPUT_REJECTED', 'a retrieval has more than one source');
+  }
+  const elastic = objectAt(external, either(external, 'elasticSearchParams')[0]);
+  const index = elastic === undefined ? undefined : textAt(elastic, 'index');
+  facts.tool('server', `retrieval:${placeOf(external, external, index === undefined ? [] : [index])}`);
 }
 
 /** A remote server of tools, whose name is the client's: its URL tells what it is. */
@@ -295,7 +318,7 @@ function readInteraction(body: JsonObject, facts: Facts): void {
     else if (type === 'function') facts.tool('function', tool['name']);
     else {
       facts.checkNested(tool);
-      facts.tool('server', camelCase(type));
+      readOwnTool(camelCase(type), tool, facts);
     }
   }
   const config = objectAt(body, either(body, 'generationConfig')[0]);

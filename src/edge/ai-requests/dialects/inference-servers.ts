@@ -1,16 +1,16 @@
 /**
  * Servers of numbers and tables: KServe V1 and TensorFlow Serving, Open Inference V2 with the extensions of
- * Triton, TorchServe, MLflow and SageMaker. A version stands in the name as `model@version`.
+ * Triton, TorchServe and MLflow. A version stands in the name as `model@version`.
  */
 import type { JsonObject } from '../../../domain/json.ts';
 import { type Operation, refuse } from '../ai-request.ts';
 import { parseBodyJson } from '../json-text.ts';
-import type { DialectRow } from '../dialect.ts';
+import type { DialectRow, RequestHead } from '../dialect.ts';
 import { type Facts, flagAt, has, objectAt, objectsAt, textAt } from '../facts.ts';
 import type { HeaderList } from '../header-list.ts';
 import { readGenerated, readInstances, readTexts } from '../input-classes.ts';
 import { isModelKey } from '../model-names.ts';
-import { readLoadedTools } from '../tools.ts';
+import { originOf, readLoadedTools } from '../tools.ts';
 import { isJsonObject } from '../../../domain/decision-request.ts';
 import { refuseSharedMemory, SHARED_MEMORY } from './inference-grpc.ts';
 import { openAiRows, readChat, readResponses } from './openai.ts';
@@ -130,6 +130,7 @@ export function torchServeRows(): DialectRow[] {
       // with a body of JSON, the query is not read
       body: { kind: 'empty' },
       parameters: ['model_name'],
+      readHead: readRegistration,
     },
     ...kserveRows('torchserve').filter(({ dialect }) => dialect === 'torchserve.predict'),
   ];
@@ -155,23 +156,17 @@ export function mlflowRows(): DialectRow[] {
   ];
 }
 
-/** Headers pick a model, a variant or a container of an endpoint. */
-export function sageMakerRows(): DialectRow[] {
-  const selectors = {
-    'x-amzn-sagemaker-target-model': '',
-    'x-amzn-sagemaker-target-variant': 'variant:',
-    'x-amzn-sagemaker-target-container-hostname': 'container:',
-    'x-amzn-sagemaker-inference-component': 'component:',
-  };
-  return ['invocations', 'async-invocations', 'invocations-response-stream'].map(verb => ({
-    ...row(`sagemaker.${verb}`, ['POST'], `/endpoints/{model}/${verb}`, 'predict'),
-    body: { kind: 'opaque' },
-    model: '{model}',
-    selectors,
-    stream: verb.endsWith('stream'),
-    // the input lies in a bucket, and a header says where
-    ...(verb === 'async-invocations' ? { classes: ['stored' as const] } : {}),
-  }));
+/** Where the archive comes from. The archive says what runs, and nothing of the request may say something else. */
+function readRegistration({ parameters }: RequestHead, facts: Facts): void {
+  const named = (wanted: string) => parameters.filter(([name]) => name.toLowerCase() === wanted);
+  const [url, ...others] = named('url');
+  if (url?.[0] !== 'url' || others.length > 0) {
+    refuse('INPUT_REJECTED', 'the query does not say exactly once where the archive is (`url`)');
+  }
+  for (const name of ['handler', 'runtime']) {
+    if (named(name).length > 0) refuse('INPUT_REJECTED', `\`${name}\` would change what runs the archive`);
+  }
+  facts.tool('called', originOf(url[1]));
 }
 
 function row(dialect: string, methods: readonly string[], path: string, operation: Operation): DialectRow {

@@ -104,8 +104,8 @@ function readManaged(body: JsonObject, facts: Facts): void {
   }
 }
 
-/** A Modelfile on the server, as older versions take it, and another server that runs the model. */
-const ELSEWHERE: ReadonlySet<string> = new Set(['path', 'remote_host', 'remote_model']);
+/** A Modelfile on the server, as older versions take it, another server that runs the model, and files that were uploaded. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['path', 'remote_host', 'remote_model', 'files']);
 
 /** Keys of the management have no meaning for inference, so that one who reads them differs from Ollama. */
 function refuseManagement(body: JsonObject): void {

@@ -5,8 +5,9 @@
 import type { JsonObject, JsonValue } from '../../../domain/json.ts';
 import { type Operation, refuse } from '../ai-request.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
-import { countAt, type Facts, flagAt, has, objectAt, promptsIn } from '../facts.ts';
+import { countAt, type Facts, flagAt, has, objectAt, promptsIn, textAt } from '../facts.ts';
 import { readTexts } from '../input-classes.ts';
+import { originOf } from '../tools.ts';
 import { anthropicRows } from './anthropic.ts';
 import { readRanking } from './cohere.ts';
 import {
@@ -18,6 +19,7 @@ import {
   readMessages,
   readModels,
 } from './openai.ts';
+import { readSession } from './sagemaker.ts';
 
 type Entry = readonly [name: string, path: string, operation: Operation, read: BodyReader];
 
@@ -41,7 +43,8 @@ export function vllmRows(): DialectRow[] {
   return [
     ...openAiRows('vllm'),
     ...anthropicRows('vllm').filter(({ path }) => path === '/v1/messages' || path.endsWith('/count_tokens')),
-    ...rows.map(row => rowOf('vllm', row)),
+    // hosted on SageMaker, it keeps sessions
+    ...rows.map(row => ({ ...rowOf('vllm', row), readHead: readSession })),
     adapter('load-adapter', '/v1/load_lora_adapter', 'deploy'),
     adapter('unload-adapter', '/v1/unload_lora_adapter', 'retire'),
   ];
@@ -121,6 +124,8 @@ function readInvocation(body: JsonObject, facts: Facts): void {
 
 function readAdapter(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['lora_name']);
+  const path = textAt(body, 'lora_path');
+  if (path !== undefined) facts.tool('called', originOf(path));
 }
 
 function readHuggingFace(body: JsonObject, facts: Facts): void {

@@ -71,7 +71,7 @@ export const VLLM_SAMPLES: readonly Sample[] = [
   ['POST /invocations', { model: QWEN, messages: HI, stream: true }, `vllm.invocations generate ${QWEN}`, { stream: true }],
   ['POST /invocations', { model: QWEN, prompt: 'x' }, `vllm.invocations generate ${QWEN}`],
   ['POST /invocations', { model: 'bge', input: 'x' }, 'vllm.invocations embed bge'],
-  ['POST /v1/load_lora_adapter', { lora_name: 'sql-lora', lora_path: '/adapters/sql' }, 'vllm.load-adapter deploy sql-lora'],
+  ['POST /v1/load_lora_adapter', { lora_name: 'sql-lora', lora_path: '/adapters/sql' }, 'vllm.load-adapter deploy sql-lora', { tools: ['called:origin:/adapters/sql'] }],
   ['POST /v1/unload_lora_adapter', { lora_name: 'sql-lora' }, 'vllm.unload-adapter retire sql-lora'],
 ];
 
@@ -149,7 +149,7 @@ export const TORCHSERVE_SAMPLES: readonly Sample[] = [
   ['POST /predictions/resnet/1.0', { x: 1 }, 'torchserve.predictions predict resnet@1.0', { classes: ['text'] }],
   ['POST /explanations/resnet', { x: 1 }, 'torchserve.explanations predict resnet'],
   ['POST /v1/models/resnet:predict', ROWS, 'torchserve.predict predict resnet'],
-  ['POST /models?url=https://x/m.mar&model_name=resnet', undefined, 'torchserve.register deploy resnet'],
+  ['POST /models?url=https://x/m.mar&model_name=resnet', undefined, 'torchserve.register deploy resnet', { tools: ['called:origin:https://x/m.mar'] }],
   ['PUT /models/resnet?min_worker=3', undefined, 'torchserve.scale deploy resnet'],
   ['PUT /models/resnet/2.0/set-default', undefined, 'torchserve.set-default deploy resnet@2.0'],
   ['DELETE /models/resnet/2.0', undefined, 'torchserve.unregister delete resnet@2.0'],
