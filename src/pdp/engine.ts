@@ -9,6 +9,7 @@ import type { Credential } from '../domain/credential.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
 import { AppError } from '../domain/errors.ts';
+import { tenantPrefix } from '../domain/names.ts';
 import type { DecisionEntry, UnloggedDecision } from '../domain/log-entry.ts';
 import type { ReasonCode } from '../domain/reason.ts';
 import { NEXT_STEP } from '../domain/turns.ts';
@@ -17,6 +18,7 @@ import type { LimitAnswer, LimitGate } from '../limits/desk.ts';
 import type { CheckEvaluator, EngineName } from './evaluator.ts';
 import type { IdempotencyWindow } from './idempotency.ts';
 import type { Snapshot, SnapshotHolder } from './snapshot.ts';
+import { withoutForeign } from './foreign.ts';
 import { type Limited, LimitStep, withLimits } from './limit-step.ts';
 import { objectToReach } from './narrowing.ts';
 import { resolveParties, tenantOf } from './parties.ts';
@@ -115,7 +117,7 @@ export class DecisionEngine {
     const snapshot = snapshots.current;
     if (snapshot === undefined) throw notLoaded();
     const tenant = tenantOf(snapshot, request);
-    if (tenant !== '') requireTenant(tenant, caller.credential);
+    if (tenant !== '') requireTenant(tenant, request, caller.credential);
     this.#requireRoom();
     const now = clock.now();
     const refused = deniedDecision(snapshot, { ...request, tenant }, { id: ids.next(), now }, refusal);
@@ -139,14 +141,32 @@ export class DecisionEngine {
     if (beyond !== undefined) return this.#record(unlimited(beyond.evaluated), now, beyond.caller, startedAt);
     const evaluated = this.#evaluate(snapshot, request, now);
     await NEXT_STEP;
-    if (this.#limits === undefined || evaluated.decision.decision === 'deny') {
-      return this.#record(unlimited(evaluated), now, caller, startedAt);
+    if (evaluated.decision.decision === 'deny') {
+      const told = this.#toldOf(evaluated, snapshot, request, caller, now);
+      return this.#record(unlimited(evaluated), now, caller, startedAt, told);
     }
+    if (this.#limits === undefined) return this.#record(unlimited(evaluated), now, caller, startedAt);
     const pep = caller.credential.keyId;
     const { credential } = caller.authentication ?? {};
     const limited = this.#limits.charge(evaluated, { snapshot, pep, credential, now });
     // a store that answers at once is not waited for: its journal must follow what it counted, in that order
     return this.#record(limited instanceof Promise ? await limited : limited, now, caller, startedAt);
+  }
+
+  /** What the asker is told of a deny: of objects that are not of its tenants, not even that they are there. */
+  #toldOf(
+    { decision }: Evaluated,
+    snapshot: Snapshot,
+    request: DecisionRequest,
+    { credential, authentication }: DecisionCaller,
+    now: number,
+  ): UnloggedDecision {
+    const isProven = authentication?.mode === 'verify';
+    const lesser = withoutForeign(snapshot, request, credential.tenants, isProven);
+    if (lesser === undefined) return decision;
+    const { decision: told } = this.#evaluate(lesser, request, now);
+    // what the levels that were asked for do not look at hides nothing: the deny is of something else
+    return told.decision === 'deny' ? { ...told, decisionId: decision.decisionId } : decision;
   }
 
   /** The deny of a request that the credential of the caller was not made for; undefined when it was. */
@@ -178,6 +198,7 @@ export class DecisionEngine {
     now: number,
     caller: DecisionCaller,
     startedAt: number,
+    told: UnloggedDecision = evaluated.decision,
   ): Promise<Decision> {
     const { clock, log, observer } = this.#options;
     let position: LogPosition;
@@ -191,7 +212,7 @@ export class DecisionEngine {
     const auth = authOf(evaluated.request.asked.auth, caller);
     const decision: Decision = { ...evaluated.decision, auth, log: position };
     observer.decided(decision, (clock.monotonic() - startedAt) / 1000);
-    return decision;
+    return told === evaluated.decision ? decision : { ...told, auth, log: position };
   }
 
   #evaluate(snapshot: Snapshot, request: DecisionRequest, now: number): Evaluated {
@@ -278,7 +299,7 @@ function authorizeAsker(
     }
   }
   if (credential.tenants === undefined) return;
-  requireTenant(tenantOf(snapshot, request), credential);
+  requireTenant(tenantOf(snapshot, request), request, credential);
 }
 
 function notAsserted(pointer: string, what: string, hint: string): AppError {
@@ -286,10 +307,12 @@ function notAsserted(pointer: string, what: string, hint: string): AppError {
   return new AppError('ASSERTION_NOT_ALLOWED', message, { problems: [{ pointer, message, hint }] });
 }
 
-function requireTenant(tenant: string, { tenants }: Credential): void {
+/** Refuses in words that only repeat the request: whose a principal is whom it names is not told. */
+function requireTenant(tenant: string, request: DecisionRequest, { tenants }: Credential): void {
   if (tenants === undefined || tenants.has(tenant)) return;
-  if (tenant !== '')
-    throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${tenant}\``);
+  const named = request.tenant ?? tenantPrefix(request.principal.id);
+  if (named !== undefined)
+    throw new AppError('TENANT_NOT_ALLOWED', `this key may not ask for tenant \`${named}\``);
   const message = 'this key is limited to tenants, and the request tells none';
   const hint = 'add `tenant`, or write the id of the principal as `<tenant>/<name>`';
   throw new AppError('TENANT_NOT_ALLOWED', message, { problems: [{ pointer: '/tenant', message, hint }] });

@@ -3,7 +3,6 @@
  * limit it, and what is missing. Invariant: a credential that is limited to tenants learns of the platform and of those
  * tenants alone, and what it may not see is answered like what is not there.
  */
-import { setHas } from '../cedar/equality.ts';
 import type { DirectoryEntity } from '../directory/view.ts';
 import type { Credential } from '../domain/credential.ts';
 import type { DecisionRequest } from '../domain/decision-request.ts';
@@ -11,9 +10,9 @@ import { AppError } from '../domain/errors.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { LimitFacts } from '../domain/limit-facts.ts';
 import { nearest } from '../domain/spelling.ts';
-import { SetValue } from '../domain/value.ts';
 import type { FactPart } from '../limits/charges/limit-match.ts';
 import type { LimitLayers } from '../limits/planning.ts';
+import { isSharedWith } from './foreign.ts';
 import { LimitFactReader } from './limit-facts.ts';
 import { findModelOperation } from './model-operations.ts';
 import { type Parties, resolveParties } from './parties.ts';
@@ -176,9 +175,7 @@ function requireVisible(
 /** Whether a model is neither of these tenants nor shared with one of them. @param tenants undefined: all */
 function isForeignModel(model: DirectoryEntity | undefined, tenants: Credential['tenants']): boolean {
   if (tenants === undefined || (model?.tenant !== undefined && tenants.has(model.tenant))) return false;
-  const sharedWith = model?.attributes.entries.get('sharedWith');
-  if (!(sharedWith instanceof SetValue)) return true;
-  return ![...tenants].some(tenant => setHas(sharedWith, qualify('Tenant', tenant)));
+  return !isSharedWith(model, tenants);
 }
 
 /**

@@ -4,8 +4,10 @@
  */
 import { type EntityRef, ID_PATTERN } from '../../domain/ids.ts';
 import { NAMESPACE } from '../../domain/names.ts';
+import type { Credential } from '../../domain/credential.ts';
 import type { PepProfile } from '../../domain/pep-profile.ts';
 import { EntityUid } from '../../domain/value.ts';
+import { isOfOthers } from '../../pdp/foreign.ts';
 import type { Services } from '../http/services.ts';
 import { deny } from './request-denied.ts';
 
@@ -15,6 +17,15 @@ export type Registry = (type: 'Model' | 'Tool', id: string) => boolean;
 /** Looks into the directory as it is when it is asked. */
 export function registryOf(directory: Services['directory']): Registry {
   return (type, id) => directory.graph.get(new EntityUid(`${NAMESPACE}::${type}`, id).key) !== undefined;
+}
+
+/** Whether an entity is not to be known to who is limited to these tenants. */
+export type Foreign = (type: 'Model', id: string, tenants: Credential['tenants']) => boolean;
+
+/** Looks into the directory as it is when it is asked. */
+export function foreignOf(directory: Services['directory']): Foreign {
+  return (type, id, tenants) =>
+    isOfOthers(directory.graph, new EntityUid(`${NAMESPACE}::${type}`, id), tenants);
 }
 
 /** Tier of a principal; undefined: it has none. */
@@ -28,6 +39,12 @@ export function tiersOf(directory: Services['directory']): Tiers {
     return typeof tier === 'string' ? tier : undefined;
   };
 }
+
+/** What is said of a name that no model has. */
+export const NO_MODEL = {
+  code: 'MODEL_UNKNOWN',
+  message: 'no registered model has the name that the request uses',
+} as const;
 
 /**
  * The registered model that a request calls `name`: by the profile's table, else by its id, else by its id below
@@ -43,7 +60,7 @@ export function resolveModel(
   if (alias !== undefined) return alias;
   const found = candidates(name, tenant).filter(id => isRegistered('Model', id));
   if (found.length > 1) deny('MODEL_AMBIGUOUS', 'the name of the model stands for two registered models');
-  return found[0] ?? deny('MODEL_UNKNOWN', 'no registered model has the name that the request uses');
+  return found[0] ?? deny(NO_MODEL.code, NO_MODEL.message);
 }
 
 /** The tool that a request calls `name`; where none is registered, an id that none will have. */

@@ -16,7 +16,7 @@ import { ClientGone, readBody } from '../http/request-body.ts';
 import { REQUEST_ID_HEADER, requestIdOf, traceOf } from '../http/request-headers.ts';
 import type { Services } from '../http/services.ts';
 import { answerDecision, answerFailure, type GatewayAnswer } from './answer.ts';
-import { registryOf, tiersOf } from './entity-names.ts';
+import { foreignOf, registryOf, tiersOf } from './entity-names.ts';
 import { Gateway, type GatewayServices } from './gateway.ts';
 import { clientStatus } from './gateway-kinds.ts';
 import { describeHook, type Hook, hookOf, type HookVerdict } from './hooks.ts';
@@ -40,7 +40,7 @@ const OF_THE_GATEWAY: readonly ErrorCode[] = [
 ];
 
 /** What the edge needs of the service. */
-type ExtAuthzServices = Omit<GatewayServices, 'isRegistered' | 'tierOf'> &
+type ExtAuthzServices = Omit<GatewayServices, 'isRegistered' | 'isForeign' | 'tierOf'> &
   Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
 
 /** One profile, ready to be asked. */
@@ -71,7 +71,12 @@ export class ExtAuthzEdge {
     this.#services = services;
     this.#logSampleRate = logSampleRate;
     const { directory } = services;
-    const known = { ...services, isRegistered: registryOf(directory), tierOf: tiersOf(directory) };
+    const known = {
+      ...services,
+      isRegistered: registryOf(directory),
+      isForeign: foreignOf(directory),
+      tierOf: tiersOf(directory),
+    };
     this.#endpoints = profiles.derive(profile => ({
       profile,
       gateway: new Gateway(profile, known),

@@ -20,7 +20,7 @@ import {
 } from './caller-identity.ts';
 import { type ClientRequest, describeClient, type Question } from './client-request.ts';
 import { planDecisions, refusedRequest } from './decision-plan.ts';
-import type { Registry, Tiers } from './entity-names.ts';
+import { type Foreign, NO_MODEL, type Registry, type Tiers } from './entity-names.ts';
 import { hashInput } from './input-hash.ts';
 import { deny, RequestDenied } from './request-denied.ts';
 import { TrustedHeaders } from './trusted-headers.ts';
@@ -31,6 +31,7 @@ export interface GatewayServices extends IdentityServices {
   readonly outcomes: Pick<OutcomeDesk, 'withdraw'>;
   readonly logger: Logger;
   readonly isRegistered: Registry;
+  readonly isForeign: Foreign;
   readonly tierOf: Tiers;
 }
 
@@ -155,7 +156,7 @@ export class Gateway {
         const tier = this.profile.inference === undefined ? undefined : tierOf(request.principal);
         const outcome = { decision, request, requestedName: name, dialect: ai.dialect, tier };
         // the first deny is the answer; the models after it were not asked for
-        if (decision.decision !== 'allow') return outcome;
+        if (decision.decision !== 'allow') return this.#toldOf(outcome, ai, caller, pep.credential);
         allowed.push(outcome);
       }
       isAnswered = true;
@@ -165,6 +166,31 @@ export class Gateway {
     const [first] = allowed;
     if (first === undefined) throw new Error(`dialect ${ai.dialect} asks for nothing`);
     return first;
+  }
+
+  /** A model of another tenant that a client names is one that is not there, for a gateway that is limited to tenants. */
+  #toldOf(outcome: Outcome, ai: AiRequest, caller: Caller, { tenants }: Credential): Outcome {
+    const { decision, request, requestedName } = outcome;
+    const { type, id } = request.resource;
+    const isNamedHere = Object.hasOwn(this.profile.models, requestedName);
+    if (
+      type !== 'Model' ||
+      isNamedHere ||
+      LIMITED.has(decision.reason.code) ||
+      !this.#services.isForeign(type, id, tenants)
+    )
+      return outcome;
+    return {
+      ...outcome,
+      request: refusedRequest(caller, caller.tenant, ai),
+      decision: {
+        ...decision,
+        reason: { ...NO_MODEL, level: 'endpoint', policies: [] },
+        levels: {},
+        obligations: [],
+        revision: { ...decision.revision, layers: {} },
+      },
+    };
   }
 
   /** The request does not go on, so nothing is to be held for the models that were allowed. */
@@ -180,6 +206,9 @@ export class Gateway {
     }
   }
 }
+
+/** Codes of limits, which count what policies allow: that a model is there is no secret then. */
+const LIMITED: ReadonlySet<string> = new Set(['RATE_LIMITED', 'BUDGET_EXHAUSTED', 'CONCURRENCY_LIMITED']);
 
 /** Who asks, with how the caller was authenticated for the log. */
 function withAuthentication(

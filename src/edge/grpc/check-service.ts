@@ -12,7 +12,7 @@ import type { ProfileRegistry, ProfileView } from '../../identity/pep-profiles/p
 import type { HeaderList } from '../ai-requests/header-list.ts';
 import { answerFailure } from '../ext-authz/answer.ts';
 import { describeClient } from '../ext-authz/client-request.ts';
-import { registryOf, tiersOf } from '../ext-authz/entity-names.ts';
+import { foreignOf, registryOf, tiersOf } from '../ext-authz/entity-names.ts';
 import { Gateway, type GatewayServices } from '../ext-authz/gateway.ts';
 import { PepAuthentication } from '../ext-authz/pep-authentication.ts';
 import { deny } from '../ext-authz/request-denied.ts';
@@ -32,7 +32,7 @@ import { certificateDigest } from './peer-certificate.ts';
 import type { Protos } from './protos.ts';
 
 /** What the service needs. */
-export type CheckServices = Omit<GatewayServices, 'isRegistered' | 'tierOf'> &
+export type CheckServices = Omit<GatewayServices, 'isRegistered' | 'isForeign' | 'tierOf'> &
   Pick<Services, 'authenticator' | 'clock' | 'ids' | 'logger' | 'metrics'>;
 
 export interface CheckOptions {
@@ -79,7 +79,12 @@ export class CheckService {
     this.#codec = new CheckCodec(check);
     this.#logSampleRate = logSampleRate;
     const { directory } = services;
-    const known = { ...services, isRegistered: registryOf(directory), tierOf: tiersOf(directory) };
+    const known = {
+      ...services,
+      isRegistered: registryOf(directory),
+      isForeign: foreignOf(directory),
+      tierOf: tiersOf(directory),
+    };
     this.#endpoints = profiles.derive(profile =>
       KINDS.includes(profile.kind)
         ? {
