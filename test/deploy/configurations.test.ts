@@ -254,6 +254,8 @@ describe('headers', () => {
     const isShown = (name: string): boolean =>
       istio.some(given => (given.endsWith('*') ? name.startsWith(given.slice(0, -1)) : given === name));
     expect(MEANINGFUL.filter(name => !isShown(name))).toEqual([]);
+    for (const name of ['model', 'x_user', 'openai_project', '_x', '9p-model'])
+      expect(isShown(name)).toBe(true);
     expect(ANSWER_HEADERS.every(isShown)).toBe(true);
   });
 });

@@ -168,6 +168,11 @@ export const OVERRIDES: ReadonlySet<string> = new Set([
   'knative-serving-revision',
   'knative-serving-namespace',
   'x-envoy-original-dst-host',
+  // one call that was decided becomes several: Envoy obeys them from clients that it takes for internal ones
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-max-retries',
+  'x-envoy-hedge-on-per-try-timeout',
 ]);
 /** Headers by which clients choose who pays for a call: a project, an organisation, a customer of a proxy. */
 export const ACCOUNTS: ReadonlySet<string> = new Set([

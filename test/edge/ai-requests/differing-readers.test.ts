@@ -95,6 +95,8 @@ const MODELS: readonly Refused[] = [
   ['openai', 'settings of a router', CHAT, { ...OK, router_settings_override: {} }, 'INPUT_REJECTED'],
   ['kserve', 'another revision', 'GET /v1/models/m', undefined, 'INPUT_REJECTED', { 'knative-serving-tag': 'next' }],
   ['open-inference', 'another model of the mesh', 'GET /v2/models/m', undefined, 'MODEL_AMBIGUOUS', { 'mm-vmodel-id': 'dear' }],
+  ['openai', 'several calls of one', CHAT, OK, 'INPUT_REJECTED', { 'x-envoy-hedge-on-per-try-timeout': 'true' }],
+  ['openai', 'a call that is repeated', CHAT, OK, 'INPUT_REJECTED', { 'x-envoy-max-retries': '9' }],
   ['openai', 'another host', CHAT, OK, 'INPUT_REJECTED', { 'x-envoy-original-dst-host': '10.0.0.1:80' }],
   ['openai', 'a connection for HTTP/2', 'GET /v1/models/m', undefined, 'INPUT_REJECTED', { upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAoAAAAAIAAAAA' }],
   ['openai', 'a connection for web sockets', 'GET /v1/models/m', undefined, 'INPUT_REJECTED', { upgrade: 'websocket' }],
