@@ -9,6 +9,7 @@ import type { BodyReader } from './dialect.ts';
 import { type Facts, has, objectAt, textAt } from './facts.ts';
 import { parseBodyJson } from './json-text.ts';
 import { isModelKey } from './model-names.ts';
+import { checkSettings } from './nested-settings.ts';
 
 /** Most lines: what OpenAI takes. */
 const MAX_LINES = 50_000;
@@ -50,6 +51,7 @@ function readLine(request: JsonObject, kinds: ReadonlyMap<string, LineKind>, fac
   if (body === undefined || !has(body, 'model'))
     refuse('MODEL_UNKNOWN', 'a line of the batch names no model');
   facts.check(body, kind.modelKeys);
+  checkSettings(body);
   facts.models.add('the batch', body['model'] ?? null);
   kind.read({ ...body, model: null }, facts);
   facts.endRequest(kind.makesText);

@@ -66,9 +66,7 @@ export class Facts {
     if (isList(value)) for (const item of value) this.checkNested(item);
     else if (isJsonObject(value)) {
       for (const [key, item] of Object.entries(value)) {
-        if (NESTED_MODEL.test(key)) {
-          refuse('INPUT_REJECTED', `the key \`${shown(key)}\` of a tool may name a model`);
-        }
+        requireNoModel(key, 'a tool');
         if (namesSomething(item) && HELD.test(key.toLowerCase().replaceAll(/[_-]/g, ''))) {
           this.classes.add('stored');
         }
@@ -113,6 +111,13 @@ export class Facts {
     this.mediaBytes += characters;
     if (kind === 'image') this.images += 1;
     else this.otherMediaBytes += characters;
+  }
+}
+
+/** For a key of settings that nobody looks into further. @throws RequestRefused when it may name a model */
+export function requireNoModel(key: string, what: string): void {
+  if (NESTED_MODEL.test(key)) {
+    refuse('INPUT_REJECTED', `the key \`${shown(key)}\` of ${what} may name a model`);
   }
 }
 

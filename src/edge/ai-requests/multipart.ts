@@ -53,6 +53,8 @@ function splitParts(body: Buffer, delimiter: string): FormPart[] {
   }
 }
 
+const UTF8 = /^\s*charset="?utf-?8"?\s*$/;
+
 function readPart(part: Buffer): FormPart {
   const end = part.indexOf('\r\n\r\n', 0, 'latin1');
   if (end === -1 || end > MAX_PART_HEAD) unreadable('a part has no head, or too long a one');
@@ -66,7 +68,11 @@ function readPart(part: Buffer): FormPart {
   const transfer = headers.get('content-transfer-encoding')?.toLowerCase() ?? 'binary';
   if (!['binary', '8bit', '7bit'].includes(transfer)) unreadable('a part has a transfer encoding');
   const { name, isFile } = readDisposition(headers.get('content-disposition') ?? '');
-  const type = (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const [media = '', ...parameters] = (headers.get('content-type') ?? '').toLowerCase().split(';');
+  if (name === '_charset_' || (!isFile && parameters.some(one => !UTF8.test(one)))) {
+    unreadable('a field says that it is not UTF-8');
+  }
+  const type = media.trim();
   return { name, isFile, type, bytes: part.subarray(end + 4) };
 }
 

@@ -28,6 +28,7 @@ import { parseBodyJson } from './json-text.ts';
 import { type McpEndpoint, readMcp } from './mcp.ts';
 import { HeaderModels, isModelKey, readParameterModels } from './model-names.ts';
 import { parseMultipart } from './multipart.ts';
+import { checkSettings } from './nested-settings.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
 
 /** What a gateway's route speaks. */
@@ -220,6 +221,7 @@ function readBody({ body, headers }: GatewayRequest, row: DialectRow, facts: Fac
     requireJson(headers, false);
     const value = readObject(bytes);
     facts.check(value, new Set(row.modelKeys));
+    checkSettings(value);
     if (row.bodyModel === 'mentioned' && has(value, 'model')) {
       const model = value['model'] ?? null;
       if (typeof model !== 'string' || row.anyModels?.includes(model) !== true) {

@@ -152,6 +152,12 @@ export function originOf(place: string): string {
   return `origin:${requirePlace(place, 'what is to be loaded')}`;
 }
 
+/** Where an upstream writes its answers, decided as a tool that is called: the bucket or the table, without what lies below. */
+export function destinationOf(uri: string): string {
+  const found = /^([a-z0-9]+:\/\/[A-Za-z0-9_.:-]{1,128})(?:\/.*)?$/.exec(uri)?.[1];
+  return `output:${found ?? refuse('INPUT_REJECTED', 'the place to write to is not a URI such as `s3://bucket/folder`')}`;
+}
+
 /** The servers of Anthropic's messages. @throws RequestRefused */
 export function readRemoteServers(body: JsonObject, facts: Facts): void {
   for (const server of objectsAt(body, 'mcp_servers')) {

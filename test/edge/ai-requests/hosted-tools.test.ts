@@ -4,12 +4,22 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { DialectFamily } from '../../../src/domain/pep-profile.ts';
-import { lineOf, readerFor, type Refused, refusedCases, requestOf } from './sample.ts';
+import {
+  formOf,
+  grpcOf,
+  lineOf,
+  messageOf,
+  readerFor,
+  type Refused,
+  refusedCases,
+  requestOf,
+} from './sample.ts';
 
 const CHAT = 'POST /v1/chat/completions';
 const RESPONSES = 'POST /v1/responses';
 const MESSAGES = 'POST /v1/messages';
 const AZURE = 'POST /openai/deployments/prod/chat/completions';
+const VERTEX = 'POST /v1/projects/p/locations/l';
 const GEMINI = 'POST /v1beta/models/m:generateContent';
 const M = [{ role: 'user', content: 'hi' }];
 const OK = { model: 'm', messages: M };
@@ -69,6 +79,10 @@ describe('what the upstream runs is a tool, and what it holds is `stored`', () =
     ['a connector (Cohere)', 'cohere', 'POST /v1/chat', { model: 'm', message: 'x', connectors: [{ id: 'drive', options: { file_ids: ['f'] } }] }, ['connector:drive'], ['stored', 'text']],
     ['a session (SageMaker)', 'sagemaker', 'POST /endpoints/e/invocations', 'x', [], ['stored', 'text'], SESSION],
     ['a session (vLLM)', 'vllm', 'POST /invocations', OK, [], ['stored', 'text'], { 'x-amzn-sagemaker-session-id': 's1' }],
+    ['a bucket for videos (Vertex)', 'vertex', `${VERTEX}/publishers/google/models/veo:predictLongRunning`, { instances: [{ prompt: 'x' }], parameters: { storageUri: 'gs://evil/x' } }, ['output:gs://evil'], ['text']],
+    ['a table for the answers of a batch (Vertex)', 'vertex', `${VERTEX}/batchPredictionJobs`, { model: 'm', output_config: { bigquery_destination: { output_uri: 'bq://p.d.t' } } }, ['output:bq://p.d.t'], ['stored']],
+    ['a sequence (Triton)', 'triton', 'POST /v2/models/m/infer', { inputs: [{ name: 'x', shape: [1], datatype: 'FP32', data: [1] }], parameters: { sequence_id: 7 } }, [], ['stored', 'tensor']],
+    ['a sequence over gRPC', 'open-inference', 'POST /inference.GRPCInferenceService/ModelInfer', grpcOf([[1, 'm'], [4, messageOf([[1, 'sequence_id'], [2, 'x']])]]), [], ['stored', 'tensor']],
     ['the origin of an adapter', 'vllm', 'POST /v1/load_lora_adapter', { lora_name: 'm', lora_path: 'evil/adapter' }, ['origin:evil/adapter'], []],
     ['the origin of an archive', 'torchserve', 'POST /models?url=https%3A%2F%2Fevil.example%2Fm.mar&model_name=m', undefined, ['origin:https://evil.example/m.mar'], []],
   ])('%s', (_name, family, line, body, tools, classes, headers) => {
@@ -117,8 +131,69 @@ const REFUSED: readonly Refused[] = [
   ['ollama', 'a model with uploaded adapters', 'POST /api/create', { model: 'cheap', from: 'cheap', adapters: { 'a.gguf': 'sha256:1' } }, 'INPUT_REJECTED'],
 ];
 
+const image = formOf([]).headers;
+const form = (...fields: Parameters<typeof formOf>[0]) => formOf([['model', 'm'], ...fields]).body;
+const EDIT = 'POST /v1/images/edits';
+
+// biome-ignore format: one request a line
+const NESTED: readonly Refused[] = [
+  ['openai', 'a model that moderates', RESPONSES, { model: 'm', input: 'x', moderation: { model: 'dear' } }, 'INPUT_REJECTED'],
+  ['openai', 'a model that sums up', RESPONSES, { model: 'm', input: 'x', context_management: [{ type: 'compaction', deeper: { model: 'dear' } }] }, 'INPUT_REJECTED'],
+  ['openai', 'a model that hears', CHAT, { ...OK, audio: { transcription: { model: 'dear' } } }, 'INPUT_REJECTED'],
+  ['openai', 'a model that sums up, on a line of a batch', 'POST /v1/files', form(['purpose', 'batch'], ['file', JSON.stringify({ custom_id: 'c', method: 'POST', url: '/v1/responses', body: { model: 'm', input: 'x', moderation: { model: 'dear' } } }), 'application/jsonl']), 'INPUT_REJECTED', image],
+  ['anthropic', 'a model that sums up', MESSAGES, { ...OK, context_management: { edits: [{ type: 'compact', model: 'dear' }] } }, 'INPUT_REJECTED'],
+  ['anthropic', 'a model that sums up, in a batch', 'POST /v1/messages/batches', { requests: [{ params: { ...OK, context_management: { model: 'dear' } } }] }, 'INPUT_REJECTED'],
+  ['vllm', 'a model among further arguments', CHAT, { ...OK, vllm_xargs: { model: 'dear' } }, 'INPUT_REJECTED'],
+  ['vllm', 'tools among the arguments of a template', CHAT, { ...OK, chat_template_kwargs: { tools: [{ type: 'function', function: { name: 'danger' } }] } }, 'INPUT_REJECTED'],
+  ['mlflow', 'a model among the parameters', 'POST /serving-endpoints/m/invocations', { inputs: [1], params: { model: 'dear' } }, 'INPUT_REJECTED'],
+  ['bedrock', 'answers to no place', 'POST /async-invoke', { modelId: 'm', modelInput: { prompt: 'x' } }, 'INPUT_REJECTED'],
+  ['bedrock', 'answers to a place that is no bucket', 'POST /model-invocation-job', { modelId: 'm', outputDataConfig: { s3OutputDataConfig: { s3Uri: 'b/out' } } }, 'INPUT_REJECTED'],
+  ['vertex', 'answers to two places', `${VERTEX}/batchPredictionJobs`, { model: 'm', outputConfig: { gcsDestination: { outputUriPrefix: 'gs://a' }, bigqueryDestination: { outputUri: 'bq://b' } } }, 'INPUT_REJECTED'],
+  ['openai', 'a number twice in a form', EDIT, form(['n', '1'], ['n', '10']), 'BODY_UNREADABLE', image],
+  ['openai', 'a prompt twice in a form', EDIT, form(['prompt', 'a'], ['prompt', 'b']), 'BODY_UNREADABLE', image],
+  ['openai', 'a number in words', EDIT, form(['n', 'ten']), 'INPUT_REJECTED', image],
+  ['openai', 'a charset of the form', EDIT, form(['_charset_', 'utf-7']), 'BODY_UNREADABLE', image],
+  ['openai', 'a charset of a field', EDIT, Buffer.from('--b0undary\r\nContent-Disposition: form-data; name="model"\r\nContent-Type: text/plain; charset=utf-7\r\n\r\nm\r\n--b0undary--\r\n'), 'BODY_UNREADABLE', image],
+];
+
+test('a model may stand in content, in schemas and in notes of the client', () => {
+  const schema = { type: 'object', properties: { model: { type: 'string' } } };
+  const bodies: readonly (readonly [DialectFamily, string, object])[] = [
+    [
+      'openai',
+      CHAT,
+      { ...OK, metadata: { model: 'x' }, response_format: { type: 'json_schema', json_schema: { schema } } },
+    ],
+    ['openai', RESPONSES, { model: 'm', input: 'x', text: { format: { type: 'json_schema', schema } } }],
+    ['openai', CHAT, { ...OK, tools: [{ type: 'function', function: { name: 'f', parameters: schema } }] }],
+    ['ollama', 'POST /api/chat', { ...OK, format: schema }],
+    ['vllm', CHAT, { ...OK, guided_json: schema, structured_outputs: { json: schema } }],
+    ['kserve', 'POST /v1/models/m:predict', { instances: [{ model: 'corolla' }] }],
+    [
+      'gemini',
+      GEMINI,
+      { contents: [], generationConfig: { responseSchema: schema }, labels: { model: 'x' } },
+    ],
+  ];
+  for (const [family, line, body] of bodies) {
+    expect(lineOf(readerFor([family]).read(requestOf(line, body)))).not.toMatch(/^[A-Z_]+:/);
+  }
+});
+
+test('each image that is asked for is an output', () => {
+  const outputs = (line: string, body: unknown, headers: Headers = {}) => {
+    const understanding = readerFor(['openai']).read(requestOf(line, body, headers));
+    return understanding.understood ? understanding.request.outputs.count : understanding.refusal;
+  };
+  expect(outputs('POST /v1/images/generations', { model: 'm', prompt: 'x', n: 10 })).toBe(10);
+  expect(outputs(EDIT, form(['prompt', 'x'], ['n', '10']), image)).toBe(10);
+});
+
 describe('is refused', () => {
-  test.each(refusedCases(REFUSED))('$family: $name', ({ family, line, body, code, headers }) => {
-    expect(lineOf(readerFor([family]).read(requestOf(line, body, headers))).split(':', 1)[0]).toBe(code);
-  });
+  test.each(refusedCases([...REFUSED, ...NESTED]))(
+    '$family: $name',
+    ({ family, line, body, code, headers }) => {
+      expect(lineOf(readerFor([family]).read(requestOf(line, body, headers))).split(':', 1)[0]).toBe(code);
+    },
+  );
 });

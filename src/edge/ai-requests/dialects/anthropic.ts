@@ -4,6 +4,7 @@ import { refuse } from '../ai-request.ts';
 import type { DialectRow } from '../dialect.ts';
 import { type Facts, flagAt, has, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
 import { readTypedContent } from '../input-classes.ts';
+import { checkSettings } from '../nested-settings.ts';
 import { readFurtherTools } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, readMessages, readModels } from './openai.ts';
 
@@ -94,6 +95,7 @@ function readBatch(body: JsonObject, facts: Facts): void {
     const params = objectAt(request, 'params');
     if (params === undefined) refuse('MODEL_UNKNOWN', 'a request of the batch has no `params`');
     facts.check(params, MODEL_KEYS);
+    checkSettings(params);
     if (!has(params, 'model')) refuse('MODEL_UNKNOWN', 'a request of the batch names no model');
     facts.models.add('the batch', params['model'] ?? null);
     readMessage({ ...params, model: null }, facts);

@@ -7,9 +7,10 @@ import type { JsonObject } from '../../../domain/json.ts';
 import { shown } from '../../http/json-fault.ts';
 import { refuse } from '../ai-request.ts';
 import type { DialectRow, RequestHead } from '../dialect.ts';
-import { countAt, type Facts, has, numberAt, objectAt, objectsAt } from '../facts.ts';
+import { countAt, type Facts, has, numberAt, objectAt, objectsAt, textAt } from '../facts.ts';
 import { readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
-import { guardrailTool, readFurtherTools, readTools } from '../tools.ts';
+import { checkSettings } from '../nested-settings.ts';
+import { destinationOf, guardrailTool, readFurtherTools, readTools } from '../tools.ts';
 import { readMessages, readModels } from './openai.ts';
 
 const BOUNDS = ['max_tokens', 'max_tokens_to_sample', 'max_gen_len', 'maxTokens', 'max_new_tokens'] as const;
@@ -169,14 +170,25 @@ function readCount(body: JsonObject, facts: Facts): void {
 
 function readAsync(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['modelId']);
+  readDestination(body, facts);
   const input = objectAt(body, 'modelInput');
   if (input === undefined) return;
   facts.check(input);
+  checkSettings(input);
   readInvoke(input, facts);
+}
+
+/** The bucket that the answers are written to, with the rights of the account. */
+function readDestination(body: JsonObject, facts: Facts): void {
+  const place = objectAt(objectAt(body, 'outputDataConfig') ?? {}, 's3OutputDataConfig');
+  const uri = place === undefined ? undefined : textAt(place, 's3Uri');
+  if (uri === undefined) refuse('INPUT_REJECTED', 'the request does not say which bucket it writes to');
+  facts.tool('called', destinationOf(uri));
 }
 
 function readJob(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['modelId']);
+  readDestination(body, facts);
   facts.classes.add('stored');
 }
 

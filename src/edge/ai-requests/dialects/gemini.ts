@@ -19,7 +19,7 @@ import {
 } from '../facts.ts';
 import { readInstances, readKeyedPart, readTexts, readTypedContent } from '../input-classes.ts';
 import { readMessage } from './anthropic.ts';
-import { nameOfServer, placeOf } from '../tools.ts';
+import { destinationOf, nameOfServer, placeOf } from '../tools.ts';
 import { OPENAI_MODEL_KEYS, openAiRows, readChat } from './openai.ts';
 
 const MODEL: ReadonlySet<string> = new Set(['model']);
@@ -280,6 +280,8 @@ function readPredict(body: JsonObject, facts: Facts): void {
   facts.check(parameters);
   facts.bound(parameters, [either(parameters, 'maxOutputTokens')[0]]);
   facts.copies = countAt(parameters, either(parameters, 'candidateCount')[0]) ?? 1;
+  const uri = textAt(parameters, either(parameters, 'storageUri')[0]);
+  if (uri !== undefined) facts.tool('called', destinationOf(uri));
 }
 
 /** Models of other vendors, in their own format: Anthropic messages and chats are told by their first key. */
@@ -304,6 +306,18 @@ const RAW_KINDS: readonly (readonly string[])[] = [
 function readJob(body: JsonObject, facts: Facts): void {
   facts.models.name('the body', body['model']);
   facts.classes.add('stored');
+  const config = objectAt(body, either(body, 'outputConfig')[0]) ?? {};
+  const destinations = Object.entries(config).flatMap(([key, value]) =>
+    /^[a-z]+_?[dD]estination$/.test(key) && isJsonObject(value) ? [value] : [],
+  );
+  const uris = destinations.flatMap(one =>
+    ['outputUriPrefix', 'outputUri'].flatMap(key => textAt(one, either(one, key)[0]) ?? []),
+  );
+  const [uri, ...others] = uris;
+  if (uri === undefined || others.length > 0 || destinations.length > 1) {
+    refuse('INPUT_REJECTED', 'the job does not say exactly once where it writes to (`outputConfig`)');
+  }
+  facts.tool('called', destinationOf(uri));
 }
 
 function readInteraction(body: JsonObject, facts: Facts): void {

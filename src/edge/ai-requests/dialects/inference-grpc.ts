@@ -17,6 +17,8 @@ const MAX_FIELDS = 10_000;
 
 /** Parameter by which a tensor lies in memory of the server, where anyone's may lie. */
 export const SHARED_MEMORY = 'shared_memory_region';
+/** Parameter by which a call goes on with what the model keeps of earlier ones. */
+export const SEQUENCE = 'sequence_id';
 /** Fields of a call that hold tensors, and the field of their parameters. */
 const TENSORS: readonly (readonly [field: number, parameters: number])[] = [
   [5, 4],
@@ -61,12 +63,19 @@ function readMessage(bytes: Uint8Array, facts: Facts, method: string, input: Inp
   facts.models.name('the message', version === '' ? model : `${model}@${version}`);
   if (input === undefined) return;
   facts.media(input, bytes.byteLength);
+  if (namesIn(fields.get(4) ?? []).includes(SEQUENCE)) facts.classes.add('stored');
   for (const [field, place] of TENSORS) {
     for (const tensor of fields.get(field) ?? []) {
-      const names = (readFields(tensor).get(place) ?? []).flatMap(entry => readFields(entry).get(1) ?? []);
-      if (names.some(name => Buffer.from(name).toString('latin1') === SHARED_MEMORY)) refuseSharedMemory();
+      if (namesIn(readFields(tensor).get(place) ?? []).includes(SHARED_MEMORY)) refuseSharedMemory();
     }
   }
+}
+
+/** Names of the entries of a map. */
+function namesIn(entries: readonly Uint8Array[]): readonly string[] {
+  return entries.flatMap(entry =>
+    (readFields(entry).get(1) ?? []).map(name => Buffer.from(name).toString('latin1')),
+  );
 }
 
 /** What lies there was not shown, and may be another tenant's. */

@@ -12,7 +12,7 @@ import { readGenerated, readInstances, readTexts } from '../input-classes.ts';
 import { isModelKey } from '../model-names.ts';
 import { originOf, readLoadedTools } from '../tools.ts';
 import { isJsonObject } from '../../../domain/decision-request.ts';
-import { refuseSharedMemory, SHARED_MEMORY } from './inference-grpc.ts';
+import { refuseSharedMemory, SEQUENCE, SHARED_MEMORY } from './inference-grpc.ts';
 import { openAiRows, readChat, readResponses } from './openai.ts';
 
 /** Where versions stand, and the name that comes of it. */
@@ -194,6 +194,7 @@ function readInfer(bytes: Uint8Array, facts: Facts, headers: HeaderList): void {
   const body = parseBodyJson(json, isModelKey);
   if (!isJsonObject(body)) refuse('BODY_UNREADABLE', 'the body is no JSON object');
   facts.check(body);
+  if (has(objectAt(body, 'parameters') ?? {}, SEQUENCE)) facts.classes.add('stored');
   const inputs = objectsAt(body, 'inputs');
   if (inputs.length === 0) refuse('INPUT_REJECTED', 'the request has no `inputs`');
   for (const input of inputs) {

@@ -4,6 +4,7 @@
  */
 import { isJsonObject } from '../../../domain/decision-request.ts';
 import type { JsonObject, JsonValue } from '../../../domain/json.ts';
+import { shown } from '../../http/json-fault.ts';
 import { type InputClass, refuse } from '../ai-request.ts';
 import { type LineKind, readBatchFile } from '../batch-file.ts';
 import type { BodyReader, DialectRow } from '../dialect.ts';
@@ -200,7 +201,11 @@ export function readChat(body: JsonObject, facts: Facts): void {
 export function readMessages(body: JsonObject, facts: Facts): void {
   // vLLM takes arguments of the template for the template
   const template = objectAt(body, 'chat_template_kwargs');
-  if (template !== undefined) facts.check(template);
+  if (template !== undefined) {
+    facts.check(template);
+    if (has(template, 'tools'))
+      refuse('INPUT_REJECTED', 'arguments of the template hold tools beside the tools');
+  }
   for (const message of objectsAt(body, 'messages')) {
     facts.check(message);
     readTypedContent(message['content'], facts);
@@ -253,6 +258,7 @@ export function readInput(body: JsonObject, facts: Facts): void {
 function readPrompt(body: JsonObject, facts: Facts): void {
   readModels(body, facts);
   facts.stream = flagAt(body, 'stream');
+  facts.copies = countAt(body, 'n') ?? 1;
   readTexts(body['prompt'], facts);
 }
 
@@ -300,8 +306,12 @@ function readForm(parts: readonly FormPart[], facts: Facts, input: InputClass): 
     facts.checkKey(name, FORM_MODEL);
     const isRepeated = seen.has(name);
     seen.add(name);
-    if (isRepeated && (name === 'model' || name === 'stream')) {
-      refuse(name === 'model' ? 'MODEL_AMBIGUOUS' : 'BODY_UNREADABLE', `the form has \`${name}\` twice`);
+    // a list has brackets in its name, and files may be several
+    if (isRepeated && !isFile && !name.endsWith('[]')) {
+      refuse(
+        name === 'model' ? 'MODEL_AMBIGUOUS' : 'BODY_UNREADABLE',
+        `the form has \`${shown(name)}\` twice`,
+      );
     }
     if (isFile) {
       if (name === 'model') refuse('INPUT_REJECTED', 'the field `model` of the form is a file');
@@ -315,7 +325,11 @@ const FORM_MODEL: ReadonlySet<string> = new Set(['model']);
 function readField(name: string, text: JsonValue, facts: Facts): void {
   if (name === 'model') facts.models.name('the form', text);
   else if (name === 'prompt') facts.classes.add('text');
-  else if (name === 'stream') {
+  else if (name === 'n') {
+    if (typeof text !== 'string' || !/^\d{1,9}$/.test(text))
+      refuse('INPUT_REJECTED', '`n` is no whole number');
+    facts.copies = Number(text);
+  } else if (name === 'stream') {
     if (text !== 'true' && text !== 'false') refuse('INPUT_REJECTED', '`stream` is not `true` or `false`');
     facts.stream = text === 'true';
   }

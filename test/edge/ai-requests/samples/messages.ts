@@ -85,7 +85,7 @@ export const VERTEX_SAMPLES: readonly Sample[] = [
   [`POST /v1/${PLACE}/endpoints/123:rawPredict`, { instances: [{ image: { b64: 'iVBO' } }] }, `vertex.rawPredict generate ${PLACE}/endpoints/123`, { classes: ['file'] }],
   [`POST /v1/${PLACE}/endpoints/123:explain`, { instances: [{ a: 1 }] }, `vertex.explain predict ${PLACE}/endpoints/123`],
   [`POST /v1beta1/${PLACE}/endpoints/openapi/chat/completions`, { model: 'google/gemini-2.5-pro', messages: HI }, `vertex.openai-chat generate ${PLACE}/endpoints/openapi/google/gemini-2.5-pro`],
-  [`POST /v1/${PLACE}/batchPredictionJobs`, { displayName: 'j', model: 'publishers/google/models/gemini-2.5-flash', inputConfig: {} }, 'vertex.batch batch publishers/google/models/gemini-2.5-flash', { classes: ['stored'] }],
+  [`POST /v1/${PLACE}/batchPredictionJobs`, { displayName: 'j', model: 'publishers/google/models/gemini-2.5-flash', inputConfig: {}, outputConfig: { predictionsFormat: 'jsonl', gcsDestination: { outputUriPrefix: 'gs://b/out' } } }, 'vertex.batch batch publishers/google/models/gemini-2.5-flash', { classes: ['stored'], tools: ['called:output:gs://b'] }],
 ];
 
 const SONNET = 'anthropic.claude-sonnet-4-20250514-v1:0';
@@ -114,7 +114,7 @@ export const BEDROCK_SAMPLES: readonly Sample[] = [
   [`POST /model/${encodeURIComponent(PROFILE)}/converse`, blocks({ text: 'x' }), `bedrock.converse generate ${PROFILE}`],
   [`POST /model/${SONNET}/count-tokens`, { input: { converse: blocks({ text: 'x' }) } }, `bedrock.count-tokens generate ${SONNET}`, { classes: ['text'] }],
   [`POST /model/${SONNET}/count-tokens`, { input: { invokeModel: { body: 'e30=' } } }, `bedrock.count-tokens generate ${SONNET}`, { classes: ['unknown'] }],
-  ['POST /async-invoke', { modelId: 'amazon.nova-reel-v1:0', modelInput: { taskType: 'TEXT_VIDEO' }, outputDataConfig: {} }, 'bedrock.async-invoke generate amazon.nova-reel-v1:0'],
-  ['POST /model-invocation-job', { jobName: 'j', modelId: SONNET, inputDataConfig: {} }, `bedrock.batch batch ${SONNET}`],
+  ['POST /async-invoke', { modelId: 'amazon.nova-reel-v1:0', modelInput: { taskType: 'TEXT_VIDEO' }, outputDataConfig: { s3OutputDataConfig: { s3Uri: 's3://b/out' } } }, 'bedrock.async-invoke generate amazon.nova-reel-v1:0', { tools: ['called:output:s3://b'] }],
+  ['POST /model-invocation-job', { jobName: 'j', modelId: SONNET, inputDataConfig: {}, outputDataConfig: { s3OutputDataConfig: { s3Uri: 's3://b' } } }, `bedrock.batch batch ${SONNET}`, { tools: ['called:output:s3://b'] }],
   ['POST /guardrail/gr1/version/DRAFT/apply', { source: 'INPUT', content: [{ text: { text: 'x' } }] }, 'bedrock.guardrail moderate guardrail/gr1@DRAFT'],
 ];
