@@ -4,6 +4,7 @@
  */
 import { isJsonObject } from '../../domain/decision-request.ts';
 import type { JsonObject, JsonValue } from '../../domain/json.ts';
+import { shown } from '../http/json-fault.ts';
 import { refuse } from './ai-request.ts';
 import { type Facts, has, isList, objectAt, objectsAt, textAt } from './facts.ts';
 
@@ -18,6 +19,12 @@ export function readTools(body: JsonObject, facts: Facts): void {
  * server that does not know it runs nothing. @throws RequestRefused
  */
 export function readFurtherTools(body: JsonObject, facts: Facts): void {
+  for (const key of Object.keys(body)) {
+    if (!CARRIERS.has(key) && FOLDED_CARRIERS.has(foldCarrier(key))) {
+      refuse('BODY_UNREADABLE', `the key \`${shown(key)}\` differs from a known one by its spelling alone`);
+    }
+  }
+  for (const key of SEARCHES) if (has(body, key) && body[key] !== false) facts.tool('server', key);
   for (const declared of objectsAt(body, 'functions')) facts.tool('function', declared['name']);
   if (has(body, 'web_search_options')) {
     facts.checkNested(body['web_search_options'] ?? null);
@@ -34,11 +41,30 @@ export function readFurtherTools(body: JsonObject, facts: Facts): void {
   if (has(body, 'container')) facts.classes.add('stored');
 }
 
+/** Keys that bring tools, which proxies know in snake case and in camel case. */
+const CARRIERS: ReadonlySet<string> = new Set([
+  'web_search_options',
+  'data_sources',
+  'connectors',
+  'mcp_servers',
+  'guardrailConfig',
+  'toolConfig',
+  'previous_response_id',
+]);
+const FOLDED_CARRIERS: ReadonlySet<string> = new Set([...CARRIERS].map(foldCarrier));
+/** Keys of vendors that speak the OpenAI API by which the upstream searches the web. */
+const SEARCHES = ['search_parameters', 'search_settings', 'search_options', 'enable_search'] as const;
+
+function foldCarrier(key: string): string {
+  return key.toLowerCase().replaceAll(/[_-]/g, '');
+}
+
 /** A source of data is what the upstream searches: an index of a service, with the rights of the upstream. */
 function readDataSource(source: JsonObject, facts: Facts): void {
   facts.check(source);
   facts.checkNested(source);
   const parameters = objectAt(source, 'parameters') ?? {};
+  facts.check(parameters);
   const parts = INDEX_KEYS.flatMap(key => textAt(parameters, key) ?? []);
   facts.classes.add('stored');
   facts.tool('server', `${textAt(source, 'type') ?? ''}:${placeOf(parameters, source, parts)}`);
@@ -134,7 +160,9 @@ export function nameOfTool(tool: JsonObject, key: string, facts: Facts): JsonVal
  */
 export function nameOfServer(server: JsonObject, keys: readonly string[]): string {
   const given = keys.filter(key => has(server, key));
-  if (given.length !== 1) refuse('INPUT_REJECTED', 'a server of tools is not at exactly one place');
+  // what is sent to the server is no place of it
+  if (given.length !== 1 || countPlaces({ ...server, headers: null }) > 1)
+    refuse('INPUT_REJECTED', 'a server of tools is not at exactly one place');
   return `mcp:${requirePlace(textAt(server, given[0] ?? '') ?? '', 'a server of tools')}`;
 }
 

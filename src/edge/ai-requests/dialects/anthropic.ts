@@ -65,7 +65,11 @@ export function readMessage(body: JsonObject, facts: Facts): void {
     facts.check(tool);
     const type = textAt(tool, 'type') ?? 'custom';
     // the tools of a server that `mcp_servers` names
-    if (type === 'mcp_toolset') continue;
+    if (type === 'mcp_toolset') {
+      if (has(tool, 'url'))
+        refuse('INPUT_REJECTED', 'tools of a server say where it is, beside `mcp_servers`');
+      continue;
+    }
     if (type === 'custom') facts.tool('function', tool['name']);
     else readOwnTool(tool, type, facts);
   }

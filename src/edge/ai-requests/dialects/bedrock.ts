@@ -181,6 +181,7 @@ function readAsync(body: JsonObject, facts: Facts): void {
 /** The bucket that the answers are written to, with the rights of the account. */
 function readDestination(body: JsonObject, facts: Facts): void {
   const place = objectAt(objectAt(body, 'outputDataConfig') ?? {}, 's3OutputDataConfig');
+  if (place !== undefined) facts.check(place);
   const uri = place === undefined ? undefined : textAt(place, 's3Uri');
   if (uri === undefined) refuse('INPUT_REJECTED', 'the request does not say which bucket it writes to');
   facts.tool('called', destinationOf(uri));

@@ -189,6 +189,7 @@ function readTool(tool: JsonObject, facts: Facts): void {
  * `stored`.
  */
 function readOwnTool(name: string, settings: JsonObject, facts: Facts): void {
+  facts.check(settings);
   const external = name === 'retrieval' ? objectAt(settings, either(settings, 'externalApi')[0]) : undefined;
   if (name === 'fileSearch' || (name === 'retrieval' && external === undefined)) facts.classes.add('stored');
   if (external === undefined) {
@@ -207,6 +208,9 @@ function readOwnTool(name: string, settings: JsonObject, facts: Facts): void {
 function readServer(server: JsonObject, facts: Facts): void {
   facts.checkNested(server);
   const transport = objectAt(server, either(server, 'streamableHttpTransport')[0]);
+  if (transport !== undefined && has(server, 'url')) {
+    refuse('INPUT_REJECTED', 'a server of tools is not at exactly one place');
+  }
   facts.tool('mcp', nameOfServer(transport ?? server, ['url']));
 }
 
