@@ -5,6 +5,7 @@
 import type { EventEntry, LogEntry } from '../domain/log-entry.ts';
 import type { EntityRef } from '../domain/ids.ts';
 import type { JsonObject } from '../domain/json.ts';
+import type { NamedAges } from './store-ages.ts';
 
 /** Where an entry stands in the log. */
 export interface LogPosition {
@@ -167,6 +168,8 @@ export interface LogReader {
   events(query: EventQuery): Promise<Page<LoggedLeaf>>;
   /** Exact leaf bytes. */
   leaf(index: number): Promise<Uint8Array | undefined>;
+  /** What the newest of the entries `from` to `to`, exclusive, name; those that retention removed are passed over. */
+  named(from: number, to: number): Promise<NamedAges>;
   /** Sealed openings of entries, by index; an entry without one, or whose opening was erased, is absent. */
   openings(indexes: readonly number[]): Promise<ReadonlyMap<number, SealedOpening>>;
   /** Entries not yet in the query index. */

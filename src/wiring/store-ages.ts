@@ -6,20 +6,16 @@
 import { leafTime } from '../decision-log/leaf-facts.ts';
 import { parseLeaf } from '../decision-log/logged-leaf.ts';
 import type { DecisionLog, LogReader } from '../decision-log/ports.ts';
-import { namedChanges, STORE_NAMES, type StoreAges, type StoreName } from '../decision-log/store-ages.ts';
+import { type NamedAges, STORE_NAMES, type StoreAges, type StoreName } from '../decision-log/store-ages.ts';
 import type { DirectoryStore } from '../directory/ports.ts';
 import { AppError } from '../domain/errors.ts';
-import { isJsonObject, type JsonObject } from '../domain/json.ts';
-import type { StoreChanges } from '../domain/log-entry.ts';
 
 /** Newest entries that are looked at, however old: two weeks of heartbeats of a version that named nothing. */
 const LOOKED_AT = 20_160;
-/** How far back they are looked at, however many: heartbeats come each minute at least. In milliseconds. */
-const LOOKED_BACK_MS = 180_000;
-/** Entries that are asked for at a time. */
-const CHUNK = 256;
-/** How an entry that names changes holds them; nothing else has to be parsed. */
-const MARK = '"stores":{';
+/** How far back they are looked at, however many: heartbeats come each hour at least. In milliseconds. */
+const LOOKED_BACK_MS = 7_200_000;
+/** Entries that are asked for at a time: some 20 ms of the thread that looks. */
+const STRETCH = 16_384;
 
 /** What going on without the database costs. */
 const COSTS: Readonly<Record<StoreName, string>> = {
@@ -31,7 +27,7 @@ interface Parts {
   readonly ages: StoreAges;
   readonly directory: Pick<DirectoryStore, 'revision'>;
   readonly log: Pick<DecisionLog, 'size' | 'origin'>;
-  readonly reader: Pick<LogReader, 'leaf'>;
+  readonly reader: Pick<LogReader, 'leaf' | 'named'>;
 }
 
 /** To be called before anything changes them or is logged. @throws AppError STORE_UNAVAILABLE with what to do */
@@ -57,7 +53,7 @@ export async function refuseOlderStores(parts: Parts): Promise<void> {
 }
 
 /** What entries of an earlier version tell, and decisions that came after the last entry that names changes. */
-async function refuseOlderDirectory({ directory }: Parts, named: Named['revision']): Promise<void> {
+async function refuseOlderDirectory({ directory }: Parts, named: NamedAges['revision']): Promise<void> {
   if (named === undefined) return;
   const own = await directory.revision();
   // begun anew with an empty file under an earlier version
@@ -74,66 +70,23 @@ function older(store: StoreName, found: string): AppError {
   );
 }
 
-/** What the newest entries name: changes, and a revision of the directory in an entry behind that one. */
-interface Named {
-  changes?: StoreChanges & { readonly index: number };
-  revision?: { readonly revision: number; readonly index: number };
-}
-
-/** What retention removed is passed over. */
-async function newestNamed({ log, reader }: Parts): Promise<Named> {
-  const named: Named = {};
-  let until: number | undefined;
-  for (let end = log.size; end > 0; end -= CHUNK) {
-    const from = Math.max(0, end - CHUNK);
-    const indexes = Array.from({ length: end - from }, (_, at) => end - 1 - at);
-    const leaves = await Promise.all(indexes.map(index => reader.leaf(index)));
-    for (const [at, leaf] of leaves.entries()) {
-      if (leaf !== undefined && look(named, end - 1 - at, leaf)) return named;
-    }
-    const oldest = timeOf(leaves.at(-1));
-    until ??= timeOf(leaves[0]) - LOOKED_BACK_MS;
-    if (log.size - from >= LOOKED_AT && oldest < until) return named;
+/** What the newest entries name, found in stretches from the end. What retention removed is passed over. */
+async function newestNamed({ log, reader }: Parts): Promise<NamedAges> {
+  const until = (await timeAt(reader, log.size - 1)) - LOOKED_BACK_MS;
+  let revision: NamedAges['revision'];
+  for (let end = log.size; end > 0; end -= STRETCH) {
+    const from = Math.max(0, end - STRETCH);
+    const named = await reader.named(from, end);
+    revision ??= named.revision;
+    if (named.changes !== undefined) return { ...named, ...(revision === undefined ? {} : { revision }) };
+    if (log.size - from >= LOOKED_AT && (await timeAt(reader, from)) < until) break;
   }
-  return named;
+  return revision === undefined ? {} : { revision };
 }
 
-/** @returns whether nothing before this entry matters */
-function look(named: Named, index: number, leaf: Uint8Array): boolean {
-  const isMarked = Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).includes(MARK);
-  if (!isMarked && named.revision !== undefined) return false;
-  const entry = parsed(leaf);
-  const changes = entry['kind'] === 'decision' ? undefined : namedChanges(entry);
-  if (changes !== undefined) {
-    named.changes = { ...changes, index };
-    return true;
-  }
-  const revision = directoryRevision(entry);
-  if (revision !== undefined) named.revision ??= { revision, index };
-  return false;
-}
-
-/** Milliseconds of a leaf; before everything when retention removed it. */
-function timeOf(leaf: Uint8Array | undefined): number {
-  return leaf === undefined ? Number.NEGATIVE_INFINITY : leafTime(parsed(leaf));
-}
-
-function parsed(leaf: Uint8Array): JsonObject {
-  return parseLeaf(Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString('utf8'));
-}
-
-/** The revision of the directory that a decision was made over, or that an event of the directory made. */
-function directoryRevision(leaf: JsonObject): number | undefined {
-  const { kind, revision, details } = leaf;
-  const found =
-    kind === 'decision' ? memberOf(revision, 'directory') : madeBy(kind, memberOf(details, 'after'));
-  return typeof found === 'number' ? found : undefined;
-}
-
-function madeBy(kind: JsonObject[string] | undefined, after: JsonObject[string] | undefined) {
-  return typeof kind === 'string' && kind.startsWith('entity.') ? after : undefined;
-}
-
-function memberOf(value: JsonObject[string] | undefined, name: string): JsonObject[string] | undefined {
-  return isJsonObject(value) ? value[name] : undefined;
+/** Milliseconds of an entry; before everything when retention removed it. */
+async function timeAt(reader: Parts['reader'], index: number): Promise<number> {
+  const leaf = await reader.leaf(index);
+  if (leaf === undefined) return Number.NEGATIVE_INFINITY;
+  return leafTime(parseLeaf(Buffer.from(leaf.buffer, leaf.byteOffset, leaf.byteLength).toString('utf8')));
 }

@@ -13,7 +13,14 @@ import type {
   Page,
 } from '../../src/decision-log/ports.ts';
 import type { LogEntry } from '../../src/domain/log-entry.ts';
-import { decisionEntry, entryId, eventEntry, fullDecisionEntry, TIME } from '../decision-log/entries.ts';
+import {
+  decisionEntry,
+  entryId,
+  eventEntry,
+  fullDecisionEntry,
+  requestOf,
+  TIME,
+} from '../decision-log/entries.ts';
 import { testPrivacy } from '../decision-log/test-privacy.ts';
 
 /** A log of its own for one test, with the names and keys of `testPrivacy`. */
@@ -105,6 +112,29 @@ export function decisionLogConformance(name: string, open: () => Promise<LogUnde
         expect(full).toMatchObject({ index: 1, json: stored[1] });
         expect(full?.leafHash).toBe(Buffer.from(leafHash(Buffer.from(stored[1] ?? ''))).toString('hex'));
         expect(full?.content).toEqual(JSON.parse(stored[1] ?? ''));
+      });
+
+      test('the newest changes that entries name are found, whatever clients wrote', async () => {
+        const stores = { state: 7, subjects: 3 };
+        const text = JSON.stringify({ stores });
+        const context = { stores: { state: 9, subjects: 9 }, text };
+        await append(
+          eventEntry(0, { stores: { state: 6, subjects: 3 } }),
+          eventEntry(1, { stores }),
+          decisionEntry(2, { request: requestOf({ context }) }),
+          eventEntry(3, { details: context }),
+          eventEntry(4, { kind: 'bundle.push', details: { stores, after: 5, kind: 'entity.put' } }),
+        );
+        const named = (from: number, to: number) => subject.reader.named(from, to);
+        const changes = { ...stores, index: 1 };
+        expect(await named(0, 5)).toEqual({ changes, revision: { revision: 118, index: 2 } });
+        expect(await named(0, 2)).toEqual({ changes });
+        expect(await named(2, 5)).toEqual({ revision: { revision: 118, index: 2 } });
+        expect(await named(3, 5)).toEqual({});
+        await append(eventEntry(5, { kind: 'entity.delete', details: { after: 119 } }));
+        expect(await named(0, 6)).toEqual({ changes, revision: { revision: 119, index: 5 } });
+        await append(eventEntry(6, { kind: 'log.heartbeat', stores: { state: 8, subjects: 3 } }));
+        expect(await named(0, 7)).toEqual({ changes: { state: 8, subjects: 3, index: 6 } });
       });
 
       test('a decision is found by its id, an unknown id and the id of an event are not', async () => {

@@ -27,6 +27,7 @@ import {
   planEvents,
   type QueryPlan,
 } from '../../decision-log/query-plan.ts';
+import { type NamedAges, namedChanges, namedRevision } from '../../decision-log/store-ages.ts';
 import { signCheckpoint } from '../../decision-log/checkpoint.ts';
 import { ed25519Signer, type Ed25519Signer, formatSignerKey } from '../../decision-log/signed-note.ts';
 import { AppError } from '../../domain/errors.ts';
@@ -147,6 +148,19 @@ export class MemoryLog implements DecisionLog, LogReader {
 
   async leaf(index: number): Promise<Uint8Array | undefined> {
     return this.rows[index]?.bytes;
+  }
+
+  async named(from: number, to: number): Promise<NamedAges> {
+    let named: NamedAges = {};
+    for (const { leaf } of this.rows.slice(from, to)) {
+      const { index, content } = leaf;
+      const changes = namedChanges(content);
+      const revision = namedRevision(content);
+      // a revision counts behind the entry that names changes
+      if (changes !== undefined) named = { changes: { ...changes, index } };
+      else if (revision !== undefined) named = { ...named, revision: { revision, index } };
+    }
+    return named;
   }
 
   async lag(): Promise<number> {

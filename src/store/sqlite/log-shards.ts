@@ -33,6 +33,12 @@ export interface StoredLeaf {
   readonly hash: Buffer;
 }
 
+/** A leaf that was searched for. */
+export interface MarkedLeaf {
+  readonly idx: number;
+  readonly body: Buffer;
+}
+
 /** The statements of one shard. */
 interface Reader {
   readonly db: Database;
@@ -41,6 +47,7 @@ interface Reader {
   readonly texts: Statement<[number, number], LeafText>;
   readonly bodies: Statement<[number, number], Buffer>;
   readonly hashes: Statement<[number, number], Buffer>;
+  readonly holding: Statement<[number, number, Buffer], MarkedLeaf>;
   readonly opening: Statement<[number], SealedOpening>;
   readonly tile: Statement<[number, number], Buffer>;
   readonly tileRoot: Statement<[number, number], Buffer>;
@@ -111,6 +118,16 @@ export class LogShards {
   /** The leaf hashes of the leaves `from` to `to`, exclusive; fewer when some are not there. */
   hashes(from: number, to: number): Buffer[] {
     return this.across(from, to, (reader, start, end) => reader.hashes.all(start, end));
+  }
+
+  /** The leaves `from` to `to`, exclusive, that hold a text, the newest first. SQLite looks, so it costs a tenth of reading. */
+  *holding(text: string, from: number, to: number): Generator<MarkedLeaf> {
+    const mark = Buffer.from(text);
+    for (let end = to; end > from; ) {
+      const first = Math.max(from, this.shards.findLast(shard => shard.first < end)?.first ?? from);
+      yield* this.at(first)?.holding.iterate(first, end, mark) ?? [];
+      end = first;
+    }
   }
 
   opening(index: number): SealedOpening | undefined {
@@ -283,6 +300,9 @@ function prepareReader(db: Database): Reader {
     hashes: db
       .prepare<[number, number], Buffer>('SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx')
       .pluck(),
+    holding: db.prepare(
+      'SELECT idx, body FROM leaf WHERE idx >= ? AND idx < ? AND instr(body, ?) > 0 ORDER BY idx DESC',
+    ),
     opening: db.prepare('SELECT subject, sealed FROM leaf WHERE idx = ? AND sealed IS NOT NULL'),
     carry: db.prepare<[number], Buffer>('SELECT data FROM carry WHERE level = ?').pluck(),
     ...prepareTiles(db),

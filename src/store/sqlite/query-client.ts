@@ -10,6 +10,7 @@ import type {
   SealedOpening,
   ShardInfo,
 } from '../../decision-log/ports.ts';
+import type { NamedAges } from '../../decision-log/store-ages.ts';
 import { type Clock, timestamp } from '../../domain/clock.ts';
 import type { QueryApi } from './query-service.ts';
 import type { SentLeaf, SentPage } from './query-search.ts';
@@ -68,6 +69,10 @@ export class QueryClient implements LogReader, LogTree {
 
   leaf(index: number): Promise<Uint8Array | undefined> {
     return this.rpc.call('leaf', index);
+  }
+
+  named(from: number, to: number): Promise<NamedAges> {
+    return this.rpc.call('named', from, to);
   }
 
   openings(indexes: readonly number[]): Promise<ReadonlyMap<number, SealedOpening>> {

@@ -6,10 +6,12 @@
 import SqliteDatabase, { type Database } from 'better-sqlite3';
 import type { DecisionQuery, EventQuery, LogTree, SealedOpening } from '../../decision-log/ports.ts';
 import { planDecisions, planEvents, type QueryPlan } from '../../decision-log/query-plan.ts';
+import type { NamedAges } from '../../decision-log/store-ages.ts';
 import { AppError } from '../../domain/errors.ts';
 import { deleteQueryDatabase, openQueryDatabase, type QueryDatabaseOptions } from './query-database.ts';
 import { BLOCK_ENTRIES } from './query-block.ts';
 import { QueryIndexer } from './query-indexer.ts';
+import { namedAges } from './log-naming.ts';
 import { LogShards } from './log-shards.ts';
 import { ShardedTree } from './log-tree.ts';
 import type { LeafSource } from './query-leaves.ts';
@@ -31,6 +33,7 @@ export interface QueryApi extends LogTree {
   decision(id: string, tenants: readonly string[] | undefined): SentLeaf | undefined;
   outcome(decision: string): SentLeaf | undefined;
   leaf(index: number): Uint8Array | undefined;
+  named(from: number, to: number): NamedAges;
   openings(indexes: readonly number[]): ReadonlyMap<number, SealedOpening>;
   lag(): number;
   /** Why the index was built anew at the start, if it was. */
@@ -67,6 +70,7 @@ export class QueryService {
           return this.index.search.outcome(decision);
         }),
       leaf: index => (index < this.log.size() ? this.log.leaf(index)?.body : undefined),
+      named: (from, to) => namedAges(this.log, from, to),
       openings: indexes => this.openings(indexes),
       lag: () => this.log.size() - this.index.indexer.next,
       rebuilt: () => this.rebuiltBecause,

@@ -5,7 +5,7 @@ import SqliteDatabase from 'better-sqlite3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { leafId } from '../../../src/decision-log/leaf-facts.ts';
 import type { DecisionQuery } from '../../../src/decision-log/ports.ts';
-import { decisionEntry, entryId, requestOf, TIME } from '../../decision-log/entries.ts';
+import { decisionEntry, entryId, eventEntry, requestOf, TIME } from '../../decision-log/entries.ts';
 import { midweekClock } from '../../decision-log/midweek-clock.ts';
 import { pseudonymOf } from '../../decision-log/test-privacy.ts';
 import { makeFormerLog } from './former-log.ts';
@@ -79,6 +79,24 @@ test('pages follow each other across shards, in both directions', async () => {
   for (const at of [0, 150, COUNT - 1]) {
     expect((await both.reader.decision(entryId(at)))?.content['id']).toBe(entryId(at));
   }
+});
+
+test('what entries name is found across shards, as far back as they are kept', async () => {
+  const size = both.log.size;
+  const revision = { revision: 118, index: size - 1 };
+  expect(await both.reader.named(0, size)).toEqual({ revision });
+  await prune();
+  const stores = { state: 4, subjects: 2 };
+  const { index } = await both.log.append(eventEntry(COUNT, { stores }));
+  const more = Array.from({ length: 2 * SHARD }, (_, at) => decisionEntry(COUNT + 1 + at));
+  for (const entry of more) await both.log.append(entry);
+  const newest = both.log.size - 1;
+  expect(newest - index).toBeGreaterThan(2 * SHARD);
+  expect(await both.reader.named(0, newest + 1)).toEqual({
+    changes: { ...stores, index },
+    revision: { revision: 118, index: newest },
+  });
+  expect(await both.reader.named(0, index)).toEqual({ revision: { revision: 118, index: index - 1 } });
 });
 
 test('what retention removed is found no more, at once, and then leaves the index', async () => {
