@@ -15,6 +15,10 @@ process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
 );
 enableCompileCache(process.env['NODE_COMPILE_CACHE']);
 
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** How long the threads of a command that has failed may take to end, in milliseconds. */
+const LINGER_MS = 2_000;
+
 const terminal: Terminal = {
   env: process.env,
   interactive: process.stderr.isTTY,
@@ -26,8 +30,12 @@ const terminal: Terminal = {
   readStdin: () => text(process.stdin),
   stopRequested: () =>
     new Promise(resolve => {
-      process.once('SIGINT', () => resolve());
-      process.once('SIGTERM', () => resolve());
+      const stop = (): void => {
+        // whoever asks again, in whichever way, does not want to wait: the system ends the process
+        for (const signal of STOP_SIGNALS) process.off(signal, stop);
+        resolve();
+      };
+      for (const signal of STOP_SIGNALS) process.on(signal, stop);
     }),
 };
 
@@ -41,3 +49,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 process.exitCode = await runCli(process.argv.slice(2), terminal, version);
+// a thread whose disk hangs would hold up the end of a command that has failed, and an exit would wait for it, too
+if (process.exitCode !== 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), LINGER_MS).unref();

@@ -35,6 +35,9 @@ import { openStores, type Stores } from './wiring/stores.ts';
 import { tickShape } from './wiring/tick-shape.ts';
 import { readCedarVersion, readVersion } from './wiring/version.ts';
 
+/** How long the log and the other stores may take to close, in milliseconds. */
+const STORES_STOP_MS = 5_000;
+
 /** What a caller may replace: tests set the clock and keep the log lines. */
 export interface ServiceDependencies {
   readonly clock?: Clock;
@@ -59,7 +62,10 @@ export interface RunningService {
   reloadCertificates(): void;
   /** What `close` does once everything accepted is answered, while the stores still work. */
   afterLastAnswer(step: () => Promise<void>): void;
-  /** Answers what was accepted, makes the log durable, and lets go of the folder. Idempotent. */
+  /**
+   * Answers what was accepted, makes the log durable, and lets go of the folder. Idempotent. Rejects when something does
+   * not end in time: then whatever was answered is durable, and nothing else is known to be.
+   */
   close(): Promise<void>;
 }
 
@@ -73,7 +79,7 @@ export async function startService(
     return await start(config, dependencies, cleanup);
   } catch (error) {
     // what stopped the start is what has to be mended, whatever else fails after it
-    await cleanup.run().catch(() => undefined);
+    await cleanup.runWithin(stopMs(config), PROCESS_TIMERS, () => '').catch(() => undefined);
     throw error;
   }
 }
@@ -126,8 +132,20 @@ async function start(
     broken: Promise.race([stores.broken, anchors.broken]),
     reloadCertificates: () => certificates.reload(),
     afterLastAnswer: step => last.add(step),
-    close: () => cleanup.run(),
+    close: () => cleanup.runWithin(stopMs(config), PROCESS_TIMERS, () => whatHangs(stores)),
   };
+}
+
+/** How long a stop may take: the grace of each of the two listeners, and what the disk needs after them. */
+function stopMs({ shutdown }: Config): number {
+  return 2 * shutdown.graceSeconds * 1000 + STORES_STOP_MS;
+}
+
+function whatHangs({ unfinished }: Stores): string {
+  const left = unfinished();
+  const waits =
+    left.length === 0 ? 'it is still busy' : `the disk has not finished what waits (${left.join(', ')})`;
+  return `${waits}. It ends now: what was answered is durable, the next start reads back what else is`;
 }
 
 /** What nearly every part is given. */

@@ -187,7 +187,7 @@ const privacy = z.strictObject({
 const shutdown = z.strictObject({
   graceSeconds: z.int().min(0).max(600).default(10).register(settingNotes, {
     description:
-      'How long accepted requests may take to finish after SIGTERM before their connections are cut.',
+      'How long accepted requests may take to finish after SIGTERM before their connections are cut. Five seconds after twice this time the service ends whatever hangs.',
     unit: 'seconds',
   }),
 });

@@ -1,4 +1,5 @@
 /** What has to be stopped, in the opposite order of its start. Invariant: every step runs once, whatever fails. */
+import type { Timers } from '../decision-log/timers.ts';
 import { AppError, messageOf } from '../domain/errors.ts';
 
 export class Cleanup {
@@ -13,6 +14,20 @@ export class Cleanup {
   run(): Promise<void> {
     this.#done ??= this.#runAll();
     return this.#done;
+  }
+
+  /** As `run`, and rejects when that takes longer: a thread whose disk hangs never answers. @param why says what hangs */
+  async runWithin(ms: number, timers: Timers, why: () => string): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const cancel = timers.after(ms, () => {
+      const seconds = Math.round(ms / 1000);
+      late.reject(new AppError('LOG_UNAVAILABLE', `the service did not stop within ${seconds} s: ${why()}`));
+    });
+    try {
+      await Promise.race([this.run(), late.promise]);
+    } finally {
+      cancel();
+    }
   }
 
   async #runAll(): Promise<void> {

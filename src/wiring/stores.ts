@@ -70,7 +70,9 @@ export interface Stores {
     readonly log: () => string | undefined;
     readonly query: () => string | undefined;
   };
-  /** Finishes what was accepted, the log last, so that every event can still be logged. */
+  /** What each store still has to finish, in words. */
+  readonly unfinished: () => readonly string[];
+  /** Finishes what was accepted, the log after who reads it, so that every event can still be logged. */
   close(): Promise<void>;
 }
 
@@ -122,12 +124,8 @@ export async function openStores(
     pressure: () => log.statistics,
     broken: broken.promise,
     problems: problemsOf(state, log, reader),
-    async close() {
-      await subjects.close();
-      await reader.close();
-      await log.close();
-      await state.close();
-    },
+    unfinished: () => unfinishedOf(state, log, reader),
+    close: () => closeAll([subjects, reader, log, state]),
   };
 }
 
@@ -139,10 +137,7 @@ async function openLog(options: LogClientOptions, onHealth: (healthy: boolean, d
   return {
     log,
     reader,
-    async close() {
-      await reader.close();
-      await log.close();
-    },
+    close: () => closeAll([reader, log]),
   };
 }
 
@@ -169,8 +164,24 @@ function problemsOf(state: StateStore, log: LogClient, reader: QueryClient): Sto
   return {
     state: () => (state.healthy ? undefined : 'the state store is restarting'),
     log: () => log.problem,
-    query: () => (reader.healthy ? undefined : 'the query index is restarting'),
+    query: () => reader.problem,
   };
+}
+
+function unfinishedOf(state: StateStore, log: LogClient, reader: QueryClient): readonly string[] {
+  const counts = [
+    [log.statistics.queuedEntries, 'of the decision log'],
+    [state.waiting, 'of the state store'],
+    [reader.waiting, 'of the query index'],
+  ] as const;
+  return counts.flatMap(([count, whose]) => (count === 0 ? [] : [`${count} ${whose}`]));
+}
+
+/** One after the other, all of them, whatever fails. */
+async function closeAll(stores: readonly { close(): Promise<void> }[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const store of stores) await store.close().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Tells what was found at the start that does not stop it. */

@@ -16,12 +16,17 @@ import type { QueryApi } from './query-service.ts';
 import type { SentLeaf, SentPage } from './query-search.ts';
 import { RpcClient } from './rpc.ts';
 
+/** How long the query thread may answer nothing, in milliseconds: a page takes a second or two at worst. */
+const PATIENCE_MS = 10_000;
+
 export interface QueryClientOptions {
   /** Data folder with a log, which the log's writer has opened before. */
   readonly folder: string;
   readonly clock: Clock;
   /** Hears when the query thread dies and when it is back. */
   readonly onHealth?: (healthy: boolean, detail: string) => void;
+  /** In place of PATIENCE_MS. */
+  readonly patienceMs?: number;
 }
 
 export class QueryClient implements LogReader, LogTree {
@@ -35,11 +40,17 @@ export class QueryClient implements LogReader, LogTree {
   }
 
   /** @throws AppError STORE_UNAVAILABLE when the index can be neither opened nor built */
-  static async open({ folder, clock, onHealth }: QueryClientOptions): Promise<QueryClient> {
+  static async open({
+    folder,
+    clock,
+    onHealth,
+    patienceMs = PATIENCE_MS,
+  }: QueryClientOptions): Promise<QueryClient> {
     const rpc = await RpcClient.start<QueryApi>({
       name: 'the query index',
       script: new URL('./query-worker.ts', import.meta.url),
       workerData: { folder, at: timestamp(clock.now()) },
+      patienceMs,
       ...(onHealth === undefined ? {} : { onHealth }),
     });
     return new QueryClient(rpc, await rpc.call('rebuilt'));
@@ -47,6 +58,16 @@ export class QueryClient implements LogReader, LogTree {
 
   get healthy(): boolean {
     return this.rpc.healthy;
+  }
+
+  /** What is wrong with it now; undefined: nothing. */
+  get problem(): string | undefined {
+    return this.rpc.problem;
+  }
+
+  /** Questions that are not answered. */
+  get waiting(): number {
+    return this.rpc.waiting;
   }
 
   async decisions(query: DecisionQuery): Promise<Page<LoggedLeaf>> {

@@ -4,6 +4,7 @@
  */
 import { type MessagePort, Worker } from 'node:worker_threads';
 import { AppError, type ErrorCode, messageOf, type Problem } from '../../domain/errors.ts';
+import { Patience } from './rpc-patience.ts';
 
 /** Most calls that wait for a worker: beyond, callers are told to come back instead of piling up memory. */
 export const MAX_PENDING_CALLS = 1_024;
@@ -106,6 +107,8 @@ export interface RpcOptions {
   readonly workerData: unknown;
   /** Hears of a death of the worker and of its return; for readiness and the log. */
   readonly onHealth?: (healthy: boolean, detail: string) => void;
+  /** How long the worker may answer nothing, in milliseconds: then callers are told, until it does. Undefined: for ever. */
+  readonly patienceMs?: number;
 }
 
 type Phase = 'starting' | 'running' | 'down' | 'closed';
@@ -122,9 +125,12 @@ export class RpcClient<Api extends WorkerApi<Api>> {
   /** The start in progress, which `close` has to wait for. */
   private starting: Promise<void> | undefined;
   private drained: (() => void) | undefined;
+  private readonly patience: Patience | undefined;
 
   private constructor(options: RpcOptions) {
     this.options = options;
+    const { patienceMs } = options;
+    if (patienceMs !== undefined) this.patience = new Patience(patienceMs, () => this.giveUp());
   }
 
   /** Starts the worker. @throws whatever the worker's `open` threw, with its AppError code */
@@ -140,12 +146,23 @@ export class RpcClient<Api extends WorkerApi<Api>> {
   }
 
   get healthy(): boolean {
-    return this.phase === 'running';
+    return this.problem === undefined;
+  }
+
+  /** What is wrong with it now; undefined: nothing. */
+  get problem(): string | undefined {
+    if (this.phase !== 'running') return `${this.options.name} is restarting`;
+    return this.patience?.isLost === true ? this.hangs() : undefined;
+  }
+
+  /** Calls that were made and not answered, of callers who were told as well. */
+  get waiting(): number {
+    return this.pending.size;
   }
 
   /**
-   * Calls a method of the worker. Rejects with AppError STORE_UNAVAILABLE when the worker is down, too busy or
-   * dies before it answers; in the last case the call may have taken effect.
+   * Calls a method of the worker. Rejects with AppError STORE_UNAVAILABLE when the worker is down, too busy, or
+   * dies or hangs before it answers; in the last cases the call may have taken effect.
    */
   call<Name extends keyof Api>(name: Name, ...args: Params<Api[Name]>): Promise<Result<Api[Name]>> {
     const worker = this.worker;
@@ -157,27 +174,33 @@ export class RpcClient<Api extends WorkerApi<Api>> {
         }),
       );
     }
+    if (this.patience?.isLost === true) return Promise.reject(this.unavailable());
     const id = this.nextId++;
     return new Promise<Result<Api[Name]>>((resolve, reject) => {
       this.pending.set(id, { resolve, reject });
       const request: Request<Api> = { call: { id, name, args } };
       worker.postMessage(request, []);
+      this.patience?.asked();
     });
   }
 
-  /** Refuses new calls, waits for those made, ends the worker. */
+  /** Refuses new calls, waits for those made, ends the worker. Rejects when it hangs: then it lives on. */
   async close(): Promise<void> {
     if (this.phase === 'closed') return;
     this.phase = 'closed';
     clearTimeout(this.restartTimer);
     await this.starting?.catch(() => undefined);
-    if (this.pending.size > 0) {
+    if (this.pending.size > 0 && this.patience?.isLost !== true) {
       await new Promise<void>(resolve => {
         this.drained = resolve;
       });
     }
     const worker = this.worker;
     if (worker === undefined) return;
+    if (this.patience?.isLost === true) {
+      void worker.terminate();
+      throw new AppError('STORE_UNAVAILABLE', this.hangs());
+    }
     await new Promise<void>(resolve => {
       const deadline = setTimeout(() => void worker.terminate(), CLOSE_WAIT_MS);
       worker.once('exit', () => {
@@ -221,14 +244,31 @@ export class RpcClient<Api extends WorkerApi<Api>> {
     const pending = this.pending.get(reply.id);
     this.pending.delete(reply.id);
     this.restartMs = RESTART_MIN_MS;
+    if (this.patience?.answered(this.pending.size) === true) {
+      this.options.onHealth?.(true, `${this.options.name} answers again`);
+    }
     if (reply.kind === 'result') pending?.resolve(reply.value);
     else pending?.reject(restoreFailure(reply.failure));
     if (this.pending.size === 0) this.drained?.();
   }
 
+  /** The worker hangs: who waits is told. What was sent to it stays counted until it answers, as it fills its memory. */
+  private giveUp(): void {
+    const error = new AppError('STORE_UNAVAILABLE', this.hangs(), { retryAfterSeconds: 1 });
+    for (const call of this.pending.values()) call.reject(error);
+    this.drained?.();
+    this.options.onHealth?.(false, this.hangs());
+  }
+
+  private hangs(): string {
+    const { name, patienceMs = 0 } = this.options;
+    return `${name} has answered nothing for ${Math.round(patienceMs / 1000)} s: the disk hangs, or is far too slow`;
+  }
+
   /** After the end of a worker: nobody waits for an answer that cannot come. */
   private abandon(cause: unknown): void {
     this.worker = undefined;
+    this.patience?.stop();
     const detail = `${this.options.name} stopped before it answered`;
     for (const call of this.pending.values()) {
       call.reject(new AppError('STORE_UNAVAILABLE', detail, { retryAfterSeconds: 1, cause }));
@@ -259,7 +299,7 @@ export class RpcClient<Api extends WorkerApi<Api>> {
   private unavailable(): AppError {
     const { name } = this.options;
     if (this.phase === 'closed') return new AppError('STORE_UNAVAILABLE', `${name} is closed`);
-    return new AppError('STORE_UNAVAILABLE', `${name} is restarting`, { retryAfterSeconds: 1 });
+    return new AppError('STORE_UNAVAILABLE', this.problem ?? name, { retryAfterSeconds: 1 });
   }
 }
 

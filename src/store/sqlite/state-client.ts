@@ -113,6 +113,11 @@ export class StateStore {
     return this.#rpc.healthy;
   }
 
+  /** Calls that are not answered. */
+  get waiting(): number {
+    return this.#rpc.waiting;
+  }
+
   /** Finishes what was asked, then releases the database and the lock. */
   close(): Promise<void> {
     return this.#rpc.close();

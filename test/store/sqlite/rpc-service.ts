@@ -12,6 +12,8 @@ export interface TestApi {
   /** Settles within the turn of the event loop. */
   settle(text: string): Promise<string>;
   refuse(): void;
+  /** Hears nothing for so many milliseconds. */
+  hang(ms: number): void;
   fault(): void;
   /** Throws outside the call, as a crash of the thread would. */
   die(): void;
@@ -38,6 +40,7 @@ if (!isMainThread && parentPort !== null) {
             retryAfterSeconds: 7,
           });
         },
+        hang: ms => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms),
         fault: () => {
           throw new TypeError('a bug');
         },

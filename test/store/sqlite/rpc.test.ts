@@ -24,12 +24,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function start(): Promise<RpcClient<TestApi>> {
+async function start(patienceMs?: number): Promise<RpcClient<TestApi>> {
   client = await RpcClient.start<TestApi>({
     name: 'the test store',
     script: new URL('rpc-service.ts', import.meta.url),
     workerData: folder,
     onHealth: (healthy, detail) => health.push(`${healthy} ${detail}`),
+    ...(patienceMs === undefined ? {} : { patienceMs }),
   });
   return client;
 }
@@ -111,6 +112,38 @@ describe('the death of the worker', () => {
       .toBe('false the test store could not start: the folder says no');
     rmSync(join(folder, 'refuse'));
     await expect.poll(() => rpc.healthy, PATIENCE).toBe(true);
+  });
+});
+
+describe('a worker that hangs', () => {
+  const HANGS = 'the test store has answered nothing for 1 s: the disk hangs, or is far too slow';
+
+  test('fails who waits and who comes, and is used again when it answers', async () => {
+    const rpc = await start(1_000);
+    const calls = [rpc.call('hang', 2_500), rpc.call('note', 'a')];
+    for (const outcome of await Promise.allSettled(calls)) {
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'STORE_UNAVAILABLE', message: HANGS, retryAfterSeconds: 1 },
+      });
+    }
+    await expect(rpc.call('add', 1, 1)).rejects.toThrow(HANGS);
+    expect([rpc.healthy, rpc.problem, rpc.waiting]).toEqual([false, HANGS, 2]);
+    await expect.poll(() => rpc.healthy, PATIENCE).toBe(true);
+    expect(await rpc.call('add', 1, 1)).toBe(2);
+    expect([rpc.waiting, health]).toEqual([0, [`false ${HANGS}`, 'true the test store answers again']]);
+  });
+
+  test('is another one than a worker that has much to do', async () => {
+    const rpc = await start(1_000);
+    await Promise.all(Array.from({ length: 6 }, () => rpc.call('hang', 300)));
+    expect(health).toEqual([]);
+  });
+
+  test('is not waited for at the end', async () => {
+    const rpc = await start(500);
+    await expect(rpc.call('hang', 600_000)).rejects.toThrow('answered nothing');
+    await expect(rpc.close()).rejects.toThrow('answered nothing');
   });
 });
 
