@@ -27,11 +27,15 @@ export function readConfig(
   try {
     return loadConfig({ env: terminal.env, readFile: path => readFileSync(path, 'utf8'), overrides });
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new CliError('the configuration is not valid', {
-      exitCode: EXIT.invalid,
-      problems: error.problems,
-      hint: 'docs/configuration.md lists every setting with its range',
-    });
+    throw error instanceof ConfigError ? invalidConfig(error) : error;
   }
+}
+
+/** What is wrong with the configuration, for the person who wrote it. */
+export function invalidConfig({ problems }: ConfigError): CliError {
+  return new CliError('the configuration is not valid', {
+    exitCode: EXIT.invalid,
+    problems,
+    hint: 'docs/configuration.md lists every setting with its range',
+  });
 }

@@ -1,8 +1,9 @@
 /** `duramen serve`: the service until SIGINT or SIGTERM. Invariant: it never loads demo data. */
+import { ConfigError } from '../config.ts';
 import type { Config } from '../config/settings.ts';
 import { AppError } from '../domain/errors.ts';
 import { type RunningService, startService } from '../main.ts';
-import { readConfig } from './config.ts';
+import { invalidConfig, readConfig } from './config.ts';
 import { CliError } from './exit-code.ts';
 import { colorsOf, type Terminal } from './terminal.ts';
 
@@ -46,6 +47,8 @@ async function start(config: Config, showFirstKey: (key: string) => void): Promi
   try {
     return await startService(config, { showFirstKey });
   } catch (error) {
+    // what is only seen at the start: files that settings name, and settings that contradict each other
+    if (error instanceof ConfigError) throw invalidConfig(error);
     if (!(error instanceof AppError)) throw error;
     throw new CliError(`the service cannot start: ${error.message}`, {
       problems: error.problems,

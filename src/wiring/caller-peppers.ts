@@ -2,21 +2,13 @@
  * The peppers of callers' keys: as configured, else from a file in the data folder, `<version> <base64url>` a line.
  * Invariants: nobody but the owner can read the file; a pepper that exists is never replaced.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/settings.ts';
 import { AppError, messageOf } from '../domain/errors.ts';
 import { MIN_PEPPER_BYTES } from '../identity/caller-keys/pepper-hash.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
+import { readPrivate } from '../store/sqlite/private-file.ts';
 
 export const PEPPERS_FILE = 'caller-key-peppers';
 
@@ -65,14 +57,12 @@ function makeFile(folder: string, file: string, random: RandomBytes): void {
 }
 
 function checkedFile(file: string): ReadonlyMap<number, Uint8Array> {
-  if ((statSync(file).mode & 0o077) !== 0) {
-    throw new AppError('STORE_UNAVAILABLE', `\`${file}\` can be read by others: run \`chmod 600 ${file}\``);
-  }
+  const text = readPrivate(file, 'STORE_UNAVAILABLE');
   const peppers = new Map<number, Uint8Array>();
-  for (const [at, line] of readFileSync(file, 'utf8').trimEnd().split('\n').entries()) {
-    const [, version, text = ''] = /^([1-9]\d{0,5}) ([A-Za-z0-9_-]+)$/.exec(line) ?? [];
-    const pepper = Buffer.from(text, 'base64url');
-    const isWhole = pepper.length >= MIN_PEPPER_BYTES && pepper.toString('base64url') === text;
+  for (const [at, line] of text.trimEnd().split('\n').entries()) {
+    const [, version, secret = ''] = /^([1-9]\d{0,5}) ([A-Za-z0-9_-]+)$/.exec(line) ?? [];
+    const pepper = Buffer.from(secret, 'base64url');
+    const isWhole = pepper.length >= MIN_PEPPER_BYTES && pepper.toString('base64url') === secret;
     if (version === undefined || !isWhole || peppers.has(Number(version))) {
       throw new AppError(
         'STORE_UNAVAILABLE',

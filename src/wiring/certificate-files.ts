@@ -148,6 +148,7 @@ function open<T>(
     return new ReloadedPart(name, files, parse);
   } catch (error) {
     const file = error instanceof FileError ? `: \`${error.file}\`` : '';
-    throw new ConfigError([{ message: `${name}${file}: ${messageOf(error)}` }]);
+    const hint = 'put a file there that the user of duramen can read and that is what the setting takes';
+    throw new ConfigError([{ message: `${name}${file}: ${messageOf(error)}`, hint }]);
   }
 }

@@ -10,7 +10,6 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   statSync,
   writeFileSync,
@@ -19,6 +18,7 @@ import { dirname, join, resolve } from 'node:path';
 import { AppError, messageOf } from '../domain/errors.ts';
 import { HASH_BYTES } from '../identity/key-hash.ts';
 import type { RandomBytes } from '../identity/key-format.ts';
+import { readPrivate } from '../store/sqlite/private-file.ts';
 
 const PEPPER_FILE = 'pepper';
 const LIMIT_SECRET_FILE = 'limits.secret';
@@ -111,10 +111,7 @@ function makeSecret(folder: string, file: string, random: RandomBytes): void {
 
 /** @param loss what happens without it */
 function checkedSecret(file: string, loss: string): Uint8Array {
-  const text = readFileSync(file, 'utf8').trim();
-  if ((statSync(file).mode & 0o077) !== 0) {
-    throw new AppError('STORE_UNAVAILABLE', `\`${file}\` can be read by others: run \`chmod 600 ${file}\``);
-  }
+  const text = readPrivate(file, 'STORE_UNAVAILABLE').trim();
   const secret = Buffer.from(text, 'base64url');
   if (secret.length >= HASH_BYTES && secret.toString('base64url') === text) return secret;
   throw new AppError(

@@ -3,11 +3,12 @@
  * Invariant: a log has one key for its whole life. A key that is lost, or a log that is lost while its key is
  * there, stops the start: with another key, or from the beginning again, the log would contradict itself.
  */
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ed25519Signer, ed25519Signer, formatSignerKey } from '../../decision-log/signed-note.ts';
 import { AppError, messageOf } from '../../domain/errors.ts';
 import { moveFile } from './log-files.ts';
+import { readPrivate } from './private-file.ts';
 
 /** Within the data folder: the note signing key as text, mode 0600. */
 export const SIGNING_KEY_FILE = 'log-signing-key';
@@ -104,11 +105,9 @@ function draftKey(file: string, origin: string, seed: Uint8Array): Ed25519Signer
 }
 
 function readKey(file: string): Ed25519Signer {
-  if ((statSync(file).mode & 0o077) !== 0) {
-    throw new AppError('LOG_UNAVAILABLE', `\`${file}\` can be read by others: run \`chmod 600 ${file}\``);
-  }
+  const text = readPrivate(file, 'LOG_UNAVAILABLE');
   try {
-    return ed25519Signer(readFileSync(file, 'utf8'));
+    return ed25519Signer(text);
   } catch (error) {
     throw new AppError(
       'LOG_UNAVAILABLE',

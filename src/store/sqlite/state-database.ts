@@ -232,6 +232,12 @@ function explain(error: unknown, file: string): unknown {
       error,
     );
   }
+  if (error instanceof Error && 'syscall' in error) {
+    return unavailable(
+      `\`${file}\` cannot be opened: ${text}: let the user of duramen write to it; if something else is in its place, put the database back from a backup`,
+      error,
+    );
+  }
   if (/^SQLITE_(READONLY|CANTOPEN|PERM)/.test(code) || text.includes('directory does not exist')) {
     return unavailable(
       `\`${file}\` cannot be written: ${text}: create the data folder and let the user of duramen write to it`,
