@@ -223,11 +223,11 @@ async function startEvents({ ages, outbox, log }: Stores, logger: Logger, cleanu
 
 /** From here on the log says that the service runs, others hold its checkpoints, and what is old goes. */
 async function goLive(
-  core: Omit<RetentionOptions, 'retention' | 'retentionDays' | 'events' | 'timers'> & {
+  core: Pick<RetentionOptions, 'keepCounts' | 'clock' | 'ids' | 'logger'> & {
     readonly config: Config;
     readonly version: string;
   },
-  { ages, retention }: Stores,
+  { ages, retention, exports, reader }: Stores,
   anchors: Anchors,
   events: Events,
   cleanup: Cleanup,
@@ -239,7 +239,8 @@ async function goLive(
   anchors.heartbeat.start();
   cleanup.add(async () => anchors.heartbeat.stop());
   const { retentionDays } = core.config.log;
-  const keeper = new RetentionKeeper({ ...core, retention, retentionDays, events, timers: PROCESS_TIMERS });
+  const kept = { retention, exports, reader, retentionDays };
+  const keeper = new RetentionKeeper({ ...core, ...kept, events, timers: PROCESS_TIMERS });
   // The service does not wait for it.
   void keeper.start();
   cleanup.add(() => keeper.close());

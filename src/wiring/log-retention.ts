@@ -2,13 +2,15 @@
  * Lets go of old entries of the decision log, once an hour. Invariants: what will be removed is in the log before the
  * first file goes; what limits counted with it is in their snapshot before that; a clock that jumped removes nothing
  * until the log itself has entries of several hours of the day before: one that is wrong for minutes after each start of the
- * host leaves none.
+ * host leaves none; an export that the log names and nobody removed holds back what it has not taken, also when it was lost.
  */
+import type { LogExports, LogReader } from '../decision-log/ports.ts';
 import type { Timers } from '../decision-log/timers.ts';
 import { type Clock, type IdSource, timestamp } from '../domain/clock.ts';
 import type { LogClient } from '../store/sqlite/log-client.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Events } from './events.ts';
+import { lostExports } from './lost-exports.ts';
 
 /** Pause between two looks, in milliseconds. */
 const LOOK_MS = 3_600_000;
@@ -24,6 +26,8 @@ export type LogRetention = Pick<LogClient, 'prunable' | 'prune' | 'lastEntryBefo
 
 export interface RetentionOptions {
   readonly retention: LogRetention;
+  readonly exports: Pick<LogExports, 'list'>;
+  readonly reader: Pick<LogReader, 'events'>;
   /** Keeps what limits counted without the log. @returns whether that holds for all entries so far */
   readonly keepCounts: () => Promise<boolean>;
   readonly retentionDays: number;
@@ -81,7 +85,7 @@ export class RetentionKeeper {
   }
 
   async #prune(): Promise<void> {
-    const { retention, retentionDays, keepCounts, events, clock, ids, logger } = this.#options;
+    const { retention, retentionDays, keepCounts, clock, logger } = this.#options;
     const now = clock.now();
     const before = now - retentionDays * DAY_MS;
     const { removed, firstKept, heldBackBy } = await retention.prunable(before);
@@ -92,6 +96,14 @@ export class RetentionKeeper {
       );
     }
     if (removed.length === 0) return;
+    const lost = await lostExports(this.#options);
+    if (lost.length > 0) {
+      logger.warn(
+        { exports: lost, firstKept },
+        'old entries of the decision log are kept: it names exports that `log/tiles.db` does not have, so an older one was put back: register them again, and then delete those that nobody makes any more',
+      );
+      return;
+    }
     if (!(await this.#isBelieved(now - SETTLE_MS))) {
       logger.warn(
         { clock: timestamp(now), firstKept },
@@ -101,19 +113,28 @@ export class RetentionKeeper {
     }
     if (!(await keepCounts()))
       throw new Error('no snapshot of limits could be written, which must outlive them');
-    const shards = removed.map(({ name }) => name);
+    await this.#announce(
+      removed.map(({ name }) => name),
+      firstKept,
+    );
+    const done = await retention.prune(before);
+    logger.info(
+      { shards: done.removed.map(({ name }) => name), firstKept: done.firstKept },
+      'old entries of the decision log were removed',
+    );
+  }
+
+  async #announce(shards: readonly string[], firstKept: number): Promise<void> {
+    const { retentionDays, exports, events, clock, ids } = this.#options;
+    // those that were registered in what goes are not forgotten with it
+    const named = (await exports.list()).map(({ name }) => name);
     await events.record({
       kind: 'log.prune',
       id: ids.next(),
       time: clock.now(),
       actor: 'system',
       subject: 'log',
-      details: { shards, firstKept, retentionDays },
+      details: { shards, firstKept, retentionDays, exports: named },
     });
-    const done = await retention.prune(before);
-    logger.info(
-      { shards: done.removed.map(({ name }) => name), firstKept: done.firstKept },
-      'old entries of the decision log were removed',
-    );
   }
 }

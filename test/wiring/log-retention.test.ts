@@ -1,5 +1,7 @@
 /** Old entries go once an hour, after an entry that says so; a failure is told and tried again. */
 import { expect, test } from 'vitest';
+import { loggedLeaf } from '../../src/decision-log/logged-leaf.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
 import type { EventEntry } from '../../src/domain/log-entry.ts';
 import type { Pruning } from '../../src/store/sqlite/log-retention.ts';
 import { makeLogger } from '../../src/telemetry/logger.ts';
@@ -19,7 +21,16 @@ const ALL_HOURS = Array.from({ length: 72 }, (_, hours) => hours * HOUR_MS);
  * A keeper whose log would remove `plans`, one after the other. What happens is told in order.
  * @param ages of the entries, the youngest first, in milliseconds
  */
-function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = true, ages = ALL_HOURS) {
+function scene(
+  plans: (Pruning | Error)[],
+  recordFails = false,
+  countsKept = true,
+  ages = ALL_HOURS,
+  {
+    named = [],
+    known = [],
+  }: { readonly named?: readonly JsonObject[]; readonly known?: readonly string[] } = {},
+) {
   const clock = manualClock();
   const steps: unknown[] = [];
   const lines: string[] = [];
@@ -39,6 +50,15 @@ function scene(plans: (Pruning | Error)[], recordFails = false, countsKept = tru
       prune: async before => {
         steps.push(['prune', before - clock.now()]);
         return ONE;
+      },
+    },
+    exports: { list: async () => known.map(name => ({ name, acknowledged: 9, createdAt: 0, updatedAt: 0 })) },
+    reader: {
+      events: async ({ kind, order, cursor = '0' }) => {
+        expect([kind?.values, order]).toEqual([['log.export', 'log.prune'], 'desc']);
+        const at = Number(cursor);
+        const items = named.slice(at, at + 1).map(entry => loggedLeaf(at, '', JSON.stringify(entry)));
+        return { items, nextCursor: at + 1 < named.length ? String(at + 1) : null };
       },
     },
     keepCounts: async () => {
@@ -73,7 +93,7 @@ test('what goes is in the log before it goes, and is what is older than the rete
   expect(steps).toEqual([
     ['plan', -400 * DAY_MS],
     'counts',
-    ['log.prune', { shards: [SHARD.name], firstKept: 9, retentionDays: 400 }],
+    ['log.prune', { shards: [SHARD.name], firstKept: 9, retentionDays: 400, exports: [] }],
     ['prune', -400 * DAY_MS],
   ]);
 });
@@ -118,6 +138,44 @@ test('a service that runs some hours a day lets go as well', async () => {
   );
   await keeper.start();
   expect(steps.at(-1)).toEqual(['prune', -400 * DAY_MS]);
+});
+
+const saved = (subject: string): JsonObject => ({
+  kind: 'log.export',
+  subject,
+  details: { acknowledged: 1 },
+});
+const gone = (subject: string): JsonObject => ({ kind: 'log.export', subject, details: { removed: true } });
+const pruned = (...exports: readonly string[]): JsonObject => ({ kind: 'log.prune', details: { exports } });
+/** As an earlier version wrote it. */
+const prunedOnce: JsonObject = { kind: 'log.prune', details: { shards: [] } };
+
+test.each<[what: string, named: readonly JsonObject[], known: readonly string[]]>([
+  ['none is named', [], ['siem']],
+  ['all are there', [saved('siem'), saved('copy')], ['copy', 'siem']],
+  ['one was removed', [gone('copy'), saved('copy'), saved('siem')], ['siem']],
+  ['one was removed since the last removal', [gone('siem'), pruned('siem'), saved('copy')], []],
+])(
+  'entries go, and the exports are named, when of those that the log names %s',
+  async (_what, named, known) => {
+    const { keeper, steps } = scene([ONE], false, true, ALL_HOURS, { named, known });
+    await keeper.start();
+    expect(steps).toContainEqual(['log.prune', expect.objectContaining({ exports: known })]);
+    expect(steps).toContainEqual(['prune', -400 * DAY_MS]);
+  },
+);
+
+test.each<[what: string, named: readonly JsonObject[], known: readonly string[], lost: string]>([
+  ['one is missing', [saved('siem'), saved('copy')], ['siem'], 'copy'],
+  ['one was removed and made again', [saved('copy'), gone('copy')], [], 'copy'],
+  ['one was there at the last removal', [pruned('siem'), saved('copy')], [], 'siem'],
+  ['one is older than a removal by an earlier version', [prunedOnce, saved('siem')], [], 'siem'],
+])('nothing goes when of the exports that the log names %s', async (_what, named, known, lost) => {
+  const { keeper, steps, lines } = scene([ONE], false, true, ALL_HOURS, { named, known });
+  await keeper.start();
+  expect(steps).toEqual([['plan', -400 * DAY_MS]]);
+  expect(lines.join()).toContain(`"exports":["${lost}"]`);
+  expect(lines.join()).toContain('an older one was put back');
 });
 
 test('nothing is logged when nothing is old; an export that lags is told', async () => {

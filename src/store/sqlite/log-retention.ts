@@ -113,12 +113,32 @@ export async function* prune(
   }
 }
 
-/** Removes the files that a crash left of shards that count as removed. */
+/** Removes the files that a crash left of shards that count as removed. @throws Error when it counts those of another log */
 export function finishPruning(folder: string, archive: LogArchive): void {
-  const names = new Set(archive.removed().map(({ name }) => name));
+  const removed = new Map(archive.removed().map(shard => [shard.name, shard]));
   for (const shard of listShards(folder)) {
-    if (names.has(shard.name)) removeDatabase(shardFile(folder, shard));
+    const counted = removed.get(shard.name);
+    if (counted === undefined) continue;
+    requireSame(counted, openedAt(folder, shard));
+    removeDatabase(shardFile(folder, shard));
   }
+}
+
+/** The time of its first entry, also when it came back from a backup; undefined when it cannot be read. */
+function openedAt(folder: string, shard: ShardName): number | undefined {
+  try {
+    return describe(folder, shard, shard).opened;
+  } catch {
+    return undefined;
+  }
+}
+
+/** First shards of logs that were begun in one week have one name. */
+function requireSame({ name, opened }: RemovedShard, found: number | undefined): void {
+  if (found === undefined || found === opened) return;
+  throw new Error(
+    `it counts the shard \`${name}\` as removed, and the file of that name begins at another time: it belongs to another log`,
+  );
 }
 
 function* copyTiles(folder: string, shard: Named, archive: LogArchive): Generator<undefined> {

@@ -11,7 +11,12 @@ export const WEEK_MS = 7 * 86_400_000;
 
 export class LogScene {
   readonly folder = makeFolder();
-  private sequence = 0;
+  private sequence: number;
+
+  /** @param sequence of its first entry */
+  constructor(sequence = 0) {
+    this.sequence = sequence;
+  }
 
   /** Opens, uses and closes the log. */
   using<T>(use: (writer: LogWriter) => T, over: Partial<LogWriterOptions> = {}): T {

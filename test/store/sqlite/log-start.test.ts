@@ -1,5 +1,5 @@
 /** What a start makes of the files of a log: of this version, of a former one, of different moments, without key. */
-import { chmodSync, cpSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -140,6 +140,24 @@ describe('a start is refused, with what to do,', () => {
     expect(scene.refusal()).toMatch(/log-signing-key` is missing.*DURAMEN_LOG_SIGNING_KEY.*open-new/);
     renameSync(`${key}.away`, key);
     expect(scene.refusal()).toBe('it started');
+  });
+
+  test('when the tiles of another log were put back, which counts a shard of the same name as removed', async () => {
+    const other = new LogScene(1_000);
+    other.using(writer => {
+      for (const week of [0, 1]) other.add(writer, 3, week);
+    });
+    await other.during(writer => pruneAll(writer));
+    expect(other.names()).toHaveLength(1);
+    scene.using(writer => {
+      for (const week of [0, 1]) scene.add(writer, 3, week);
+    });
+    const names = scene.names();
+    expect(names).not.toEqual(other.names());
+    copyFileSync(join(other.folder, 'log/tiles.db'), join(scene.folder, 'log/tiles.db'));
+    expect(scene.refusal()).toMatch(/tiles\.db.*counts the shard .* as removed.*belongs to another log/);
+    expect(scene.names()).toEqual(names);
+    other.dispose();
   });
 
   test('when the log is gone and its key is not, so that no second log begins under its name', () => {
