@@ -27,6 +27,7 @@ import { assembleIdentity } from './wiring/identity.ts';
 import { assembleLimits } from './wiring/limits.ts';
 import { RetentionKeeper, type RetentionOptions } from './wiring/log-retention.ts';
 import { continueRequest } from './wiring/log-succession.ts';
+import { warnOfFewFiles } from './wiring/open-files.ts';
 import { assembleProfiles } from './wiring/pep-profiles.ts';
 import { assemblePolicy, startPolicyThreads } from './wiring/policy.ts';
 import { readRecordedAnswers } from './wiring/recorded-answers.ts';
@@ -93,6 +94,7 @@ async function start(
   cleanup.add(async () => void shape);
   const core = makeCore(config, dependencies);
   const { clock, logger, certificates, version } = core;
+  warnOfFewFiles(logger);
   const { stores, anchors, threads, plane, recorded } = await openFolder(core, cleanup);
   await refuseOlderStores(stores);
   await stores.subjects.makeMonthKeys();

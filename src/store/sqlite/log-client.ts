@@ -253,7 +253,10 @@ export class LogClient implements DecisionLog {
         cause = error;
       });
       worker.on('exit', () => {
-        reject(refusal ?? new AppError('LOG_UNAVAILABLE', 'the log writer could not start', { cause }));
+        const why = messageOf(cause ?? 'its thread ended');
+        reject(
+          refusal ?? new AppError('LOG_UNAVAILABLE', `the log writer could not start: ${why}`, { cause }),
+        );
         this.workerEnded(worker, cause);
       });
     });

@@ -234,7 +234,8 @@ export class RpcClient<Api extends WorkerApi<Api>> {
       worker.on('exit', () => {
         this.abandon(cause);
         const { name } = this.options;
-        reject(refusal ?? new AppError('STORE_UNAVAILABLE', `${name} could not start`, { cause }));
+        const why = messageOf(cause ?? 'its thread ended');
+        reject(refusal ?? new AppError('STORE_UNAVAILABLE', `${name} could not start: ${why}`, { cause }));
       });
     });
     return this.starting;

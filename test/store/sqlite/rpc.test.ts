@@ -156,7 +156,7 @@ describe('start', () => {
 
   test('rejects when the worker dies at once', async () => {
     writeFileSync(join(folder, 'crash'), '');
-    await expect(start()).rejects.toThrow('the test store could not start');
+    await expect(start()).rejects.toThrow('the test store could not start: its thread ended');
   });
 });
 
