@@ -41,7 +41,7 @@ describe.each(['summary', 'full'] as const)('with explain: %s', explain => {
     expect(others).toEqual([]);
     expect(miss).toEqual({
       policy: PARTNER,
-      reason: expect.any(String),
+      reason: 'authenticated principals of acme may translate',
       missing: 'its conditions do not hold; they are shown to nobody but its own tenant',
     });
     const source = holder.current?.layers.get('tenant:globex')?.sources[PARTNER];
