@@ -33,6 +33,7 @@ async function start(thread: string, graceSeconds: string) {
       DURAMEN_GRPC_LISTEN: '',
       DURAMEN_SHUTDOWN_GRACE_SECONDS: graceSeconds,
       DURAMEN_LOG_LEVEL: 'error',
+      NO_COLOR: '1',
       HANGS_IN: thread,
       HANGS_AT: pipe,
     },
