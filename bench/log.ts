@@ -284,5 +284,6 @@ function silentTerminal(): Terminal {
     readStdin: () => Promise.resolve(''),
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     stopRequested: () => Promise.resolve(),
+    endWithoutThreads: () => undefined,
   };
 }

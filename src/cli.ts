@@ -16,7 +16,7 @@ process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
 enableCompileCache(process.env['NODE_COMPILE_CACHE']);
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-/** How long the threads of a command that has failed may take to end, in milliseconds. */
+/** How long the threads of a service that has failed may take to end, in milliseconds. */
 const LINGER_MS = 2_000;
 
 const terminal: Terminal = {
@@ -37,6 +37,8 @@ const terminal: Terminal = {
       };
       for (const signal of STOP_SIGNALS) process.on(signal, stop);
     }),
+  // an exit would wait for such a thread as well
+  endWithoutThreads: () => void setTimeout(() => process.kill(process.pid, 'SIGKILL'), LINGER_MS).unref(),
 };
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -49,5 +51,3 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 process.exitCode = await runCli(process.argv.slice(2), terminal, version);
-// a thread whose disk hangs would hold up the end of a command that has failed, and an exit would wait for it, too
-if (process.exitCode !== 0) setTimeout(() => process.kill(process.pid, 'SIGKILL'), LINGER_MS).unref();

@@ -21,6 +21,20 @@ export async function runService(
   config: Config,
   whileUp: (service: RunningService, stopped: Promise<void>) => Promise<void>,
 ): Promise<void> {
+  try {
+    await startAndStop(terminal, config, whileUp);
+  } catch (error) {
+    // a thread whose disk hangs may be left, and nobody waits for it
+    terminal.endWithoutThreads();
+    throw error;
+  }
+}
+
+async function startAndStop(
+  terminal: Terminal,
+  config: Config,
+  whileUp: (service: RunningService, stopped: Promise<void>) => Promise<void>,
+): Promise<void> {
   // asked for before the start, so that a signal during the start is not lost
   const stopped = terminal.stopRequested();
   const service = await start(config, key => {

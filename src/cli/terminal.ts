@@ -22,6 +22,8 @@ export interface Terminal {
   readonly clock: Clock;
   /** Resolves at SIGINT or SIGTERM. */
   stopRequested(): Promise<void>;
+  /** Ends the process soon although a thread of it hangs, by SIGKILL; one that ends by itself keeps its exit code. */
+  endWithoutThreads(): void;
 }
 
 type Colors = ReturnType<typeof pc.createColors>;

@@ -60,6 +60,8 @@ async function cliWith(env: Readonly<Record<string, string>>, ...args: string[])
     now: Date.now(),
   });
   const code = await runCli(args, terminal, '0.0.0-test');
+  // what a command has to say is never cut off, however it ends
+  expect(terminal.isCutShort()).toBe(false);
   return { code, stdout: terminal.stdout(), stderr: terminal.stderr() };
 }
 

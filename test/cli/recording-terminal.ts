@@ -4,6 +4,8 @@ import type { Terminal } from '../../src/cli/terminal.ts';
 export interface RecordingTerminal extends Terminal {
   readonly stdout: () => string;
   readonly stderr: () => string;
+  /** Whether the process was to be ended although a thread hangs. */
+  readonly isCutShort: () => boolean;
 }
 
 export function recordingTerminal(
@@ -20,6 +22,7 @@ export function recordingTerminal(
   const out: string[] = [];
   const err: string[] = [];
   let elapsed = 0;
+  let isCutShort = false;
   return {
     env,
     interactive,
@@ -35,6 +38,10 @@ export function recordingTerminal(
     err: text => void err.push(text),
     readStdin: async () => stdin,
     stopRequested: () => options.stop ?? Promise.resolve(),
+    endWithoutThreads: () => {
+      isCutShort = true;
+    },
+    isCutShort: () => isCutShort,
     stdout: () => out.join(''),
     stderr: () => err.join(''),
   };
