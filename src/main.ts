@@ -93,6 +93,7 @@ async function start(
   const shape = await tickShape();
   cleanup.add(async () => void shape);
   const core = makeCore(config, dependencies);
+  cleanup.add(async () => core.metrics.close());
   const { clock, logger, certificates, version } = core;
   warnOfFewFiles(logger);
   const { stores, anchors, threads, plane, recorded } = await openFolder(core, cleanup);

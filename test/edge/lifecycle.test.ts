@@ -2,6 +2,8 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { startService } from '../../src/main.ts';
@@ -162,4 +164,28 @@ describe('what stops a start, in one line that says what to do', () => {
     writeFileSync(join(folder, 'state.db'), 'this is not a database, whatever its name says'.repeat(100));
     expect(await refusal()).toMatch(/state\.db/);
   });
+});
+
+/** Runs all of the garbage collector, which the tests are started without. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc()');
+}
+
+async function weaklyStopped(): Promise<WeakRef<object>> {
+  const service = await startTestService({ folder, filled: true });
+  expect((await service.call('POST', '/decide', { body: ALLOWED })).status).toBe(200);
+  expect((await service.call('GET', '/metrics')).text).toContain('duramen_decisions_total');
+  await service.stop();
+  return new WeakRef(service.running.services);
+}
+
+test('a service that was stopped is let go of, with its log, its directory and its tables of limits', async () => {
+  const stopped = await weaklyStopped();
+  await expect
+    .poll(() => {
+      collectGarbage();
+      return stopped.deref() === undefined;
+    })
+    .toBe(true);
 });
