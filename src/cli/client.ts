@@ -163,6 +163,7 @@ export class ApiClient {
     if (error instanceof Error && error.name === 'TimeoutError') {
       return new CliError(`${this.#url}${path} took longer than ${this.#answerMs / 1000} s`, {
         cause: error,
+        hint: 'look at /readyz?verbose of the service, and at what stands between',
       });
     }
     return unreachable(this.#url, error);

@@ -27,6 +27,12 @@ function decide(request: DecisionRequestInput): Omit<Decision, 'log' | 'auth'> {
   }).decision;
 }
 
+function missesOf({ levels }: ReturnType<typeof decide>) {
+  const misses = levels.endpoint?.checks[0]?.nearMisses ?? [];
+  expect(misses.length).toBeGreaterThan(0);
+  return misses;
+}
+
 describe.each(['summary', 'full'] as const)('with explain: %s', explain => {
   test('the policy of a shared model that came nearest is named, and none of its conditions', () => {
     const decision = decide({
@@ -37,7 +43,7 @@ describe.each(['summary', 'full'] as const)('with explain: %s', explain => {
       explain,
     });
     expect(decision.reason.code).toBe('NO_MATCHING_PERMIT');
-    const [miss, ...others] = decision.levels.endpoint?.checks[0]?.nearMisses ?? [];
+    const [miss, ...others] = missesOf(decision);
     expect(others).toEqual([]);
     expect(miss).toEqual({
       policy: PARTNER,
@@ -59,9 +65,7 @@ describe.each(['summary', 'full'] as const)('with explain: %s', explain => {
       resource: { type: 'Model', id: 'acme/card-fraud' },
       explain,
     });
-    const misses = decision.levels.endpoint?.checks[0]?.nearMisses ?? [];
-    expect(misses.length).toBeGreaterThan(0);
-    for (const { missing, clauses } of misses) {
+    for (const { missing, clauses } of missesOf(decision)) {
       expect(missing).toContain('shown to nobody but its own tenant');
       expect(clauses).toBeUndefined();
     }
@@ -74,9 +78,7 @@ describe.each(['summary', 'full'] as const)('with explain: %s', explain => {
       resource: { type: 'Model', id: 'acme/card-fraud' },
       explain,
     });
-    const misses = decision.levels.endpoint?.checks[0]?.nearMisses ?? [];
-    expect(misses.length).toBeGreaterThan(0);
-    for (const { missing, clauses } of misses) {
+    for (const { missing, clauses } of missesOf(decision)) {
       expect(missing).toContain('`');
       expect(clauses === undefined).toBe(explain === 'summary');
     }

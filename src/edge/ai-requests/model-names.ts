@@ -124,7 +124,7 @@ function checkedName(place: string, value: JsonValue): string {
 
 /** Names of query parameters, folded, by which some server takes another method or other headers. */
 const OVERRIDING_PARAMETER = /^(?:x?http)?method(?:override)?$|^httpheaders$/;
-/** The parameter of Google's APIs that stands for \`x-goog-user-project\`, folded. */
+/** The parameter of Google's APIs that stands for `x-goog-user-project`, folded. */
 const ACCOUNT_PARAMETER = 'userproject';
 
 /**
