@@ -1,6 +1,7 @@
 /**
  * The load generator: raw HTTP/1.1 over keep-alive sockets, so that the client costs little of the machine it
  * shares with the server. Closed loop by default; with a rate it opens the loop and measures from due time.
+ * Invariant: no latency holds what the generator itself needs to start and to be compiled.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -12,12 +13,14 @@ export interface LoadOptions {
   readonly heads?: readonly Readonly<Record<string, string>>[];
   readonly bodies: readonly string[];
   readonly connections: number;
+  /** With a rate: of what is counted, after WARM_UP_MS of the same load. */
   readonly seconds: number;
   /** Requests per second over all connections; absent: as fast as answers come. */
   readonly rate?: number;
 }
 
 export interface LoadResult {
+  /** That were answered, also before they counted. */
   readonly requests: number;
   readonly failures: number;
   readonly perSecond: number;
@@ -31,17 +34,29 @@ interface Lane {
   readonly socket: Socket;
   due: number;
   awaiting: boolean;
+  /** The part of an answer that came alone. */
   received: Buffer;
+  /** Called with what came; it is overwritten by what comes next. */
+  take: (chunk: Buffer) => void;
 }
 
-/** Runs one load and resolves with its figures. Bounded by `seconds`. */
+/** How long a load with a rate runs before its latencies count, in milliseconds. */
+export const WARM_UP_MS = 1_000;
+/** Longer than nearly every answer. */
+const READ_BYTES = 16_384;
+const NOTHING = Buffer.alloc(0);
+
+/** Runs one load and resolves with its figures. Bounded by `seconds` and the warm-up. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const payloads = options.bodies.map((body, at) => encode(options, body, options.heads?.[at]));
   const latencies: number[] = [];
+  let requests = 0;
   let failures = 0;
   let next = 0;
+  const lanes = await Promise.all(Array.from({ length: options.connections }, () => openLane(options.port)));
   const startedAt = performance.now();
-  const endsAt = startedAt + options.seconds * 1000;
+  const countsFrom = startedAt + (options.rate === undefined ? 0 : WARM_UP_MS);
+  const endsAt = countsFrom + options.seconds * 1000;
   const interval = options.rate === undefined ? 0 : (1000 * options.connections) / options.rate;
 
   const send = (lane: Lane, due: number): void => {
@@ -51,7 +66,6 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     lane.awaiting = true;
     lane.socket.write(payload);
   };
-  const lanes = await Promise.all(Array.from({ length: options.connections }, () => openLane(options.port)));
   await Promise.all(
     lanes.map(
       (lane, position) =>
@@ -75,14 +89,15 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
             else send(lane, nextDue);
           };
           lane.socket.on('error', reject);
-          lane.socket.on('data', chunk => {
+          lane.take = chunk => {
             const status = takeResponse(lane, chunk);
             if (status === undefined) return;
             lane.awaiting = false;
-            latencies.push(performance.now() - lane.due);
+            requests++;
+            if (lane.due >= countsFrom) latencies.push(performance.now() - lane.due);
             if (status !== 200) failures++;
             proceed();
-          });
+          };
           lane.socket.on('close', () => {
             if (lane.awaiting) failures++;
             resolve();
@@ -91,12 +106,12 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
         }),
     ),
   );
-  const elapsed = (performance.now() - startedAt) / 1000;
+  const elapsed = (performance.now() - countsFrom) / 1000;
   latencies.sort((a, b) => a - b);
   const at = (share: number): number =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
   return {
-    requests: latencies.length,
+    requests,
     failures,
     perSecond: latencies.length / elapsed,
     p50: at(0.5),
@@ -105,13 +120,28 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   };
 }
 
+/** A socket that reads into one buffer again and again: a new one for each answer would keep the collector busy. */
 function openLane(port: number): Promise<Lane> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => {
+    const onread = {
+      buffer: Buffer.allocUnsafe(READ_BYTES),
+      callback: (length: number): boolean => {
+        lane.take(onread.buffer.subarray(0, length));
+        return true;
+      },
+    };
+    const socket = connect({ port, host: '127.0.0.1', onread }, () => {
       socket.setNoDelay(true);
       socket.removeListener('error', reject);
-      resolve({ socket, due: 0, awaiting: false, received: Buffer.alloc(0) });
+      resolve(lane);
     });
+    const lane: Lane = {
+      socket,
+      due: 0,
+      awaiting: false,
+      received: NOTHING,
+      take: () => reject(new Error('an answer came before its question')),
+    };
     socket.once('error', reject);
   });
 }
@@ -129,18 +159,27 @@ function encode(options: LoadOptions, body: string, head: Readonly<Record<string
   );
 }
 
+const HEAD_END = Buffer.from('\r\n\r\n');
+const CHUNKS_END = Buffer.from('0\r\n\r\n');
+/** Where the digits of the status stand. */
+const STATUS_AT = 'HTTP/1.1 '.length;
+
 /** The status of a complete response, or undefined while it is incomplete. One response is in flight per lane. */
 function takeResponse(lane: Lane, chunk: Buffer): number | undefined {
-  lane.received = lane.received.length === 0 ? chunk : Buffer.concat([lane.received, chunk]);
-  const end = lane.received.indexOf('\r\n\r\n');
-  if (end < 0) return undefined;
-  const head = lane.received.toString('latin1', 0, end);
-  const length = /content-length: (\d+)/i.exec(head)?.[1];
-  if (length === undefined) {
-    if (!lane.received.toString('latin1').endsWith('0\r\n\r\n')) return undefined;
-  } else if (lane.received.length < end + 4 + Number(length)) {
+  const received = lane.received.length === 0 ? chunk : Buffer.concat([lane.received, chunk]);
+  if (!isComplete(received)) {
+    // the chunk is overwritten by the next one
+    lane.received = received === chunk ? Buffer.from(chunk) : received;
     return undefined;
   }
-  lane.received = Buffer.alloc(0);
-  return Number(head.slice(9, 12));
+  lane.received = NOTHING;
+  return Number(received.toString('latin1', STATUS_AT, STATUS_AT + 3));
+}
+
+function isComplete(received: Buffer): boolean {
+  const end = received.indexOf(HEAD_END);
+  if (end < 0) return false;
+  const length = /content-length: (\d+)/i.exec(received.toString('latin1', 0, end))?.[1];
+  if (length === undefined) return received.subarray(-CHUNKS_END.length).equals(CHUNKS_END);
+  return received.length >= end + HEAD_END.length + Number(length);
 }
