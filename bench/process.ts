@@ -51,6 +51,8 @@ export interface RunningService extends ServerProcess {
 }
 
 const ADMIN_KEY = 'benchmark-bootstrap-key-0123456789abcdef';
+/** As in the `start` script of package.json and in the image; why: docs/adr/0022. */
+const SERVICE_OPTIONS = ['--max-semi-space-size=16', '--no-allocation-site-pretenuring'];
 
 /** Starts `duramen serve` on a free port over `dataDir`. @param nodeOptions further ones, for all its threads */
 export async function startService(
@@ -61,7 +63,7 @@ export async function startService(
 ): Promise<RunningService> {
   const port = await freePort();
   const startedAt = performance.now();
-  const options = ['--max-semi-space-size=16', ...nodeOptions];
+  const options = [...SERVICE_OPTIONS, ...nodeOptions];
   const child = spawn(process.execPath, [...options, pathOf('../src/cli.ts'), 'serve'], {
     env: {
       ...process.env,
