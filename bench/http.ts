@@ -141,7 +141,7 @@ async function activateUnderLoad(
   const digest = await stage(service, tenantName(0), plan.activationPolicies);
   const before = await run(plan, service.port, key, rate);
   const loading = load({ ...loadOptions(plan, service.port, key), seconds: Math.max(6, plan.seconds), rate });
-  // it begins when the latencies count, or a little later
+  // the load runs by then, and its latencies count a moment later
   await setTimeout(WARM_UP_MS);
   const startedAt = performance.now();
   const body = JSON.stringify({ reason: 'benchmark' });
